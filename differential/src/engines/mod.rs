@@ -1,0 +1,48 @@
+//! The engines behind one trait.
+//!
+//! Invariant: an engine answers in neutral values only; adding one is one file here and one line below.
+//!
+//! Does not know: comparison.
+
+mod wasmi;
+#[cfg(feature = "wattest")]
+mod wattest;
+
+use crate::{Plan, Program, Run};
+use std::fmt;
+
+pub use wasmi::{ReferenceMode, WasmiEngine};
+#[cfg(feature = "wattest")]
+pub use wattest::{CONFIGS, WattestConfig, WattestEngine};
+
+/// A module or a plan that an engine would not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The module was rejected: by the validator or the compiler.
+    Module(String),
+    /// Something in the engine or its adapter broke: always a finding.
+    Broken(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Module(text) => write!(f, "module refused: {text}"),
+            Refusal::Broken(text) => write!(f, "unexpected error: {text}"),
+        }
+    }
+}
+
+/// Something that runs programs.
+pub trait Engine {
+    /// Name and version or configuration, for reports.
+    fn name(&self) -> String;
+
+    /// Whether a call that does not end is stopped.
+    fn interruptible(&self) -> bool {
+        false
+    }
+
+    /// Runs the plan, step by step.
+    fn run(&mut self, program: &Program, plan: &Plan) -> Result<Run, Refusal>;
+}

@@ -1,0 +1,430 @@
+//! Wattest as the subject, in many configurations.
+//!
+//! One row of [`CONFIGS`] is one way to set the engine up; engines are kept, one with canonical NaNs and one without.
+//!
+//! Invariant: every trap code maps to one class or one poison; any other error is [`Refusal::Broken`].
+//!
+//! Does not know: the oracle.
+
+use crate::expose::{func_name, global_name, memory_name, table_name};
+use crate::{
+    Ending, Engine, Form, FuncIdentity, Host, ImportKind, MemoryState, NanRule, Plan, Poison, Program, Refusal, Run,
+    Shape, State, Step, TrapClass, Value, ValueType, hash_memory,
+};
+use std::fmt;
+use wattest::{
+    AsContext, AsContextMut, Config, Error, Extern, ExternRef, Features, Func, FuncType, GlobalType, HeapType, Instance,
+    InstantiateError, MemoryType, Module, RefType, Store, TableType, TrapCode, Val, ValType,
+};
+
+/// A configuration.
+#[derive(Debug)]
+pub struct WattestConfig {
+    /// Its name in reports.
+    pub name: &'static str,
+    /// Options by key.
+    pub options: &'static [(&'static str, &'static str)],
+    /// Whether modules go through their artifact.
+    pub round_trip: bool,
+}
+
+const fn row(name: &'static str, options: &'static [(&'static str, &'static str)]) -> WattestConfig {
+    WattestConfig { name, options, round_trip: false }
+}
+
+/// Every configuration that cases are drawn from.
+pub const CONFIGS: &[WattestConfig] = &[
+    row("speed", &[]),
+    row("none", &[("opt-level", "none")]),
+    row("size", &[("opt-level", "speed-and-size")]),
+    row("explicit", &[("explicit-bounds", "true"), ("signals-based-traps", "false")]),
+    row("explicit-bounds", &[("explicit-bounds", "true")]),
+    row("no-signals", &[("signals-based-traps", "false"), ("opt-level", "none")]),
+    row("no-spectre", &[("explicit-bounds", "true"), ("spectre-mitigation", "false")]),
+    row("pooling", &[("allocation", "pooling"), ("pooling-memories", "64")]),
+    row("pooling-resident", &[("allocation", "pooling"), ("pooling-memories", "64"), ("pooling-keep-resident", "65536")]),
+    row("fuel", &[("fuel", "true")]),
+    row("epoch", &[("epoch", "true")]),
+    row("single-pass", &[("regalloc", "single-pass"), ("opt-level", "none")]),
+    row("entry-calls", &[("call-path", "entry")]),
+    row("moving", &[("memory-reservation", "64KiB"), ("memory-guard", "64KiB")]),
+    row("no-cow", &[("copy-on-write", "false"), ("recycle-memories", "false")]),
+    WattestConfig { name: "round-trip", options: &[], round_trip: true },
+];
+
+/// Wattest in one configuration.
+pub struct WattestEngine {
+    config: &'static WattestConfig,
+    engines: [Option<wattest::Engine>; 2],
+}
+
+impl WattestEngine {
+    /// Row `row` of [`CONFIGS`], modulo their number. Engines are made on first use.
+    pub fn new(row: usize) -> WattestEngine {
+        WattestEngine { config: &CONFIGS[row % CONFIGS.len()], engines: [None, None] }
+    }
+
+    fn engine(&mut self, nans: NanRule) -> Result<&wattest::Engine, Refusal> {
+        let slot = &mut self.engines[usize::from(nans == NanRule::Exact)];
+        match slot {
+            Some(engine) => Ok(engine),
+            None => Ok(slot.insert(build(self.config, nans)?)),
+        }
+    }
+}
+
+fn build(row: &WattestConfig, nans: NanRule) -> Result<wattest::Engine, Refusal> {
+    let mut config = Config::new();
+    for (key, value) in row.options {
+        config.set(key, value).map_err(broken)?;
+    }
+    config.features(Features::all_implemented());
+    config.parallel_compilation(false);
+    config.relaxed_simd_deterministic(true);
+    config.nan_canonicalization(nans == NanRule::Exact);
+    wattest::Engine::new(&config).map_err(broken)
+}
+
+/// Fuel for one call, by operation of the interpreter's budget: generous, since the two count differently.
+const FUEL_PER_OPERATION: u64 = 20;
+
+impl Engine for WattestEngine {
+    fn name(&self) -> String {
+        format!("wattest ({})", self.config.name)
+    }
+
+    fn interruptible(&self) -> bool {
+        self.config.options.contains(&("fuel", "true"))
+    }
+
+    fn run(&mut self, program: &Program, plan: &Plan) -> Result<Run, Refusal> {
+        let round_trip = self.config.round_trip;
+        let fuel = self.interruptible().then_some(plan.steps_max * FUEL_PER_OPERATION);
+        let engine = self.engine(plan.nans)?;
+        let bytes = if plan.form == Form::Original { &program.wasm } else { &program.exposed };
+        let mut module = Module::from_binary(engine, bytes).map_err(|error| Refusal::Module(error.to_string()))?;
+        if round_trip {
+            module = module.reload().map_err(broken)?;
+        }
+        let mut store = Store::new(engine, Host::new(plan.host_seed));
+        store.set_epoch_deadline(1 << 40);
+        let shape = &program.shape;
+        let mut session = Session { shape, plan, fuel, entities: Entities::default(), run: Run::default() };
+        session.go(&mut store, &module)?;
+        session.run.trace = std::mem::take(&mut store.data_mut().trace);
+        Ok(session.run)
+    }
+}
+
+/// Handles of everything that can be named, by index.
+#[derive(Default)]
+struct Entities {
+    funcs: Vec<Option<Func>>,
+    globals: Vec<wattest::Global>,
+    memories: Vec<wattest::Memory>,
+    tables: Vec<wattest::Table>,
+}
+
+struct Session<'a> {
+    shape: &'a Shape,
+    plan: &'a Plan,
+    fuel: Option<u64>,
+    entities: Entities,
+    run: Run,
+}
+
+/// What a failing host function returns.
+#[derive(Debug)]
+struct HostFailure;
+
+impl fmt::Display for HostFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the host function fails here")
+    }
+}
+
+impl std::error::Error for HostFailure {}
+
+impl Session<'_> {
+    fn go(&mut self, store: &mut Store<Host>, module: &Module) -> Result<(), Refusal> {
+        self.refuel(store)?;
+        let imports = self.imports(store)?;
+        match Instance::new(&mut *store, module, &imports) {
+            Ok(instance) => {
+                self.collect(store, &instance)?;
+                if !self.step(store, Ok(Vec::new()))? {
+                    return Ok(());
+                }
+            }
+            Err(error) => {
+                let error = match error {
+                    InstantiateError::Start(error) => error,
+                    InstantiateError::Limit(text) => Error::Limit(text),
+                    other => return Err(broken(other)),
+                };
+                self.step(store, Err(error))?;
+                return Ok(());
+            }
+        }
+        for call in &self.plan.calls {
+            self.refuel(store)?;
+            let mut args = Vec::with_capacity(call.args.len());
+            for value in &call.args {
+                args.push(self.entities.val(&mut *store, *value)?);
+            }
+            let results = &self.shape.functions[call.func as usize].results;
+            let mut out = vec![Val::I32(0); results.len()];
+            let func = self.entities.funcs[call.func as usize];
+            let func = func.ok_or_else(|| Refusal::Broken("a planned function is not exported".into()))?;
+            let outcome = func.call(&mut *store, &args, &mut out).map(|()| out);
+            if !self.step(store, outcome)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn refuel(&self, store: &mut Store<Host>) -> Result<(), Refusal> {
+        match self.fuel {
+            Some(fuel) => store.set_fuel(fuel).map_err(broken),
+            None => Ok(()),
+        }
+    }
+
+    /// Records a step; false where it was poisoned.
+    fn step(&mut self, store: &mut Store<Host>, outcome: Result<Vec<Val>, Error>) -> Result<bool, Refusal> {
+        let ending = match outcome {
+            Ok(values) => Ending::Values(values.iter().map(|value| self.entities.neutral(&*store, value)).collect()),
+            Err(error) => match classify(&error) {
+                Ok(class) => {
+                    self.check_backtrace(&error)?;
+                    Ending::Trap(class)
+                }
+                Err(Some(poison)) => {
+                    self.run.stopped = Some(poison);
+                    return Ok(false);
+                }
+                Err(None) => return Err(Refusal::Broken(error.to_string())),
+            },
+        };
+        let trace_len = store.data().trace.len();
+        let state = self.entities.state(store)?;
+        if self.plan.capture == Some(self.run.steps.len()) {
+            self.run.captured = self.entities.memories.iter().map(|memory| memory.data(&*store).to_vec()).collect();
+        }
+        self.run.steps.push(Step { ending, trace_len, state, operations: 0 });
+        Ok(true)
+    }
+
+    /// A trap's frames name functions of the module.
+    fn check_backtrace(&self, error: &Error) -> Result<(), Refusal> {
+        let Some(trap) = error.trap() else { return Ok(()) };
+        let count = self.shape.functions.len();
+        match trap.backtrace().frames().iter().find(|frame| frame.func_index as usize >= count) {
+            Some(frame) => Err(Refusal::Broken(format!("a backtrace names function {} of {count}", frame.func_index))),
+            None => Ok(()),
+        }
+    }
+
+    fn imports(&mut self, store: &mut Store<Host>) -> Result<Vec<Extern>, Refusal> {
+        let mut imports = Vec::new();
+        for import in &self.shape.imports {
+            imports.push(match import.kind {
+                ImportKind::Func(index) => Extern::Func(self.host_func(store, index)),
+                ImportKind::Global(index) => {
+                    let shape = self.shape.globals[index as usize];
+                    let value = store.data().global(index, shape.ty);
+                    let value = self.entities.val(&mut *store, value)?;
+                    let ty = GlobalType { content: val_type(shape.ty), mutable: shape.mutable };
+                    let global = wattest::Global::new(&mut *store, ty, value).map_err(broken)?;
+                    self.entities.globals.push(global);
+                    Extern::Global(global)
+                }
+                ImportKind::Memory(index) => {
+                    let shape = self.shape.memories[index as usize];
+                    let ty = MemoryType {
+                        memory64: shape.memory64,
+                        shared: false,
+                        minimum: shape.minimum,
+                        maximum: shape.maximum,
+                        page_bytes_log2: shape.page_bytes_log2,
+                    };
+                    let memory = wattest::Memory::new(&mut *store, ty).map_err(broken)?;
+                    self.entities.memories.push(memory);
+                    Extern::Memory(memory)
+                }
+                ImportKind::Table(index) => {
+                    let shape = self.shape.tables[index as usize];
+                    let ty = TableType {
+                        element: ref_type(shape.element),
+                        table64: shape.table64,
+                        minimum: shape.minimum,
+                        maximum: shape.maximum,
+                    };
+                    let null = plain_val(&mut *store, Value::default_of(shape.element))?;
+                    let table = wattest::Table::new(&mut *store, ty, null).map_err(broken)?;
+                    self.entities.tables.push(table);
+                    Extern::Table(table)
+                }
+            });
+        }
+        Ok(imports)
+    }
+
+    fn host_func(&self, store: &mut Store<Host>, index: u32) -> Func {
+        let signature = self.shape.functions[index as usize].clone();
+        let ty = FuncType::new(
+            signature.params.iter().map(|ty| val_type(*ty)),
+            signature.results.iter().map(|ty| val_type(*ty)),
+        );
+        Func::new(store, ty, move |mut caller, args, results| {
+            let nobody = Entities::default();
+            let args = args.iter().map(|value| nobody.neutral(&caller, value)).collect();
+            let Some(values) = caller.data_mut().call(index, args, &signature.results) else {
+                return Err(Error::host(HostFailure));
+            };
+            for (slot, value) in results.iter_mut().zip(values) {
+                *slot = plain_val(&mut caller, value).map_err(|_| Error::msg("no room for a reference"))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn collect(&mut self, store: &mut Store<Host>, instance: &Instance) -> Result<(), Refusal> {
+        let shape = self.shape;
+        let entities = &mut self.entities;
+        let store = &*store;
+        if self.plan.form == Form::Original {
+            let named = shape.export_names.iter();
+            entities.funcs = named.map(|name| name.as_ref().and_then(|name| instance.get_func(store, name))).collect();
+            entities.globals = instance.inspect_globals(store);
+            entities.memories = instance.inspect_memories(store);
+            entities.tables = instance.inspect_tables(store);
+        } else {
+            let functions = 0..shape.functions.len();
+            entities.funcs = functions.map(|index| instance.get_func(store, &func_name(index))).collect();
+            let globals = 0..shape.globals.len();
+            entities.globals = globals.filter_map(|index| instance.get_global(store, &global_name(index))).collect();
+            let memories = 0..shape.memories.len();
+            entities.memories =
+                memories.filter_map(|index| instance.get_memory(store, &memory_name(index))).collect();
+            let tables = 0..shape.tables.len();
+            entities.tables = tables.filter_map(|index| instance.get_table(store, &table_name(index))).collect();
+        }
+        let complete = entities.globals.len() == shape.globals.len()
+            && entities.memories.len() == shape.memories.len()
+            && entities.tables.len() == shape.tables.len();
+        if complete { Ok(()) } else { Err(Refusal::Broken("the instance does not show everything it has".into())) }
+    }
+}
+
+impl Entities {
+    fn state(&self, store: &Store<Host>) -> Result<State, Refusal> {
+        let mut state = State::default();
+        for global in &self.globals {
+            let value = global.get(store).map_err(broken)?;
+            state.globals.push(self.neutral(store, &value));
+        }
+        for memory in &self.memories {
+            let data = memory.data(store);
+            state.memories.push(MemoryState { bytes: data.len() as u64, hash: hash_memory(data) });
+        }
+        for table in &self.tables {
+            let mut elements = Vec::new();
+            for index in 0..table.size(store) {
+                let missing = || Refusal::Broken("a table is shorter than its size".into());
+                let value = table.get(store, index).ok_or_else(missing)?;
+                elements.push(self.neutral(store, &value));
+            }
+            state.tables.push(elements);
+        }
+        Ok(state)
+    }
+
+    fn neutral<C: AsContext<Data = Host>>(&self, store: C, value: &Val) -> Value {
+        match value {
+            Val::I32(value) => Value::I32(*value as u32),
+            Val::I64(value) => Value::I64(*value as u64),
+            Val::F32(bits) => Value::F32(*bits),
+            Val::F64(bits) => Value::F64(*bits),
+            Val::V128(bits) => Value::V128(*bits),
+            Val::FuncRef(None) | Val::Null(HeapType::Func) => Value::Func(FuncIdentity::Null),
+            Val::FuncRef(func) => Value::Func(match self.funcs.iter().position(|known| known == func) {
+                Some(index) => FuncIdentity::Index(index as u32),
+                None => FuncIdentity::Unknown,
+            }),
+            Val::ExternRef(None) | Val::Null(_) => Value::Extern(None),
+            Val::ExternRef(Some(object)) => {
+                let payload = object.data(store.as_context()).and_then(|data| data.downcast_ref::<u32>());
+                Value::Extern(Some(payload.copied().unwrap_or(u32::MAX)))
+            }
+        }
+    }
+
+    fn val(&self, store: impl AsContextMut, value: Value) -> Result<Val, Refusal> {
+        match value {
+            Value::Func(FuncIdentity::Index(index)) => {
+                Ok(Val::FuncRef(self.funcs.get(index as usize).copied().flatten()))
+            }
+            value => plain_val(store, value),
+        }
+    }
+}
+
+fn plain_val(store: impl AsContextMut, value: Value) -> Result<Val, Refusal> {
+    Ok(match value {
+        Value::I32(bits) => Val::I32(bits as i32),
+        Value::I64(bits) => Val::I64(bits as i64),
+        Value::F32(bits) => Val::F32(bits),
+        Value::F64(bits) => Val::F64(bits),
+        Value::V128(bits) => Val::V128(bits),
+        Value::Func(_) => Val::FuncRef(None),
+        Value::Extern(None) => Val::ExternRef(None),
+        Value::Extern(Some(payload)) => Val::ExternRef(Some(ExternRef::new(store, payload).map_err(broken)?)),
+    })
+}
+
+fn val_type(ty: ValueType) -> ValType {
+    match ty {
+        ValueType::I32 => ValType::I32,
+        ValueType::I64 => ValType::I64,
+        ValueType::F32 => ValType::F32,
+        ValueType::F64 => ValType::F64,
+        ValueType::V128 => ValType::V128,
+        ValueType::FuncRef | ValueType::ExternRef => ValType::Ref(ref_type(ty)),
+    }
+}
+
+fn ref_type(ty: ValueType) -> RefType {
+    if ty == ValueType::ExternRef { RefType::EXTERN } else { RefType::FUNC }
+}
+
+fn broken(error: impl fmt::Display) -> Refusal {
+    Refusal::Broken(error.to_string())
+}
+
+/// The class of an error, else its poison, else nothing known.
+fn classify(error: &Error) -> Result<TrapClass, Option<Poison>> {
+    match error {
+        Error::Trap(trap) => trap_class(trap.code()),
+        Error::Host(_) if error.downcast_ref::<HostFailure>().is_some() => Ok(TrapClass::Host),
+        Error::Limit(_) => Err(Some(Poison::Limit)),
+        _ => Err(None),
+    }
+}
+
+fn trap_class(code: TrapCode) -> Result<TrapClass, Option<Poison>> {
+    Ok(match code {
+        TrapCode::Unreachable => TrapClass::Unreachable,
+        TrapCode::MemoryOutOfBounds => TrapClass::MemoryOutOfBounds,
+        TrapCode::TableOutOfBounds | TrapCode::UndefinedElement => TrapClass::TableOutOfBounds,
+        TrapCode::UninitializedElement => TrapClass::NullCall,
+        TrapCode::IndirectCallTypeMismatch => TrapClass::BadSignature,
+        TrapCode::IntegerOverflow => TrapClass::IntegerOverflow,
+        TrapCode::IntegerDivideByZero => TrapClass::DivideByZero,
+        TrapCode::InvalidConversionToInteger => TrapClass::BadConversion,
+        TrapCode::StackOverflow => return Err(Some(Poison::StackOverflow)),
+        TrapCode::OutOfFuel | TrapCode::Interrupted => return Err(Some(Poison::Budget)),
+        _ => return Err(None),
+    })
+}

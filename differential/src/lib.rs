@@ -1,0 +1,33 @@
+//! Differential execution: several engines, one neutral language for what they did.
+//!
+//! A [`Program`] (a module in two forms) and a [`Plan`] (calls with arguments) go into an [`Engine`]; a [`Run`] comes out:
+//! per call the results or the trap by class, every host call, and the state of every global, memory and table, exported or
+//! not. [`compare`] says where two runs differ under a [`NanRule`], after the
+//! [numerics of the specification](https://webassembly.github.io/spec/core/exec/numerics.html).
+//!
+//! Invariant: nothing in a [`Run`] depends on the engine that made it, only on the semantics of the module.
+//!
+//! Does not know: where programs come from, campaigns, reports.
+#![forbid(unsafe_code)]
+
+mod compare;
+mod engines;
+mod expose;
+mod host;
+mod plan;
+mod run;
+mod shape;
+mod trap;
+mod value;
+
+pub use compare::{Mismatch, NanRule, compare};
+pub use engines::{Engine, Refusal, ReferenceMode, WasmiEngine};
+#[cfg(feature = "wattest")]
+pub use engines::{WattestConfig, WattestEngine, CONFIGS};
+pub use expose::expose;
+pub use host::Host;
+pub use plan::{Call, Form, Plan, Program};
+pub use run::{Ending, HostCall, MemoryState, Run, State, Step, hash_memory};
+pub use shape::{FuncSignature, GlobalShape, ImportKind, ImportShape, MemoryShape, Shape, ShapeError, TableShape};
+pub use trap::{Poison, TrapClass};
+pub use value::{FuncIdentity, Value, ValueType};

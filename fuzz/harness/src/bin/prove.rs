@@ -1,0 +1,207 @@
+//! The command behind `cargo prove`.
+//!
+//! Runs the conformance suites, then a seeded differential campaign, and prints what both say. Exit status 0 only if
+//! nothing is unexplained.
+//!
+//! Invariant: the same seed and time give the same cases, as many of them as fit.
+//!
+//! Does not know: how anything is checked.
+#![forbid(unsafe_code)]
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::error::Error;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use wattest_harness::campaign::Campaign;
+use wattest_harness::case::Case;
+use wattest_harness::diff_core::Checker;
+use wattest_harness::stats::Stats;
+use wattest_harness::suites::SuiteResult;
+use wattest_harness::worker::{Assignment, work};
+use wattest_harness::{quarantine, report, suites};
+
+/// Proves the runtime: conformance suites, then a differential campaign.
+#[derive(Parser)]
+#[command(name = "cargo prove")]
+struct Arguments {
+    /// Length of the differential campaign: seconds, or with a unit (90s, 5m).
+    #[arg(long, default_value = "60s", value_parser = parse_time)]
+    time: Duration,
+    /// Seed of the campaign.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Worker processes; as many as there are cores unless given.
+    #[arg(long)]
+    jobs: Option<u64>,
+    /// Run one case again, as a disagreement printed it: TARGET:SEED.
+    #[arg(long, value_name = "TARGET:SEED")]
+    replay: Option<String>,
+    /// Leave the suites out.
+    #[arg(long)]
+    no_suites: bool,
+    /// Print everything as one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[arg(long, hide = true, num_args = 5)]
+    worker: Option<Vec<String>>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match (&arguments.worker, &arguments.replay) {
+        (Some(worker), _) => run_worker(worker).map(|()| true),
+        (None, Some(case)) => replay(case),
+        (None, None) => prove(&arguments),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("prove: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 = digits.parse().map_err(|_| format!("{text:?} is no time: write 90s or 5m"))?;
+    let seconds = match unit {
+        "" | "s" => Some(number),
+        "m" => number.checked_mul(60),
+        "h" => number.checked_mul(3600),
+        _ => None,
+    };
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is no time: write 90s or 5m"))
+}
+
+fn run_worker(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let [campaign, first, stride, milliseconds, progress] = arguments else { return Err("five arguments".into()) };
+    let assignment = Assignment {
+        campaign: campaign.parse()?,
+        first: first.parse()?,
+        stride: stride.parse()?,
+        time: Duration::from_millis(milliseconds.parse()?),
+        progress: PathBuf::from(progress),
+    };
+    Ok(work(&assignment, &mut std::io::stdout().lock())?)
+}
+
+/// Runs one case in this process, its files written first so that they survive a crash.
+fn replay(text: &str) -> Result<bool, Box<dyn Error>> {
+    let (target, seed) = text.split_once(':').ok_or("write --replay TARGET:SEED")?;
+    if target != "diff_core" {
+        return Err(format!("there is no target {target}; there is diff_core").into());
+    }
+    let seed = match seed.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16)?,
+        None => seed.parse()?,
+    };
+    let case = Case::from_seed(seed).ok_or("this seed gives no module")?;
+    let folder = report::write_case(&report::output_folder(), &case, None)?;
+    println!("case in {}", folder.display());
+    println!(
+        "generator {}, {:?}, {} functions, {} operations, {} calls, NaNs {:?}, subject row {} on the {:?} form",
+        case.recipe.generator,
+        case.recipe.origin,
+        case.functions,
+        case.operations,
+        case.recipe.plan.calls.len(),
+        case.recipe.plan.nans,
+        case.recipe.subject,
+        case.recipe.plan.form,
+    );
+    let outcome = Checker::new().check(&case);
+    report::write_case(&report::output_folder(), &case, Some(&outcome))?;
+    println!("{} steps compared, useful: {}", outcome.checks, outcome.useful);
+    match &outcome.disagreement {
+        None => println!("agreement"),
+        Some(found) => {
+            println!("DISAGREEMENT with {}: {}", found.subject, found.what);
+            if let Some(finding) = quarantine::explain(&case, found) {
+                println!("explained by {finding}");
+                return Ok(true);
+            }
+        }
+    }
+    Ok(outcome.disagreement.is_none())
+}
+
+fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    let cores = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let jobs = arguments.jobs.unwrap_or(cores).max(1);
+    let suite_start = Instant::now();
+    let suite_result = if arguments.no_suites { None } else { Some(suites::run(jobs as usize)?) };
+    let suite_time = suite_start.elapsed();
+    let folder = report::output_folder();
+    let campaign = Campaign { seed: arguments.seed, time: arguments.time, jobs, folder: folder.clone() };
+    let start = Instant::now();
+    let bar = progress_bar(arguments);
+    let stats = campaign.run(&mut |stats, elapsed| {
+        bar.set_position(elapsed.as_millis().min(u128::from(u64::MAX)) as u64);
+        bar.set_message(format!(
+            "{} modules, {:.0}/s, {} disagreements",
+            stats.modules,
+            stats.modules as f64 / elapsed.as_secs_f64().max(0.001),
+            stats.disagreements.len()
+        ));
+    })?;
+    let elapsed = start.elapsed();
+    bar.finish_and_clear();
+    for found in &stats.disagreements {
+        // A case that kills the process is written too, only not run again here.
+        if let Some(case) = Case::from_seed(found.seed) {
+            report::write_case(&folder, &case, None)?;
+        }
+    }
+    let problems = suite_result.as_ref().map_or(0, |result| result.problems.len());
+    if arguments.json {
+        print_json(suite_result.as_ref(), &stats, elapsed)?;
+    } else {
+        print_text(suite_result.as_ref(), suite_time, &stats, elapsed);
+    }
+    Ok(problems == 0 && stats.disagreements.is_empty())
+}
+
+fn progress_bar(arguments: &Arguments) -> ProgressBar {
+    if arguments.json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(arguments.time.as_millis().min(u128::from(u64::MAX)) as u64);
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn print_json(suites: Option<&SuiteResult>, stats: &Stats, elapsed: Duration) -> Result<(), Box<dyn Error>> {
+    let value = serde_json::json!({
+        "suites": suites,
+        "campaign": stats,
+        "seconds": elapsed.as_secs_f64(),
+        "oracle": quarantine::ORACLE,
+    });
+    println!("{}", serde_json::to_string_pretty(&value)?);
+    Ok(())
+}
+
+fn print_text(suites: Option<&SuiteResult>, suite_time: Duration, stats: &Stats, elapsed: Duration) {
+    match suites {
+        Some(result) => {
+            println!("Conformance ({:.1} s)\n{}", suite_time.as_secs_f64(), result.table);
+            for problem in &result.problems {
+                println!("  PROBLEM {problem}");
+            }
+        }
+        None => println!("Conformance: left out"),
+    }
+    println!("Differential campaign against {} ({:.1} s)", quarantine::ORACLE, elapsed.as_secs_f64());
+    print!("{}", report::table(stats, elapsed));
+    for found in &stats.disagreements {
+        println!("  DISAGREEMENT {}: {}", found.subject, found.what);
+        println!("    cargo prove --replay diff_core:{:#x}", found.seed);
+    }
+}

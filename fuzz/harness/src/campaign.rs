@@ -1,0 +1,179 @@
+//! The seeded campaign: worker processes of this binary, their reports merged.
+//!
+//! A worker that dies by a signal, or that reports nothing for [`SILENCE_MAX`], is a disagreement that names its case; a new
+//! worker goes on behind it.
+//!
+//! Invariant: case `k` of a campaign is the same whatever the number of workers.
+//!
+//! Does not know: how workers check, how results are shown.
+
+use crate::source::case_seed;
+use crate::stats::{Found, Stats};
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// A worker that says nothing for this long hangs.
+pub const SILENCE_MAX: Duration = Duration::from_secs(20);
+
+/// Workers that die are replaced this often.
+const REPLACEMENTS_MAX: u32 = 100;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    /// Its seed.
+    pub seed: u64,
+    /// How long.
+    pub time: Duration,
+    /// Worker processes.
+    pub jobs: u64,
+    /// Folder for progress files.
+    pub folder: PathBuf,
+}
+
+enum Event {
+    Line(u64, String),
+    Closed(u64),
+}
+
+struct Worker {
+    child: Child,
+    progress: PathBuf,
+    heard: Instant,
+}
+
+/// The arguments behind the hidden `--worker` flag, in order: seed, first case, stride, milliseconds, progress file.
+pub fn worker_arguments(campaign: &Campaign, first: u64, time: Duration, progress: &Path) -> Vec<String> {
+    vec![
+        "--worker".into(),
+        campaign.seed.to_string(),
+        first.to_string(),
+        campaign.jobs.to_string(),
+        time.as_millis().to_string(),
+        progress.display().to_string(),
+    ]
+}
+
+impl Campaign {
+    /// Runs the campaign; `progress` sees the counts so far, now and then.
+    ///
+    /// # Errors
+    ///
+    /// When workers cannot be started.
+    pub fn run(&self, progress: &mut dyn FnMut(&Stats, Duration)) -> io::Result<Stats> {
+        std::fs::create_dir_all(&self.folder)?;
+        let start = Instant::now();
+        let (sender, events) = channel();
+        let mut workers = Vec::new();
+        for job in 0..self.jobs {
+            workers.push(Some(self.start(job, job, self.time, &sender)?));
+        }
+        let mut stats = Stats::default();
+        let mut replacements = 0;
+        while workers.iter().any(Option::is_some) {
+            self.receive(&events, &mut workers, &mut stats);
+            for job in 0..self.jobs {
+                let slot = &mut workers[job as usize];
+                let Some((reason, case)) = self.death(slot) else { continue };
+                stats.disagreements.push(Found {
+                    seed: case_seed(self.seed, case),
+                    subject: "process".into(),
+                    what: reason,
+                });
+                stats.seeds += 1;
+                stats.modules += 1;
+                replacements += 1;
+                let left = self.time.saturating_sub(start.elapsed());
+                *slot = if replacements < REPLACEMENTS_MAX && !left.is_zero() {
+                    Some(self.start(job, case + self.jobs, left, &sender)?)
+                } else {
+                    None
+                };
+            }
+            progress(&stats, start.elapsed());
+        }
+        Ok(stats)
+    }
+
+    fn start(&self, job: u64, first: u64, time: Duration, sender: &Sender<Event>) -> io::Result<Worker> {
+        let progress = self.folder.join(format!("worker-{job}.case"));
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(worker_arguments(self, first, time, &progress))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        if let Some(stdout) = child.stdout.take() {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                    if sender.send(Event::Line(job, line)).is_err() {
+                        return;
+                    }
+                }
+                // The campaign may be over: nobody to tell.
+                let _ = sender.send(Event::Closed(job));
+            });
+        }
+        Ok(Worker { child, progress, heard: Instant::now() })
+    }
+
+    fn receive(&self, events: &Receiver<Event>, workers: &mut [Option<Worker>], stats: &mut Stats) {
+        let deadline = Instant::now() + Duration::from_millis(100);
+        loop {
+            match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Event::Line(job, line)) => {
+                    if let Some(worker) = &mut workers[job as usize] {
+                        worker.heard = Instant::now();
+                    }
+                    if let Ok(part) = serde_json::from_str(&line) {
+                        stats.merge(part);
+                    }
+                }
+                Ok(Event::Closed(job)) => {
+                    let slot = &mut workers[job as usize];
+                    if let Some(worker) = slot
+                        && worker.child.wait().is_ok_and(|status| status.success())
+                    {
+                        *slot = None;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Whether a worker died or hangs: why, and in which case.
+    fn death(&self, slot: &mut Option<Worker>) -> Option<(String, u64)> {
+        let worker = slot.as_mut()?;
+        let reason = match worker.child.try_wait() {
+            Ok(Some(status)) if !status.success() => describe(status),
+            Ok(None) if worker.heard.elapsed() > SILENCE_MAX => {
+                // It may have ended by itself meanwhile.
+                let _ = worker.child.kill();
+                let _ = worker.child.wait();
+                format!("hangs: no sign of life for {} s", SILENCE_MAX.as_secs())
+            }
+            _ => return None,
+        };
+        let bytes = std::fs::read(&worker.progress).ok()?;
+        let case = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
+        Some((reason, case))
+    }
+}
+
+#[cfg(unix)]
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match status.signal() {
+        Some(signal) => format!("died of signal {signal}"),
+        None => format!("ended with {status}"),
+    }
+}
+
+#[cfg(not(unix))]
+fn describe(status: ExitStatus) -> String {
+    format!("ended with {status}")
+}

@@ -1,0 +1,126 @@
+//! A differential case: everything that one execution depends on.
+//!
+//! A case is a function of its bytes, and the bytes of its seed ([`crate::source::expand`]): the seed is all that a replay
+//! needs, as long as [`GENERATOR_VERSION`] is the same.
+//!
+//! Invariant: equal bytes give equal cases, on every machine.
+//!
+//! Does not know: how it is run.
+
+use crate::corpus;
+use crate::generate::{self, GENERATOR_VERSION};
+use crate::smith;
+use crate::source::{Source, expand};
+use serde::{Deserialize, Serialize};
+use wattest_differential::{Call, Form, NanRule, Plan, Program};
+
+/// Argument vectors per function.
+pub const VECTORS: usize = 16;
+
+/// Operations that one call may take in the interpreter.
+pub const CALL_OPERATIONS_MAX: u64 = 50_000;
+
+/// Who made the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// [`crate::generate`].
+    Typed,
+    /// wasm-smith.
+    Smith,
+}
+
+/// What a report keeps of a case beside the module.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recipe {
+    /// The seed, if the case came from one.
+    pub seed: Option<u64>,
+    /// Version of the generator.
+    pub generator: u32,
+    /// Who made the module.
+    pub origin: Origin,
+    /// Row of the subject's configurations, modulo their number.
+    pub subject: usize,
+    /// The calls.
+    pub plan: Plan,
+}
+
+/// A case.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Everything but the module.
+    pub recipe: Recipe,
+    /// The module.
+    pub program: Program,
+    /// Functions with bodies.
+    pub functions: u32,
+    /// Operations in them (0 where the source does not count).
+    pub operations: u32,
+}
+
+impl Case {
+    /// The case of a seed; `None` where the bytes give no module.
+    pub fn from_seed(seed: u64) -> Option<Case> {
+        let mut case = Case::from_bytes(&expand(seed))?;
+        case.recipe.seed = Some(seed);
+        Some(case)
+    }
+
+    /// The case of these bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Case> {
+        let mut source = Source::new(bytes);
+        let subject = usize::from(source.byte());
+        let form = if source.percent(60) { Form::Original } else { Form::Exposed };
+        let nans = if source.percent(50) { NanRule::Exact } else { NanRule::Arithmetic };
+        let origin = if source.percent(8) { Origin::Smith } else { Origin::Typed };
+        let host_seed = source.u64();
+        let (wasm, functions, operations) = match origin {
+            Origin::Typed => {
+                let module = generate::generate(&mut source, nans == NanRule::Exact);
+                (module.wasm, module.functions, module.operations)
+            }
+            Origin::Smith => {
+                // Arguments first: wasm-smith may read the bytes to their end.
+                let wasm = smith::generate(&mut source, nans == NanRule::Exact)?;
+                (wasm, 0, 0)
+            }
+        };
+        let program = Program::new(wasm).ok()?;
+        let mut key = [0u8; 8];
+        key.copy_from_slice(&bytes.get(..8).map_or([0; 8], |head| head.try_into().unwrap_or([0; 8])));
+        let argument_bytes = expand(u64::from_le_bytes(key) ^ host_seed);
+        let calls = calls(&mut Source::new(&argument_bytes), &program);
+        let plan = Plan { calls, form, nans, host_seed, steps_max: CALL_OPERATIONS_MAX, capture: None };
+        let recipe = Recipe { seed: None, generator: GENERATOR_VERSION, origin, subject, plan };
+        Some(Case { recipe, program, functions, operations })
+    }
+
+    /// The command that runs this case again.
+    pub fn replay_line(&self) -> String {
+        match self.recipe.seed {
+            Some(seed) => format!("cargo prove --replay diff_core:{seed:#x}"),
+            None => "a libFuzzer input: run the target on the file".into(),
+        }
+    }
+}
+
+/// All exported functions of the module, with [`VECTORS`] argument vectors each, one vector of each in turn.
+fn calls(source: &mut Source<'_>, program: &Program) -> Vec<Call> {
+    let shape = &program.shape;
+    let first = shape.imported_functions as usize;
+    let callable: Vec<u32> = (first..shape.functions.len())
+        .filter(|index| shape.export_names[*index].is_some())
+        .map(|index| index as u32)
+        .collect();
+    let mut calls = Vec::with_capacity(callable.len() * VECTORS);
+    for _ in 0..VECTORS {
+        for func in &callable {
+            let params = &shape.functions[*func as usize].params;
+            // A reference to a function that may call anything could make recursion: arguments are leaves or null.
+            let leaf = callable.last().copied();
+            let leaf = leaf.as_slice();
+            let args = params.iter().map(|ty| corpus::argument(source, *ty, leaf)).collect();
+            calls.push(Call { func: *func, args });
+        }
+    }
+    calls
+}

@@ -1,0 +1,195 @@
+//! The property `diff_core`: the subject does what the interpreter does.
+//!
+//! The interpreter goes first, with a step budget and no counter injected into the module; what ends there must end in the
+//! subject in the same way, host calls and state included.
+//!
+//! Invariant: an [`Outcome`] is a function of the case and of the engines' code.
+//!
+//! Does not know: seeds, processes, reports.
+
+use crate::case::Case;
+use crate::panics;
+use serde::{Deserialize, Serialize};
+use wattest_differential::{Engine, Mismatch, Plan, Poison, ReferenceMode, Refusal, Run, WasmiEngine, compare};
+
+/// Operations that make a call worth counting.
+pub const USEFUL_OPERATIONS: u64 = 10;
+
+/// What a case proved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Steps compared.
+    pub checks: u64,
+    /// Whether at least one call ran [`USEFUL_OPERATIONS`] and ended comparably on both sides.
+    pub useful: bool,
+    /// Why the interpreter stopped early.
+    pub oracle_poison: Option<Poison>,
+    /// Why the subject stopped early.
+    pub subject_poison: Option<Poison>,
+    /// What went wrong, if anything did.
+    pub disagreement: Option<Disagreement>,
+}
+
+/// A disagreement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disagreement {
+    /// The subject's name.
+    pub subject: String,
+    /// One line.
+    pub what: String,
+    /// The step, where it is one.
+    pub step: Option<usize>,
+}
+
+/// The engines, kept between cases.
+pub struct Checker {
+    oracle: WasmiEngine,
+    subjects: Vec<Option<Box<dyn Engine>>>,
+}
+
+impl Default for Checker {
+    fn default() -> Self {
+        Checker::new()
+    }
+}
+
+impl Checker {
+    /// Engines are built on first use.
+    pub fn new() -> Checker {
+        let subjects = (0..subject_count()).map(|_| None).collect();
+        Checker { oracle: WasmiEngine::new(ReferenceMode::Eager), subjects }
+    }
+
+    /// Runs both sides and compares.
+    pub fn check(&mut self, case: &Case) -> Outcome {
+        let mut outcome = Outcome::default();
+        let oracle = match guarded(&mut self.oracle, case, &case.recipe.plan) {
+            Ok(run) => run,
+            Err(refusal) => {
+                outcome.disagreement = Some(disagreement(&self.oracle.name(), &refusal.to_string()));
+                // A panic may have left locks and pools of the engine in any state.
+                self.oracle = WasmiEngine::new(ReferenceMode::Eager);
+                return outcome;
+            }
+        };
+        outcome.oracle_poison = oracle.stopped;
+        let mut plan = case.recipe.plan.clone();
+        if oracle.steps.is_empty() {
+            return outcome;
+        }
+        let subject = self.subject(case);
+        // A call without end is worth a try where it can be stopped; what it does is not compared.
+        let endless = oracle.stopped == Some(Poison::Budget) && subject.interruptible();
+        plan.calls.truncate(oracle.steps.len() - 1 + usize::from(endless));
+        let name = subject.name();
+        match guarded(subject, case, &plan) {
+            Ok(run) => judge(case, &oracle, &run, &mut outcome, &name),
+            Err(refusal) => {
+                outcome.disagreement = Some(disagreement(&name, &refusal.to_string()));
+                self.subjects.iter_mut().for_each(|subject| *subject = None);
+            }
+        }
+        if let Some(found) = &mut outcome.disagreement
+            && let Some(step) = found.step
+            && found.what.contains("contents")
+        {
+            plan.capture = Some(step);
+            let captured = self.oracle.run(&case.program, &plan).and_then(|left| {
+                let right = self.subject(case).run(&case.program, &plan)?;
+                Ok(first_difference(&left, &right))
+            });
+            found.what.push_str(&captured.unwrap_or_default());
+        }
+        outcome
+    }
+
+    fn subject(&mut self, case: &Case) -> &mut dyn Engine {
+        let row = case.recipe.subject % self.subjects.len();
+        let slot = &mut self.subjects[row];
+        let engine = slot.get_or_insert_with(|| build_subject(row));
+        engine.as_mut()
+    }
+}
+
+/// Runs a plan; a panic of the engine is a refusal with its message and place.
+fn guarded(engine: &mut dyn Engine, case: &Case, plan: &Plan) -> Result<Run, Refusal> {
+    panics::record(|| engine.run(&case.program, plan)).unwrap_or_else(|text| Err(Refusal::Broken(format!("panic: {text}"))))
+}
+
+fn judge(case: &Case, oracle: &Run, subject: &Run, outcome: &mut Outcome, name: &str) {
+    outcome.subject_poison = subject.stopped;
+    let common = oracle.steps.len().min(subject.steps.len());
+    outcome.checks = common as u64;
+    // Step 0 counts as well: a start function is a call.
+    let steps = oracle.steps.get(..common).unwrap_or_default();
+    outcome.useful = steps.iter().any(|step| step.operations >= USEFUL_OPERATIONS);
+    if let Err(Mismatch { step, what }) = compare(oracle, subject, case.recipe.plan.nans) {
+        let call = step.checked_sub(1).and_then(|index| case.recipe.plan.calls.get(index));
+        let place = match call {
+            Some(call) => format!("call {step} (function {}, {:x?}): {what}", call.func, call.args),
+            None => format!("instantiation: {what}"),
+        };
+        outcome.disagreement = Some(Disagreement { subject: name.to_owned(), what: place, step: Some(step) });
+    }
+}
+
+fn disagreement(subject: &str, what: &str) -> Disagreement {
+    Disagreement { subject: subject.to_owned(), what: what.to_owned(), step: None }
+}
+
+fn first_difference(left: &Run, right: &Run) -> String {
+    for (index, (left, right)) in left.captured.iter().zip(&right.captured).enumerate() {
+        if let Some(offset) = left.iter().zip(right).position(|(left, right)| left != right) {
+            return format!("; memory {index} at {offset:#x}: {:#04x} against {:#04x}", left[offset], right[offset]);
+        }
+    }
+    String::new()
+}
+
+#[cfg(not(feature = "wattest"))]
+fn subject_count() -> usize {
+    1
+}
+
+#[cfg(not(feature = "wattest"))]
+fn build_subject(_row: usize) -> Box<dyn Engine> {
+    Box::new(WasmiEngine::new(ReferenceMode::Lazy))
+}
+
+#[cfg(feature = "wattest")]
+fn subject_count() -> usize {
+    wattest_differential::CONFIGS.len()
+}
+
+#[cfg(feature = "wattest")]
+fn build_subject(row: usize) -> Box<dyn Engine> {
+    Box::new(wattest_differential::WattestEngine::new(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::case_seed;
+
+    /// About a second of cases, the same every time.
+    #[test]
+    fn seeded_cases_agree() {
+        let mut checker = Checker::new();
+        let mut useful = 0;
+        for index in 0..60 {
+            let seed = case_seed(1, index);
+            let Some(case) = Case::from_seed(seed) else { continue };
+            let outcome = checker.check(&case);
+            assert_eq!(outcome.disagreement, None, "{}", case.replay_line());
+            useful += u32::from(outcome.useful);
+        }
+        assert!(useful > 50, "only {useful} of 60 cases were useful");
+    }
+
+    #[test]
+    fn a_seed_is_a_case() {
+        let first = Case::from_seed(7).map(|case| (case.program.wasm, case.recipe.plan));
+        let second = Case::from_seed(7).map(|case| (case.program.wasm, case.recipe.plan));
+        assert!(first.is_some() && first == second);
+    }
+}

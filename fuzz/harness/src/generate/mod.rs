@@ -1,0 +1,39 @@
+//! The typed generator: valid modules, drawn from a [`Source`].
+//!
+//! About eight functions and two hundred operations, over WebAssembly 2.0 with SIMD, relaxed SIMD, tail calls, extended
+//! constant expressions, multiple and 64-bit memories and tables, wide arithmetic, custom page sizes and multiple values
+//! ([spec](https://webassembly.github.io/spec/core/valid/index.html)). Loops are bounded and calls go forward, so nearly
+//! every call ends; no counter is injected, so optimizers see ordinary code.
+//!
+//! Invariant: every module is valid, every memory and table has a small maximum.
+//!
+//! Does not know: engines.
+
+mod address;
+mod body;
+mod control;
+mod expression;
+mod ops;
+mod special;
+mod world;
+
+use crate::source::Source;
+
+/// Generators whose output changes get a new number, so that an old seed is not mistaken for a reproducible one.
+pub const GENERATOR_VERSION: u32 = 1;
+
+/// A generated module.
+pub struct Generated {
+    /// The binary.
+    pub wasm: Vec<u8>,
+    /// Functions with bodies.
+    pub functions: u32,
+    /// Operations in them.
+    pub operations: u32,
+}
+
+/// Generates a module. With `exact_nans` both engines canonicalize NaNs and their bits may be looked at; without, the module
+/// canonicalizes a float where its bits become visible.
+pub fn generate(source: &mut Source<'_>, exact_nans: bool) -> Generated {
+    world::World::choose(source, exact_nans).finish(source)
+}

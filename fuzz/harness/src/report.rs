@@ -1,0 +1,76 @@
+//! What is left of a campaign: a table, and a folder per disagreement.
+//!
+//! Invariant: a folder holds all that a report to the owner of a bug needs: module, text, arguments, outcome.
+//!
+//! Does not know: where the numbers come from.
+
+use crate::case::{Case, Recipe};
+use crate::diff_core::Outcome;
+use crate::stats::Stats;
+use serde::Serialize;
+use std::fmt::Write;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The folder of output: `prove` in cargo's target folder.
+pub fn output_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from).join("prove")
+}
+
+/// Writes `case.wasm`, `case.wat` and `case.json`; gives their folder.
+///
+/// # Errors
+///
+/// When a file cannot be written.
+pub fn write_case(folder: &Path, case: &Case, outcome: Option<&Outcome>) -> io::Result<PathBuf> {
+    #[derive(Serialize)]
+    struct Description<'a> {
+        replay: String,
+        recipe: &'a Recipe,
+        outcome: Option<&'a Outcome>,
+    }
+    let folder = folder.join(format!("diff_core-{:#x}", case.recipe.seed.unwrap_or_default()));
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join("case.wasm"), &case.program.wasm)?;
+    let text = wasmprinter::print_bytes(&case.program.wasm).unwrap_or_else(|error| format!(";; {error}"));
+    std::fs::write(folder.join("case.wat"), text)?;
+    let description = Description { replay: case.replay_line(), recipe: &case.recipe, outcome };
+    std::fs::write(folder.join("case.json"), serde_json::to_string_pretty(&description)?)?;
+    Ok(folder)
+}
+
+/// The table of a campaign.
+pub fn table(stats: &Stats, elapsed: Duration) -> String {
+    let mut text = String::new();
+    let seconds = elapsed.as_secs_f64().max(0.001);
+    let typed = stats.typed.max(1) as f64;
+    let mut line = |name: &str, value: String| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {name:<28} {value}");
+    };
+    line("modules", format!("{} ({:.0} per second)", stats.modules, stats.modules as f64 / seconds));
+    line("checks (calls compared)", format!("{} ({:.0} per second)", stats.checks, stats.checks as f64 / seconds));
+    line("useful executions", format!("{:.1} %", stats.useful_percent()));
+    line("functions per module", format!("{:.1} on average", stats.functions as f64 / typed));
+    line("operations per module", format!("{:.0} on average", stats.operations as f64 / typed));
+    line("  of which by 50", histogram(stats.operations_by_50.iter().map(|(key, count)| (*key, *count)), stats.typed));
+    line("  functions, distribution", histogram(stats.functions_by_1.iter().map(|(key, count)| (*key, *count)), stats.typed));
+    for (reason, count) in &stats.poison {
+        line("stopped early", format!("{count} ({:.2} %), {reason}", percent(*count, stats.modules)));
+    }
+    for (finding, count) in &stats.explained {
+        line("explained", format!("{count} by {finding}"));
+    }
+    line("disagreements", stats.disagreements.len().to_string());
+    text
+}
+
+fn percent(part: u64, whole: u64) -> f64 {
+    part as f64 * 100.0 / whole.max(1) as f64
+}
+
+fn histogram(rows: impl Iterator<Item = (u32, u64)>, whole: u64) -> String {
+    let cells: Vec<String> = rows.map(|(key, count)| format!("{key}:{:.0}%", percent(count, whole))).collect();
+    cells.join(" ")
+}

@@ -1,0 +1,114 @@
+//! Counts of a campaign, mergeable.
+//!
+//! Invariant: merging is associative, and the order of cases does not show except in the list of disagreements.
+//!
+//! Does not know: processes, terminals.
+
+use crate::case::Case;
+use crate::diff_core::Outcome;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A disagreement with its seed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Found {
+    /// The seed of the case.
+    pub seed: u64,
+    /// The engine that is not the oracle, or the oracle where it failed by itself.
+    pub subject: String,
+    /// One line.
+    pub what: String,
+}
+
+/// Counts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Seeds tried.
+    pub seeds: u64,
+    /// Modules run.
+    pub modules: u64,
+    /// Modules of the typed generator, and their functions and operations.
+    pub typed: u64,
+    /// Functions with bodies in typed modules.
+    pub functions: u64,
+    /// Operations in typed modules.
+    pub operations: u64,
+    /// Histogram of operations per typed module, in steps of 50.
+    pub operations_by_50: BTreeMap<u32, u64>,
+    /// Histogram of functions per typed module.
+    pub functions_by_1: BTreeMap<u32, u64>,
+    /// Steps compared.
+    pub checks: u64,
+    /// Modules with a useful call.
+    pub useful: u64,
+    /// Cases that stopped early, by side and reason.
+    pub poison: BTreeMap<String, u64>,
+    /// Cases explained by a finding.
+    pub explained: BTreeMap<String, u64>,
+    /// The rest: what must be looked at.
+    pub disagreements: Vec<Found>,
+}
+
+impl Stats {
+    /// Counts a seed that gave no module.
+    pub fn add_nothing(&mut self) {
+        self.seeds += 1;
+    }
+
+    /// Counts a case.
+    pub fn add(&mut self, case: &Case, outcome: &Outcome, explained: Option<&str>) {
+        self.seeds += 1;
+        self.modules += 1;
+        self.checks += outcome.checks;
+        self.useful += u64::from(outcome.useful);
+        if case.operations > 0 {
+            self.typed += 1;
+            self.functions += u64::from(case.functions);
+            self.operations += u64::from(case.operations);
+            *self.operations_by_50.entry(case.operations / 50 * 50).or_default() += 1;
+            *self.functions_by_1.entry(case.functions).or_default() += 1;
+        }
+        if let Some(poison) = outcome.oracle_poison {
+            *self.poison.entry(format!("oracle: {poison}")).or_default() += 1;
+        }
+        if let Some(poison) = outcome.subject_poison {
+            *self.poison.entry(format!("subject: {poison}")).or_default() += 1;
+        }
+        match (&outcome.disagreement, explained) {
+            (None, _) => {}
+            (Some(_), Some(finding)) => *self.explained.entry(finding.to_owned()).or_default() += 1,
+            (Some(found), None) => self.disagreements.push(Found {
+                seed: case.recipe.seed.unwrap_or_default(),
+                subject: found.subject.clone(),
+                what: found.what.clone(),
+            }),
+        }
+    }
+
+    /// Adds other counts.
+    pub fn merge(&mut self, other: Stats) {
+        self.seeds += other.seeds;
+        self.modules += other.modules;
+        self.typed += other.typed;
+        self.functions += other.functions;
+        self.operations += other.operations;
+        self.checks += other.checks;
+        self.useful += other.useful;
+        merge_map(&mut self.operations_by_50, other.operations_by_50);
+        merge_map(&mut self.functions_by_1, other.functions_by_1);
+        merge_map(&mut self.poison, other.poison);
+        merge_map(&mut self.explained, other.explained);
+        self.disagreements.extend(other.disagreements);
+    }
+
+    /// Useful modules in a hundred.
+    pub fn useful_percent(&self) -> f64 {
+        self.useful as f64 * 100.0 / self.modules.max(1) as f64
+    }
+}
+
+fn merge_map<K: Ord>(into: &mut BTreeMap<K, u64>, from: BTreeMap<K, u64>) {
+    for (key, count) in from {
+        *into.entry(key).or_default() += count;
+    }
+}

@@ -1,0 +1,81 @@
+//! One process of a campaign.
+//!
+//! It works through its share of the seeds until told to stop by time, writes the number of each case to a file before it
+//! starts it, and reports counts as lines of JSON. A signal or an abort ends this process only, and the file names the
+//! case.
+//!
+//! Invariant: what was reported is counted once, whatever happens later.
+//!
+//! Does not know: the other processes.
+
+use crate::case::Case;
+use crate::diff_core::Checker;
+use crate::quarantine;
+use crate::source::case_seed;
+use crate::stats::Stats;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// What a worker is told.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    /// Seed of the campaign.
+    pub campaign: u64,
+    /// First case.
+    pub first: u64,
+    /// Distance between its cases.
+    pub stride: u64,
+    /// How long to work.
+    pub time: Duration,
+    /// Where the number of the current case goes.
+    pub progress: PathBuf,
+}
+
+/// Time between reports.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// Works through an assignment.
+///
+/// # Errors
+///
+/// When the progress file or the report cannot be written.
+pub fn work(assignment: &Assignment, report: &mut dyn Write) -> io::Result<()> {
+    let start = Instant::now();
+    let mut progress = File::create(&assignment.progress)?;
+    let mut checker = Checker::new();
+    let mut stats = Stats::default();
+    let mut reported = Instant::now();
+    let mut index = assignment.first;
+    while start.elapsed() < assignment.time {
+        progress.seek(SeekFrom::Start(0))?;
+        progress.write_all(&index.to_le_bytes())?;
+        run_case(&mut checker, case_seed(assignment.campaign, index), &mut stats);
+        index += assignment.stride;
+        if reported.elapsed() > REPORT_EVERY {
+            send(&mut stats, report)?;
+            reported = Instant::now();
+        }
+    }
+    send(&mut stats, report)
+}
+
+/// Runs the case of a seed and counts it.
+pub fn run_case(checker: &mut Checker, seed: u64, stats: &mut Stats) {
+    match Case::from_seed(seed) {
+        None => stats.add_nothing(),
+        Some(case) => {
+            let outcome = checker.check(&case);
+            let explained = outcome.disagreement.as_ref().and_then(|found| quarantine::explain(&case, found));
+            stats.add(&case, &outcome, explained);
+        }
+    }
+}
+
+fn send(stats: &mut Stats, report: &mut dyn Write) -> io::Result<()> {
+    let line = serde_json::to_string(&std::mem::take(stats))?;
+    report.write_all(line.as_bytes())?;
+    report.write_all(b"\n")?;
+    report.flush()
+}

@@ -1,0 +1,83 @@
+//! The options of every command that makes an engine.
+//!
+//! Invariant: each engine option is reachable by `--opt KEY=VALUE`, by the names of the engine's own table.
+//!
+//! Does not know: what options do.
+
+use crate::command_line::{Flag, Parsed};
+use crate::failure::Failure;
+use crate::suggest::hint;
+use wattest::{Config, Engine, Feature, Features};
+
+/// The options.
+pub const FLAGS: &[Flag] = &[
+    Flag {
+        name: "opt-level",
+        short: Some('O'),
+        value: Some("LEVEL"),
+        help: "how hard to optimize: none, speed or speed-and-size",
+    },
+    Flag { name: "opt", short: None, value: Some("KEY=VALUE"), help: "any engine option (see `wattest options`)" },
+    FEATURES,
+];
+
+/// The option that sets the proposals.
+pub const FEATURES: Flag = Flag {
+    name: "features",
+    short: None,
+    value: Some("LIST"),
+    help: "proposals: names, -names, and sets (all, default, wasm1, wasm2, wasm3), separated by commas",
+};
+
+/// The sets of proposals that have a name.
+const SETS: &[(&str, fn() -> Features)] = &[
+    ("all", Features::all_implemented),
+    ("default", Features::default),
+    ("wasm1", Features::wasm1),
+    ("wasm2", Features::wasm2),
+    ("wasm3", Features::wasm3),
+];
+
+/// The proposals that `--features` names. A list that starts with a set starts from it, any other from the default.
+pub fn features(parsed: &Parsed) -> Result<Option<Features>, Failure> {
+    let lists = parsed.texts("features")?;
+    let mut features = Features::default();
+    for item in lists.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|item| !item.is_empty()) {
+        if let Some((_, set)) = SETS.iter().find(|(name, _)| *name == item) {
+            features = set();
+            continue;
+        }
+        let (name, on) = item.strip_prefix('-').map_or((item.trim_start_matches('+'), true), |name| (name, false));
+        let Some(feature) = Feature::ALL.iter().find(|feature| feature.name() == name) else {
+            let names = Feature::ALL.iter().map(|feature| feature.name()).chain(SETS.iter().map(|(name, _)| *name));
+            return Err(Failure::usage(format!("--features: no proposal is called `{name}`{}", hint(name, names))));
+        };
+        features.set(*feature, on);
+    }
+    Ok((!lists.is_empty()).then_some(features))
+}
+
+/// The configuration that the options ask for.
+pub fn config(parsed: &Parsed) -> Result<Config, Failure> {
+    let mut config = Config::new();
+    if let Some(level) = parsed.text("opt-level")? {
+        config.set("opt-level", level).map_err(|error| Failure::usage(format!("-O {level}: {error}")))?;
+    }
+    for option in parsed.texts("opt")? {
+        let Some((key, value)) = option.split_once('=') else {
+            return Err(Failure::usage(format!("--opt {option}: give the option as KEY=VALUE")));
+        };
+        config.set(key, value).map_err(|error| {
+            Failure::usage(format!("--opt {option}: {error}\n(`wattest options` lists the options)"))
+        })?;
+    }
+    if let Some(features) = features(parsed)? {
+        config.features(features);
+    }
+    Ok(config)
+}
+
+/// An engine as the options ask for it.
+pub fn engine(parsed: &Parsed) -> Result<Engine, Failure> {
+    Engine::new(&config(parsed)?).map_err(Failure::usage)
+}

@@ -1,0 +1,58 @@
+//! What a command ends in when it does not succeed.
+//!
+//! Invariant: a message says what was wrong and, where there is something, what to do next; statuses are 2 for a wrong
+//! command line, 134 for a trap, 1 for everything else.
+//!
+//! Does not know: how failures come about.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+use wattest::{Error, Trap};
+
+/// Status after a trap: what a shell shows for an aborted process.
+const STATUS_TRAP: u8 = 134;
+/// Status after a wrong command line.
+const STATUS_USAGE: u8 = 2;
+
+/// The end of a command that failed.
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+    status: u8,
+}
+
+impl Failure {
+    /// A failure with status 1.
+    pub fn new(message: impl Display) -> Failure {
+        Failure { message: message.to_string(), status: 1 }
+    }
+
+    /// A wrong command line.
+    pub fn usage(message: impl Display) -> Failure {
+        Failure { message: message.to_string(), status: STATUS_USAGE }
+    }
+
+    /// What running a guest ended in.
+    pub fn run(error: &Error) -> Failure {
+        match error.trap() {
+            Some(trap) => Failure { message: describe_trap(trap), status: STATUS_TRAP },
+            None => Failure::new(error),
+        }
+    }
+
+    /// Prints the message; the status to end with.
+    pub fn report(&self) -> ExitCode {
+        eprintln!("error: {}", self.message);
+        ExitCode::from(self.status)
+    }
+}
+
+/// The cause of a trap, and where it happened: innermost frame first.
+fn describe_trap(trap: &Trap) -> String {
+    let mut text = format!("wasm trap: {} [{}]", trap.code().text(), trap.code().name());
+    if !trap.backtrace().frames().is_empty() {
+        text.push_str("\nwasm backtrace, innermost frame first:\n");
+        text.push_str(trap.backtrace().to_string().trim_end());
+    }
+    text
+}

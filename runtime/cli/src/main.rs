@@ -1,0 +1,41 @@
+//! The `wattest` command.
+//!
+//! Reads the command line by the tables of [`command_line`] and hands it to one file per subcommand.
+//!
+//! Invariant: the process starts no thread and opens no file before the subcommand asks for it.
+//!
+//! Does not know: what a subcommand does.
+#![deny(unsafe_code)]
+#![deny(clippy::undocumented_unsafe_blocks)]
+#![forbid(unsafe_op_in_unsafe_fn)]
+
+mod bench;
+mod cache;
+mod command_line;
+mod compile;
+mod engine;
+mod failure;
+mod inspect;
+mod invoke;
+mod load;
+mod options;
+mod precompiled;
+mod run;
+mod suggest;
+mod values;
+mod wast;
+
+use command_line::Command;
+use std::process::ExitCode;
+
+/// Every subcommand, in the order of the help.
+const COMMANDS: &[&Command] = &[&run::COMMAND, &compile::COMMAND, &wast::COMMAND, &inspect::COMMAND, &options::COMMAND];
+
+fn main() -> ExitCode {
+    let result = command_line::parse(COMMANDS, std::env::args_os().skip(1).collect())
+        .and_then(|(command, parsed)| (command.run)(&parsed));
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,31 @@
+//! Compiled artifacts: the only place where the command trusts bytes to be machine code.
+//!
+//! A forged artifact can do whatever the process can. It is loaded on the user's word (`--allow-precompiled`), or from the
+//! private cache that only this user's processes write.
+//!
+//! Invariant: nothing else in the command is unsafe.
+#![expect(unsafe_code, reason = "loading machine code is a matter of trust, which only the caller can give")]
+
+use crate::failure::Failure;
+use std::path::Path;
+use wattest::{DeserializeError, Engine, Module};
+
+/// Loads an artifact that the user vouches for; its checksum is verified.
+pub fn load_vouched(engine: &Engine, path: &Path) -> Result<Module, Failure> {
+    // SAFETY: the user passed `--allow-precompiled` and so vouches that the file comes from `wattest compile`.
+    let loaded = unsafe { Module::deserialize_file(engine, path) };
+    loaded.map_err(|error| {
+        Failure::new(format!(
+            "{}: {error}\ncompile it again: wattest compile FILE -o {}",
+            path.display(),
+            path.display()
+        ))
+    })
+}
+
+/// Loads an entry of the private cache, without verifying its checksum.
+pub fn load_cached(engine: &Engine, path: &Path) -> Result<Module, DeserializeError> {
+    // SAFETY: the cache folder belongs to this user and nobody else may enter it (`cache::folder` has checked); entries
+    // appear there complete, by renaming, and are named by the hash of what they were compiled from.
+    unsafe { Module::deserialize_file_trusted(engine, path) }
+}

@@ -1,0 +1,76 @@
+//! The benchmark programs, as users run them.
+//!
+//! The programs are not part of the repository: they are taken from `bench/` in the folder that `WATTEST_SHARED` names,
+//! else from `../shared/bench` beside the workspace; without them the test says so.
+//!
+//! Invariant: a program's output is compared byte by byte, run from its module and from a compiled artifact.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Programs that need a proposal which is not implemented yet.
+const UNSUPPORTED: &[(&str, &str)] = &[("splay", "garbage collection")];
+
+fn programs() -> Option<PathBuf> {
+    let named = std::env::var_os("WATTEST_SHARED").map(PathBuf::from);
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let folder = named.unwrap_or_else(beside).join("bench");
+    folder.is_dir().then_some(folder)
+}
+
+fn wattest(words: &[&str], folder: &Path, cache: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_wattest"))
+        .args(words)
+        .current_dir(folder)
+        .env("XDG_CACHE_HOME", cache)
+        .output()
+        .unwrap()
+}
+
+/// The expected output: `<name>.<stream>.expected`, or the folder's only one.
+fn expected(folder: &Path, name: &str, stream: &str) -> Option<Vec<u8>> {
+    [name, "benchmark"].iter().find_map(|stem| std::fs::read(folder.join(format!("{stem}.{stream}.expected"))).ok())
+}
+
+fn check(output: &Output, folder: &Path, name: &str) {
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    for (stream, actual) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+        if let Some(expected) = expected(folder, name, stream) {
+            assert!(*actual == expected, "{name}: another {stream}: {}", String::from_utf8_lossy(actual));
+        }
+    }
+}
+
+#[test]
+fn benchmark_programs_print_what_they_should() {
+    let Some(root) = programs() else {
+        println!("skipped: benchmark programs (no folder: set WATTEST_SHARED)");
+        return;
+    };
+    let temp = tempfile::tempdir().unwrap();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&root)
+        .unwrap()
+        .filter_map(|entry| std::fs::read_dir(entry.unwrap().path()).ok())
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
+        .collect();
+    files.sort();
+    for file in files {
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        if let Some((_, feature)) = UNSUPPORTED.iter().find(|(unsupported, _)| *unsupported == name) {
+            println!("skipped: {name} (needs {feature})");
+            continue;
+        }
+        let (folder, wasm) = (file.parent().unwrap(), file.to_str().unwrap());
+        let artifact = temp.path().join("artifact");
+        let artifact = artifact.to_str().unwrap();
+        // Twice: compiled, then from the cache.
+        for _ in 0..2 {
+            check(&wattest(&["run", "--dir", ".", wasm], folder, temp.path()), folder, name);
+        }
+        assert!(wattest(&["compile", wasm, "-o", artifact], folder, temp.path()).status.success(), "{name}");
+        let run = wattest(&["run", "--dir", ".", "--allow-precompiled", artifact], folder, temp.path());
+        check(&run, folder, name);
+    }
+}

@@ -1,0 +1,21 @@
+;; Clocks tick, and random bytes differ: the status says which one does not.
+;; RUN: run {file}
+(module
+  (import "wasi_snapshot_preview1" "clock_time_get" (func $time (param i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "clock_res_get" (func $resolution (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (memory (export "memory") 1)
+  (func $check (param $ok i32) (param $status i32)
+    (if (i32.eqz (local.get $ok)) (then (call $proc_exit (local.get $status)))))
+  (func (export "_start")
+    (call $check (i32.eqz (call $time (i32.const 1) (i64.const 0) (i32.const 0))) (i32.const 1))
+    (call $check (i32.eqz (call $time (i32.const 1) (i64.const 0) (i32.const 8))) (i32.const 2))
+    (call $check (i64.ge_u (i64.load (i32.const 8)) (i64.load (i32.const 0))) (i32.const 3))
+    (call $check (i32.eqz (call $time (i32.const 0) (i64.const 0) (i32.const 0))) (i32.const 4))
+    (call $check (i64.gt_u (i64.load (i32.const 0)) (i64.const 1577836800000000000)) (i32.const 5))
+    (call $check (i32.eqz (call $resolution (i32.const 1) (i32.const 0))) (i32.const 6))
+    (call $check (i32.eq (call $time (i32.const 9) (i64.const 0) (i32.const 0)) (i32.const 28)) (i32.const 7))
+    (call $check (i32.eqz (call $random (i32.const 0) (i32.const 32))) (i32.const 8))
+    (call $check (i64.ne (i64.load (i32.const 0)) (i64.load (i32.const 16))) (i32.const 9))
+    (call $check (i32.eq (call $random (i32.const 65530) (i32.const 32)) (i32.const 21)) (i32.const 10))))

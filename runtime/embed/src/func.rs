@@ -1,0 +1,240 @@
+//! Functions.
+//!
+//! Invariant: arguments are checked against the function's type before it is called.
+//!
+//! Does not know: registers; see `wattest_vm`.
+
+use crate::context::{AsContext, AsContextMut, Caller, StoreContextMut};
+use crate::engine::Engine;
+use crate::error::{Backtrace, Error, Frame, HostError, Result, Trap, UsageError};
+use crate::store::StoreData;
+use crate::typed::{IntoFunc, WasmParams, WasmResults};
+use crate::types::FuncType;
+use crate::value::Val;
+use std::sync::Arc;
+use wattest_vm::{CallError, CallFailure, CallerInfo, FuncHandle, HostFunction, Raw, Signature, StoreInner, TypedHandle};
+
+/// A function of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Func {
+    pub(crate) handle: FuncHandle,
+}
+
+impl Func {
+    pub(crate) fn from_handle(handle: FuncHandle) -> Func {
+        Func { handle }
+    }
+
+    /// Makes a function of a closure whose types are known at compile time.
+    ///
+    /// ```
+    /// use wattest::{Engine, Func, Store, Val};
+    /// let mut store = Store::new(&Engine::default(), ());
+    /// let add = Func::wrap(&mut store, |a: i32, b: i32| a + b);
+    /// let mut results = [Val::I32(0)];
+    /// add.call(&mut store, &[Val::I32(2), Val::I32(3)], &mut results)?;
+    /// assert_eq!(results[0].i32(), Some(5));
+    /// # Ok::<(), wattest::Error>(())
+    /// ```
+    pub fn wrap<T: 'static, Params>(
+        mut store: impl AsContextMut<Data = T>,
+        closure: impl IntoFunc<T, Params>,
+    ) -> Func {
+        let store = store.as_context_mut();
+        let host = closure.into_host(store.engine());
+        Func { handle: store.0.add_host_function(&host) }
+    }
+
+    /// Makes a function of a closure whose types are known at run time.
+    pub fn new<T: 'static>(
+        mut store: impl AsContextMut<Data = T>,
+        ty: FuncType,
+        closure: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> Func {
+        let store = store.as_context_mut();
+        let host = dynamic_host(store.engine(), &ty, closure);
+        Func { handle: store.0.add_host_function(&host) }
+    }
+
+    /// The function's type.
+    ///
+    /// # Panics
+    ///
+    /// If the function is another store's.
+    pub fn ty(&self, store: impl AsContext) -> FuncType {
+        let store = store.as_context();
+        let signature = self.signature(store.engine(), store.inner()).expect("the function is this store's");
+        FuncType { ty: signature.ty.clone() }
+    }
+
+    pub(crate) fn signature(&self, engine: &Engine, store: &StoreInner) -> Result<Arc<Signature>, UsageError> {
+        let wrong = UsageError::WrongStore { what: "function" };
+        let id = store.func_type_id(self.handle).map_err(|_| wrong.clone())?;
+        engine.types().signature(id).ok_or(wrong)
+    }
+
+    /// Calls the function. `results` is filled in; what it held before does not matter.
+    ///
+    /// # Errors
+    ///
+    /// The arguments do not fit, the guest traps, or a host function fails.
+    pub fn call(&self, mut store: impl AsContextMut, params: &[Val], results: &mut [Val]) -> Result<()> {
+        let mut store = store.as_context_mut();
+        let signature = self.signature(store.engine(), store.inner())?;
+        let fits = params.len() == signature.params.len()
+            && results.len() == signature.results.len()
+            && params.iter().zip(&signature.ty.params).all(|(value, ty)| value.fits(*ty));
+        if !fits {
+            let given = params.iter().map(|value| value.ty().to_string()).collect::<Vec<_>>().join(", ");
+            return Err(Error::Usage(UsageError::TypeMismatch {
+                wanted: signature.ty.to_string(),
+                given: format!("({given}) -> {} results", results.len()),
+            }));
+        }
+        params.iter().try_for_each(|value| value.check(store.inner()))?;
+        let raw_params = params.iter().map(|value| value.to_raw()).collect::<Vec<_>>();
+        let mut raw_results = vec![Raw::I32(0); results.len()];
+        let inner = store.inner_mut();
+        let ended = inner.call_dynamic(self.handle, &signature, &raw_params, &mut raw_results);
+        let id = inner.id();
+        ended.map_err(|error| call_error(&store, error))?;
+        for ((result, raw), ty) in results.iter_mut().zip(raw_results).zip(&signature.ty.results) {
+            *result = Val::from_raw(raw, *ty, id);
+        }
+        Ok(())
+    }
+
+    /// The function with its types fixed at compile time.
+    ///
+    /// # Errors
+    ///
+    /// The function is another store's or has another type.
+    pub fn typed<P: WasmParams, R: WasmResults>(&self, store: impl AsContext) -> Result<TypedFunc<P, R>> {
+        let store = store.as_context();
+        let signature = self.signature(store.engine(), store.inner())?;
+        let same = signature.ty.params == P::TYPES && signature.ty.results == R::TYPES;
+        let handle = same.then(|| TypedHandle::new(self.handle, store.inner(), &signature)).flatten();
+        handle.map(|handle| TypedFunc { handle, types: std::marker::PhantomData }).ok_or_else(|| {
+            let given = FuncType::new(P::TYPES.iter().copied(), R::TYPES.iter().copied());
+            UsageError::TypeMismatch { wanted: signature.ty.to_string(), given: given.ty.to_string() }.into()
+        })
+    }
+}
+
+/// The host function of a closure whose types are known at run time.
+pub(crate) fn dynamic_host<T: 'static>(
+    engine: &Engine,
+    ty: &FuncType,
+    closure: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+) -> HostFunction<StoreData<T>> {
+    let ty = ty.clone();
+    let signature = engine.types().register_func(&ty.ty);
+    let body = move |store: &mut wattest_vm::Store<StoreData<T>>,
+                     caller: CallerInfo,
+                     raw_params: &[Raw],
+                     raw_results: &mut [Raw]| {
+        let id = store.inner().id();
+        let params = raw_params.iter().zip(ty.params()).map(|(raw, ty)| Val::from_raw(*raw, *ty, id));
+        let params = params.collect::<Vec<_>>();
+        let mut results =
+            raw_results.iter().zip(ty.results()).map(|(raw, ty)| Val::from_raw(*raw, *ty, id)).collect::<Vec<_>>();
+        let boxed = |error: Error| Box::new(error) as wattest_vm::HostError;
+        let view = Caller { store: StoreContextMut(store), instance: caller.instance };
+        closure(view, &params, &mut results).map_err(boxed)?;
+        for ((raw, value), ty) in raw_results.iter_mut().zip(&results).zip(ty.results()) {
+            if !value.fits(*ty) {
+                let (wanted, given) = (ty.to_string(), value.ty().to_string());
+                return Err(boxed(UsageError::TypeMismatch { wanted, given }.into()));
+            }
+            value.check(store.inner()).map_err(|error| boxed(error.into()))?;
+            *raw = value.to_raw();
+        }
+        Ok(())
+    };
+    HostFunction::dynamic(signature, body)
+}
+
+/// A function whose types are fixed at compile time.
+#[derive(Debug)]
+pub struct TypedFunc<P: WasmParams, R: WasmResults> {
+    handle: TypedHandle<P::Abi, R::Abi>,
+    types: std::marker::PhantomData<fn(P) -> R>,
+}
+
+impl<P: WasmParams, R: WasmResults> Clone for TypedFunc<P, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: WasmParams, R: WasmResults> Copy for TypedFunc<P, R> {}
+
+impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
+    /// Calls the function.
+    ///
+    /// # Errors
+    ///
+    /// The guest traps, or a host function fails.
+    #[inline]
+    pub fn call(&self, mut store: impl AsContextMut, params: P) -> Result<R> {
+        let mut store = store.as_context_mut();
+        if !params.belong_to(store.inner()) {
+            return Err(UsageError::WrongStore { what: "reference" }.into());
+        }
+        let inner = store.inner_mut();
+        match inner.call_typed(self.handle, params.into_abi()) {
+            Ok(results) => Ok(R::from_abi(results, inner.id())),
+            Err(error) => Err(call_error(&store, error)),
+        }
+    }
+
+    /// The function without its types.
+    pub fn func(&self) -> Func {
+        Func { handle: self.handle.func() }
+    }
+}
+
+/// The embedder's error for a call that was not made or did not return.
+#[cold]
+fn call_error<T: 'static>(_store: &StoreContextMut<'_, T>, error: CallError) -> Error {
+    match error {
+        CallError::WrongStore => UsageError::WrongStore { what: "function or reference" }.into(),
+        CallError::Mismatch => UsageError::Invalid("the arguments do not fit the function's type".to_owned()).into(),
+        CallError::Failed(CallFailure::Trap { code, frames }) => {
+            Error::Trap(Trap::with_backtrace(code, backtrace(&frames)))
+        }
+        CallError::Failed(CallFailure::Host { error, frames }) => host_error(error, &frames),
+    }
+}
+
+/// The error that a host function returned, with the stack if it has none yet.
+pub(crate) fn host_error(error: wattest_vm::HostError, frames: &[wattest_vm::Frame]) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => match *error {
+            Error::Host(HostError { source, backtrace: old }) if old.frames().is_empty() => {
+                Error::Host(HostError { source, backtrace: backtrace(frames) })
+            }
+            Error::Trap(trap) if trap.backtrace().frames().is_empty() => {
+                Error::Trap(Trap::with_backtrace(trap.code(), backtrace(frames)))
+            }
+            other => other,
+        },
+        Err(other) => match other.downcast::<wattest_vm::WrongStore>() {
+            Ok(_) => UsageError::WrongStore { what: "reference" }.into(),
+            Err(_) => Error::msg("a host function failed"),
+        },
+    }
+}
+
+fn backtrace(frames: &[wattest_vm::Frame]) -> Backtrace {
+    let frames = frames.iter().map(|frame| {
+        let names = frame.code.owner().and_then(|owner| owner.downcast_ref::<crate::module::ModuleNames>());
+        Frame {
+            func_index: names.map_or(frame.function.0, |names| names.func_index(frame.function)),
+            func_name: names.and_then(|names| names.function(frame.function)),
+            module_name: names.and_then(|names| names.module.clone()),
+            wasm_offset: frame.wasm_offset,
+        }
+    });
+    Backtrace { frames: frames.collect() }
+}

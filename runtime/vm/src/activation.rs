@@ -1,0 +1,97 @@
+//! Activations: which store is running WebAssembly on this thread, and how its stack is walked.
+//!
+//! Invariant: while compiled code runs on a thread, that thread's active store is the one whose code runs; frame pointers
+//! between a store's `exit_fp` (or a fault) and its `entry_fp` form an unbroken chain
+//! (`wattest_abi::call`).
+//!
+//! Does not know: why a walk is made.
+
+use crate::store::StoreInner;
+use crate::sys::trampoline::EntryFrame;
+use crate::trap::Unwind;
+use crate::{registry, trap};
+use std::cell::Cell;
+use wattest_abi::vmctx::VmStoreContext;
+
+thread_local! {
+    static ACTIVE: Cell<*mut VmStoreContext> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+/// Makes a store the thread's active one until dropped.
+pub struct Active {
+    previous: *mut VmStoreContext,
+}
+
+impl Active {
+    /// Activates `store`.
+    pub fn enter(store: *mut VmStoreContext) -> Active {
+        Active { previous: ACTIVE.replace(store) }
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        ACTIVE.set(self.previous);
+    }
+}
+
+/// Frames kept of one backtrace: a stack overflow has hundreds of thousands, and no reader.
+pub const FRAMES_MAX: usize = 256;
+
+/// Turns a fault at `pc` into a pending trap of the active store, if it is one. Returns the store's context.
+///
+/// Runs in a signal handler: see [`crate::sys::signal`].
+pub fn trap_at_fault(pc: usize, fp: usize) -> Option<*mut VmStoreContext> {
+    let context = ACTIVE.get();
+    if context.is_null() {
+        return None;
+    }
+    let code = registry::trap_at(pc)?;
+    // SAFETY: the active store's context is the first field of its `StoreInner`, which outlives the activation; nothing
+    // else on this thread uses it while compiled code runs.
+    let store = unsafe { &mut *context.cast::<StoreInner>() };
+    let frames = walk(&store.context, Some((pc, fp)));
+    store.pending = Some(Unwind::Trap { code, frames });
+    Some(context)
+}
+
+/// Addresses of the frames of `store`'s activations, innermost first. The first is the faulting instruction when `fault`
+/// is its address and frame pointer; all others are return addresses.
+pub fn walk(store: &VmStoreContext, fault: Option<(usize, usize)>) -> Vec<trap::RawFrame> {
+    let mut frames = Vec::new();
+    let (mut exit_fp, mut entry_fp) = (store.exit_fp, store.entry_fp);
+    let mut start = fault;
+    while entry_fp != 0 {
+        // SAFETY: `exit_fp` and `entry_fp` are frame pointers of live trampolines' frames, whose layouts are those of
+        // `sys::trampoline`; compiled frames between them keep the chain.
+        unsafe {
+            let is_fault = start.is_some();
+            let (mut pc, mut fp) = start.take().unwrap_or_else(|| return_of(exit_fp));
+            frames.push(trap::RawFrame { pc, is_return: !is_fault });
+            while fp != entry_fp && frames.len() < FRAMES_MAX {
+                (pc, fp) = return_of(fp);
+                // The outermost compiled frame returns to `enter`, whose frame pointer is `entry_fp`.
+                if fp != entry_fp {
+                    frames.push(trap::RawFrame { pc, is_return: true });
+                }
+            }
+            exit_fp = *(entry_fp as *const usize).sub(EntryFrame::PREVIOUS_EXIT_FP);
+            entry_fp = *(entry_fp as *const usize).sub(EntryFrame::PREVIOUS_ENTRY_FP);
+        }
+        if frames.len() >= FRAMES_MAX {
+            break;
+        }
+    }
+    frames
+}
+
+/// The return address and caller's frame pointer of the frame at `fp`.
+///
+/// # Safety
+///
+/// `fp` must be the frame pointer of a live frame that keeps one.
+unsafe fn return_of(fp: usize) -> (usize, usize) {
+    let fp = fp as *const usize;
+    // SAFETY: by the caller's promise.
+    unsafe { (*fp.add(1), *fp) }
+}

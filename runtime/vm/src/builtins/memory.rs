@@ -1,0 +1,126 @@
+//! Builtins of linear memory
+//! ([spec](https://webassembly.github.io/spec/core/exec/instructions.html#memory-instructions)).
+//!
+//! Invariant: bounds are checked against the memory's current length before a byte is touched.
+//!
+//! Does not know: index types; compiled code zero-extends 32-bit indices.
+
+use super::{Calling, returns};
+use crate::entities::{MemoryBytes, MemoryGrowError};
+use crate::memory::WaitOutcome;
+use wattest_abi::TrapCode;
+use crate::sys::trampoline::Outcome;
+use wattest_module::{DataIndex, MemoryIndex};
+
+pub(super) unsafe extern "C" fn memory_grow(vmctx: *mut u8, memory: u32, delta: u64) -> Outcome {
+    // SAFETY: compiled code passes its own `vmctx`.
+    let mut calling = unsafe { Calling::new(vmctx) };
+    let index = calling.memory(memory);
+    match calling.store.grow_memory_at(index, delta) {
+        Ok(old) => returns(old),
+        Err(MemoryGrowError::Refused) => returns(u64::MAX),
+        Err(MemoryGrowError::Limiter(error)) => calling.fail(error),
+    }
+}
+
+pub(super) unsafe extern "C" fn memory_fill(vmctx: *mut u8, memory: u32, dst: u64, value: u32, len: u64) -> u32 {
+    // SAFETY: compiled code passes its own `vmctx`.
+    let calling = unsafe { Calling::new(vmctx) };
+    let entry = &calling.store.memories[calling.memory(memory)];
+    let Some(to) = entry.range(dst, len) else { return 0 };
+    // SAFETY: `range` checked the destination.
+    unsafe { std::ptr::write_bytes(to, value as u8, len as usize) };
+    1
+}
+
+pub(super) unsafe extern "C" fn memory_copy(
+    vmctx: *mut u8,
+    dst_memory: u32,
+    dst: u64,
+    src_memory: u32,
+    src: u64,
+    len: u64,
+) -> u32 {
+    // SAFETY: compiled code passes its own `vmctx`.
+    let calling = unsafe { Calling::new(vmctx) };
+    let memories = &calling.store.memories;
+    let from = memories[calling.memory(src_memory)].range(src, len);
+    let to = memories[calling.memory(dst_memory)].range(dst, len);
+    let (Some(from), Some(to)) = (from, to) else { return 0 };
+    // SAFETY: `range` checked both; `copy` allows overlap.
+    unsafe { std::ptr::copy(from, to, len as usize) };
+    1
+}
+
+pub(super) unsafe extern "C" fn memory_init(
+    vmctx: *mut u8,
+    memory: u32,
+    data: u32,
+    dst: u64,
+    src: u32,
+    len: u32,
+) -> u32 {
+    // SAFETY: compiled code passes its own `vmctx`.
+    let calling = unsafe { Calling::new(vmctx) };
+    let id = calling.id;
+    let done =
+        calling.store.init_memory(id, MemoryIndex(memory), DataIndex(data), dst, u64::from(src), u64::from(len));
+    u32::from(done.is_ok())
+}
+
+pub(super) unsafe extern "C" fn data_drop(vmctx: *mut u8, data: u32) -> u32 {
+    // SAFETY: compiled code passes its own `vmctx`.
+    let mut calling = unsafe { Calling::new(vmctx) };
+    calling.instance_mut().dropped_data[data as usize] = true;
+    0
+}
+
+pub(super) unsafe extern "C" fn memory_atomic_notify(vmctx: *mut u8, memory: u32, address: u64, count: u32) -> Outcome {
+    // SAFETY: compiled code passes its own `vmctx`.
+    let calling = unsafe { Calling::new(vmctx) };
+    let entry = &calling.store.memories[calling.memory(memory)];
+    match &entry.bytes {
+        // Nobody can wait on a memory that is not shared.
+        MemoryBytes::Own(_) => returns(if entry.range(address, 4).is_some() { 0 } else { u64::MAX }),
+        MemoryBytes::Shared(memory) => returns(memory.notify(address, count).map_or(u64::MAX, u64::from)),
+    }
+}
+
+pub(super) unsafe extern "C" fn memory_atomic_wait32(
+    vmctx: *mut u8,
+    memory: u32,
+    address: u64,
+    expected: u32,
+    timeout_ns: i64,
+) -> Outcome {
+    // SAFETY: compiled code passes its own `vmctx`.
+    let calling = unsafe { Calling::new(vmctx) };
+    wait(calling, memory, |shared| shared.wait32(address, expected, timeout_ns))
+}
+
+pub(super) unsafe extern "C" fn memory_atomic_wait64(
+    vmctx: *mut u8,
+    memory: u32,
+    address: u64,
+    expected: u64,
+    timeout_ns: i64,
+) -> Outcome {
+    // SAFETY: compiled code passes its own `vmctx`.
+    let calling = unsafe { Calling::new(vmctx) };
+    wait(calling, memory, |shared| shared.wait64(address, expected, timeout_ns))
+}
+
+fn wait(
+    mut calling: Calling<'_>,
+    memory: u32,
+    wait: impl FnOnce(&crate::memory::SharedMemory) -> Result<WaitOutcome, TrapCode>,
+) -> Outcome {
+    let outcome = match &calling.store.memories[calling.memory(memory)].bytes {
+        MemoryBytes::Own(_) => Err(TrapCode::ExpectedSharedMemory),
+        MemoryBytes::Shared(memory) => wait(memory),
+    };
+    match outcome {
+        Ok(result) => returns(result as u64),
+        Err(code) => calling.trap(code),
+    }
+}

@@ -1,0 +1,118 @@
+//! The bodies of the builtin table.
+//!
+//! Each row of `wattest_abi::for_each_builtin!` has a body here, in the file of its subject; [`TABLE`] is built from the
+//! rows, so a missing body does not compile. Bodies get the raw `vmctx` and turn it into the checked [`Calling`] at once.
+//!
+//! Invariant: a body never unwinds the Rust stack; one that may trap records why and says so in its
+//! [`Outcome`].
+//!
+//! Does not know: which instruction called it.
+
+mod control;
+mod float;
+mod memory;
+mod table;
+
+use crate::activation;
+use crate::instance::Instance;
+use crate::store::{InstanceId, StoreInner};
+use crate::sys::trampoline::{Outcome, trapping_thunk};
+use crate::trap::{HostError, Unwind};
+use wattest_abi::vmctx::VmHeader;
+use wattest_abi::{TrapCode, for_each_builtin};
+
+/// An entry of the table.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub struct Entry(*const u8);
+
+// SAFETY: an entry is the address of code.
+unsafe impl Sync for Entry {}
+
+/// Who is calling: a store and one of its instances.
+struct Calling<'a> {
+    store: &'a mut StoreInner,
+    id: InstanceId,
+}
+
+impl<'a> Calling<'a> {
+    /// # Safety
+    ///
+    /// `vmctx` must be that of a live instance whose store is not borrowed.
+    unsafe fn new(vmctx: *mut u8) -> Calling<'a> {
+        // SAFETY: by the caller's promise; the instance number lies before the header, and the store's context is the
+        // first field of its `StoreInner`.
+        unsafe {
+            let number = *vmctx.cast::<u64>().sub(1) as u32;
+            let store = &mut *(*vmctx.cast::<VmHeader>()).store.cast::<StoreInner>();
+            Calling { store, id: InstanceId(number) }
+        }
+    }
+
+    fn instance(&self) -> &Instance {
+        &self.store.instances[self.id.0 as usize]
+    }
+
+    fn instance_mut(&mut self) -> &mut Instance {
+        &mut self.store.instances[self.id.0 as usize]
+    }
+
+    /// Position of a memory in the store.
+    fn memory(&self, index: u32) -> usize {
+        self.instance().memories[index as usize] as usize
+    }
+
+    /// Position of a table in the store.
+    fn table(&self, index: u32) -> usize {
+        self.instance().tables[index as usize] as usize
+    }
+
+    /// Makes the calling computation trap.
+    fn trap(&mut self, code: TrapCode) -> Outcome {
+        let frames = activation::walk(&self.store.context, None);
+        self.store.pending = Some(Unwind::Trap { code, frames });
+        Outcome { value: 0, go_on: 0 }
+    }
+
+    /// Makes the calling computation end with a host error.
+    fn fail(&mut self, error: HostError) -> Outcome {
+        let frames = activation::walk(&self.store.context, None);
+        self.store.pending = Some(Unwind::Host { error, frames });
+        Outcome { value: 0, go_on: 0 }
+    }
+}
+
+/// A builtin's ordinary return.
+fn returns(value: u64) -> Outcome {
+    Outcome { value, go_on: 1 }
+}
+
+/// The address of a row's entry: a thunk for rows that may trap, the body itself for others.
+macro_rules! entry {
+    ($name:ident, Traps) => {{
+        trapping_thunk!(thunk, $name);
+        Entry(thunk as *const u8)
+    }};
+    ($name:ident, $other:ident) => {
+        Entry($name as *const u8)
+    };
+}
+
+macro_rules! table {
+    ($($(#[$doc:meta])* $name:ident($($param:ident: $ty:ident),*) -> $result:ident, $failure:ident;)*) => {
+        /// The builtin table, in row order.
+        pub static TABLE: &[Entry] = &[$(entry!($name, $failure)),*];
+    };
+}
+
+use control::{new_epoch, out_of_fuel, trap};
+use float::{
+    f32_ceil, f32_floor, f32_fma, f32_nearest, f32_trunc, f64_ceil, f64_floor, f64_fma, f64_nearest, f64_trunc,
+};
+use memory::{
+    data_drop, memory_atomic_notify, memory_atomic_wait32, memory_atomic_wait64, memory_copy, memory_fill, memory_grow,
+    memory_init,
+};
+use table::{elem_drop, table_copy, table_fill, table_grow, table_init};
+
+for_each_builtin!(table);

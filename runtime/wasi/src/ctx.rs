@@ -1,0 +1,118 @@
+//! What one guest holds.
+//!
+//! Invariant: everything in a [`WasiCtx`] was put there through its builder; the default is a guest without
+//! arguments, environment, streams or files, with the host's clocks and randomness.
+//!
+//! Does not know: linear memory, engines.
+
+use crate::host::args::{ArgsError, StringList};
+use crate::host::clock::Clocks;
+use crate::host::fs::{Access, Dir};
+use crate::host::random::Random;
+use crate::host::stdio::{InputStream, OutputStream};
+use crate::preview1::Descriptors;
+use std::path::Path;
+
+/// A guest's capabilities.
+#[derive(Debug)]
+pub struct WasiCtx {
+    pub(crate) args: StringList,
+    pub(crate) env: StringList,
+    pub(crate) clocks: Clocks,
+    pub(crate) random: Random,
+    pub(crate) descriptors: Descriptors,
+}
+
+/// Builds a [`WasiCtx`].
+///
+/// ```
+/// use wattest_wasi::WasiCtxBuilder;
+/// let mut builder = WasiCtxBuilder::new();
+/// builder.arg("program").unwrap().env("HOME", "/").unwrap().inherit_stdio();
+/// let ctx = builder.build();
+/// # drop(ctx);
+/// ```
+#[derive(Debug, Default)]
+pub struct WasiCtxBuilder {
+    args: StringList,
+    env: StringList,
+    stdin: InputStream,
+    stdout: OutputStream,
+    stderr: OutputStream,
+    preopens: Vec<(Dir, String)>,
+    clocks: Clocks,
+    random: Random,
+}
+
+impl WasiCtxBuilder {
+    /// A guest that holds nothing.
+    pub fn new() -> WasiCtxBuilder {
+        WasiCtxBuilder::default()
+    }
+
+    /// Appends an argument; the first is the program's name.
+    pub fn arg(&mut self, arg: impl AsRef<[u8]>) -> Result<&mut Self, ArgsError> {
+        self.args.push(arg.as_ref())?;
+        Ok(self)
+    }
+
+    /// Appends an environment variable.
+    pub fn env(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<&mut Self, ArgsError> {
+        self.env.push_variable(name.as_ref(), value.as_ref())?;
+        Ok(self)
+    }
+
+    /// Sets the standard input.
+    pub fn stdin(&mut self, stream: InputStream) -> &mut Self {
+        self.stdin = stream;
+        self
+    }
+
+    /// Sets the standard output.
+    pub fn stdout(&mut self, stream: OutputStream) -> &mut Self {
+        self.stdout = stream;
+        self
+    }
+
+    /// Sets the standard error.
+    pub fn stderr(&mut self, stream: OutputStream) -> &mut Self {
+        self.stderr = stream;
+        self
+    }
+
+    /// Hands the guest the process's own streams.
+    pub fn inherit_stdio(&mut self) -> &mut Self {
+        self.stdin(InputStream::Inherit).stdout(OutputStream::InheritStdout).stderr(OutputStream::InheritStderr)
+    }
+
+    /// Hands the guest a directory of the host, under the name `guest`.
+    pub fn preopened_dir(
+        &mut self,
+        host: impl AsRef<Path>,
+        guest: impl Into<String>,
+        access: Access,
+    ) -> Result<&mut Self, std::io::Error> {
+        let dir = Dir::open_ambient(host.as_ref(), access)?;
+        self.preopens.push((dir, guest.into()));
+        Ok(self)
+    }
+
+    /// Sets where times come from.
+    pub fn clocks(&mut self, clocks: Clocks) -> &mut Self {
+        self.clocks = clocks;
+        self
+    }
+
+    /// Sets where random bytes come from.
+    pub fn random(&mut self, random: Random) -> &mut Self {
+        self.random = random;
+        self
+    }
+
+    /// The guest's capabilities; the builder is empty afterwards.
+    pub fn build(&mut self) -> WasiCtx {
+        let WasiCtxBuilder { args, env, stdin, stdout, stderr, preopens, clocks, random } = std::mem::take(self);
+        let descriptors = Descriptors::new(stdin, stdout, stderr, preopens);
+        WasiCtx { args, env, clocks, random, descriptors }
+    }
+}

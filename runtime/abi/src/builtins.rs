@@ -10,6 +10,8 @@
 //! Failure: a row marked `traps` may unwind to the host by itself and then does not return; a row marked `checked` returns
 //! 0 (false) to make the caller trap with the code that the row's documentation names; a plain row never fails.
 //!
+//! Invariant: a row's position is its offset in the table; rows are only appended within one artifact version.
+//!
 //! Does not know: how bodies are implemented.
 
 /// The machine type of a builtin's parameter or result.

@@ -17,6 +17,8 @@
 //!
 //! Invariant: [`CallShape::new`] is the only place that assigns locations; `vm`'s assembly and `compile`'s signatures are
 //! tested against it.
+//!
+//! Does not know: function types; a value is only its kind here.
 
 /// The machine-level kind of a WebAssembly value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

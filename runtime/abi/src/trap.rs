@@ -5,6 +5,8 @@
 //! differential classes are derived from the same table.
 //!
 //! Invariant: codes are dense, start at 1 and are never reused, since they are stored in artifacts.
+//!
+//! Does not know: where a trap happened.
 
 macro_rules! traps {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $text:literal;)*) => {

@@ -7,7 +7,7 @@
 use crate::command_line::{Flag, Parsed};
 use crate::failure::Failure;
 use crate::suggest::hint;
-use wattest::{Config, Engine, Feature, Features};
+use wattest::{Config, ConfigError, Engine, Feature, Features};
 
 /// The options.
 pub const FLAGS: &[Flag] = &[
@@ -68,7 +68,11 @@ pub fn config(parsed: &Parsed) -> Result<Config, Failure> {
             return Err(Failure::usage(format!("--opt {option}: give the option as KEY=VALUE")));
         };
         config.set(key, value).map_err(|error| {
-            Failure::usage(format!("--opt {option}: {error}\n(`wattest options` lists the options)"))
+            let suggestion = match error {
+                ConfigError::UnknownOption { near: None, .. } => hint(key, Config::options().iter().map(|row| row.key)),
+                _ => String::new(),
+            };
+            Failure::usage(format!("--opt {option}: {error}{suggestion}\n(`wattest options` lists the options)"))
         })?;
     }
     if let Some(features) = features(parsed)? {

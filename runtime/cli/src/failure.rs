@@ -7,7 +7,7 @@
 
 use std::fmt::Display;
 use std::process::ExitCode;
-use wattest::{Error, Trap};
+use wattest::{Error, Frame, Trap};
 
 /// Status after a trap: what a shell shows for an aborted process.
 const STATUS_TRAP: u8 = 134;
@@ -47,12 +47,32 @@ impl Failure {
     }
 }
 
-/// The cause of a trap, and where it happened: innermost frame first.
+/// Most frames that are printed.
+const FRAMES_MAX: usize = 16;
+
+/// The cause of a trap, and where it happened: innermost frame first, frames that repeat once.
 fn describe_trap(trap: &Trap) -> String {
     let mut text = format!("wasm trap: {} [{}]", trap.code().text(), trap.code().name());
-    if !trap.backtrace().frames().is_empty() {
-        text.push_str("\nwasm backtrace, innermost frame first:\n");
-        text.push_str(trap.backtrace().to_string().trim_end());
+    let frames = trap.backtrace().frames();
+    if !frames.is_empty() {
+        text.push_str("\nwasm backtrace, innermost frame first:");
+    }
+    for (position, run) in frames.chunk_by(|one, next| one == next).enumerate() {
+        if position == FRAMES_MAX {
+            text.push_str("\n  …");
+            break;
+        }
+        text.push_str(&describe_frame(&run[0]));
+        if run.len() > 1 {
+            text.push_str(&format!(" (and {} more like it)", run.len() - 1));
+        }
     }
     text
+}
+
+fn describe_frame(frame: &Frame) -> String {
+    let offset = frame.wasm_offset.map_or_else(|| "?".to_owned(), |offset| format!("{offset:#x}"));
+    let module = frame.module_name.as_deref().map_or_else(String::new, |module| format!("{module}!"));
+    let name = frame.func_name.as_deref().unwrap_or("<unnamed>");
+    format!("\n  {offset:>10}  {module}{name} (function {})", frame.func_index)
 }

@@ -88,7 +88,10 @@ fn run(parsed: &Parsed) -> Result<u8, Failure> {
         println!("  {:?}: {}", export.name(), export.ty());
     }
     println!("proposals: {}", if proposals.is_empty() { "none".to_owned() } else { proposals.join(", ") });
-    println!("sections ({}):", sections.len());
+    match bytes.starts_with(b"\0asm") {
+        true => println!("sections ({}):", sections.len()),
+        false => println!("sections: none, the module is text"),
+    }
     for section in &sections {
         println!("  {:<24} {:>10} bytes", section.name, section.bytes);
     }

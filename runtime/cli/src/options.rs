@@ -1,6 +1,8 @@
 //! `wattest options`: the engine's option table.
 //!
 //! Invariant: printed from the table itself.
+//!
+//! Does not know: what the options do.
 
 use crate::command_line::{Command, Parsed};
 use crate::failure::Failure;

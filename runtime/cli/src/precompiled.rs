@@ -4,6 +4,8 @@
 //! private cache that only this user's processes write.
 //!
 //! Invariant: nothing else in the command is unsafe.
+//!
+//! Does not know: the artifact's format, nor where the cache is.
 #![expect(unsafe_code, reason = "loading machine code is a matter of trust, which only the caller can give")]
 
 use crate::failure::Failure;

@@ -1,6 +1,8 @@
 //! "Did you mean": the nearest name to a wrong one.
 //!
 //! Invariant: no suggestion is better than a far one: a third of the letters may differ.
+//!
+//! Does not know: what the names stand for.
 
 /// The candidate most like `wrong`, if one is near.
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -51,9 +51,8 @@ fn run(parsed: &Parsed) -> Result<u8, Failure> {
         let text = SuiteFile::at(path)
             .read()
             .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
-        let script = Script::parse(&text).map_err(|error| {
-            Failure::new(format!("{}:{}: {}", path.display(), error.line, error.text))
-        })?;
+        let script = Script::parse(&text)
+            .map_err(|error| Failure::new(format!("{}:{}: {}", path.display(), error.line, error.text)))?;
         let report = run_script(&path.display().to_string(), &script, &wattest, &features);
         for failure in &report.failures {
             println!("{}:{}: {}: {}", path.display(), failure.line, failure.kind, failure.text);

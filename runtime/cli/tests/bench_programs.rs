@@ -42,6 +42,24 @@ fn check(output: &Output, folder: &Path, name: &str) {
 }
 
 #[test]
+fn stats_are_printed_in_nanoseconds() {
+    let temp = tempfile::tempdir().unwrap();
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/bench.wat");
+    let output = wattest(&["run", "--stats", case.to_str().unwrap()], temp.path(), temp.path());
+    let text = String::from_utf8(output.stderr).unwrap();
+    let numbers: Vec<(&str, u64)> = text
+        .strip_prefix("stats: ")
+        .unwrap_or_default()
+        .split_whitespace()
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, number)| (name, number.parse().unwrap()))
+        .collect();
+    let names: Vec<&str> = numbers.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["compile_ns", "instantiate_ns", "run_ns", "bench_ns"], "{text}");
+    assert!(numbers[2].1 >= numbers[3].1, "{text}");
+}
+
+#[test]
 fn benchmark_programs_print_what_they_should() {
     let Some(root) = programs() else {
         println!("skipped: benchmark programs (no folder: set WATTEST_SHARED)");

@@ -124,7 +124,7 @@ fn build_images(desc: &ModuleDesc, data: &[u8]) -> (Vec<Option<ImageRecord>>, Ve
         let known = memory.0.checked_sub(desc.imported_memories).zip(offset.as_constant_index());
         let Some((memory, start)) = known else { return (records, images) };
         let ty = &desc.memories[desc.imported_memories as usize + memory as usize];
-        let size = ty.minimum.checked_mul(ty.page_bytes()).unwrap_or(u64::MAX);
+        let size = ty.minimum.saturating_mul(ty.page_bytes());
         if start.checked_add(length).is_none_or(|end| end > size) {
             return (records, images);
         }

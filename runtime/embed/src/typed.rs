@@ -187,6 +187,7 @@ pub struct WithCaller;
 
 macro_rules! lists {
     ($($name:ident $position:tt),*) => {
+        #[allow(clippy::unused_unit, reason = "the empty list's value is the unit")]
         impl<$($name: WasmTy),*> WasmParams for ($($name,)*) {
             const TYPES: &'static [ValType] = &[$($name::TYPE),*];
             type Abi = ($($name::Abi,)*);

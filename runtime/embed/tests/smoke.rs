@@ -164,5 +164,5 @@ fn traps_have_backtraces() {
     let instance = Linker::new(&engine).instantiate(&mut store, &module).unwrap();
     let error = instance.get_func(&store, "f").unwrap().call(&mut store, &[], &mut []).unwrap_err();
     let text = error.trap().unwrap().backtrace().to_string();
-    assert_eq!(text, "   0:     0x25 - m!g\n   1:     0x29 - m!f\n");
+    assert_eq!(text, "   0:     0x1f - m!g\n   1:     0x23 - m!f\n");
 }

@@ -4,6 +4,8 @@
 //! ([spec](https://webassembly.github.io/spec/core/syntax/modules.html#indices)), and one per *defined* subspace, which
 //! counts definitions only. Mixing them up does not compile.
 //!
+//! Invariant: an index of one space is never made from an index of another without naming both.
+//!
 //! Does not know: what the indices refer to.
 
 use serde::{Deserialize, Serialize};

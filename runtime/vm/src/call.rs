@@ -52,6 +52,9 @@ impl StoreInner {
         let in_memory = const { results_in_memory(R::KINDS) };
         let locations = if in_memory { &P::PARAMS[1] } else { &P::PARAMS[0] };
         let mut registers = Registers::default();
+        if !in_memory && locations.stack_bytes == 0 {
+            return self.call_in_registers(func, params, &mut registers);
+        }
         let mut stack = [0u64; STACK_WORDS_MAX];
         let mut results = [0u128; RESULT_SLOTS_MAX];
         let mut slots = Slots { registers: &mut registers, stack: StackWords(stack.as_mut_ptr()) };
@@ -78,6 +81,31 @@ impl StoreInner {
         }
         let slots = Slots { registers: &mut registers, stack: StackWords(std::ptr::null_mut()) };
         // SAFETY: results in registers have no stack locations.
+        Ok(R::read(&R::RESULTS, self, |location, _| unsafe { slots.get(location) }))
+    }
+
+    /// The usual case of [`StoreInner::call_typed`]: nothing lies on the stack or in memory.
+    #[inline(always)]
+    fn call_in_registers<P: WasmValues, R: WasmValues>(
+        &mut self,
+        func: TypedHandle<P, R>,
+        params: P,
+        registers: &mut Registers,
+    ) -> Result<R, CallError> {
+        let mut slots = Slots { registers, stack: StackWords(std::ptr::null_mut()) };
+        // SAFETY: the caller has checked that no parameter lies on the stack.
+        params.write(&P::PARAMS[0], |location, bits, wide| unsafe { slots.set(location, bits, wide) });
+        let floats = const { P::PARAMS[0].uses_floats || R::RESULTS.uses_floats };
+        // SAFETY: the handle's type was compared with `P` and `R`, by whose shapes the registers are laid out.
+        let ended = unsafe {
+            if floats {
+                self.call::<true>(func.func, slots.registers, &[])?
+            } else {
+                self.call::<false>(func.func, slots.registers, &[])?
+            }
+        };
+        ended.map_err(CallError::Failed)?;
+        // SAFETY: results in registers have no stack locations, and `enter` has written the registers.
         Ok(R::read(&R::RESULTS, self, |location, _| unsafe { slots.get(location) }))
     }
 
@@ -127,7 +155,8 @@ impl StoreInner {
                 ResultShape::Memory => slots_in_memory[position],
                 ResultShape::Registers(locations) => match locations[position] {
                     ArgLocation::Int(number) => u128::from(registers.ints[number as usize]),
-                    ArgLocation::Float(number) => registers.floats[number as usize],
+                    // SAFETY: a float result means that the shape uses floats, so `enter` has written the registers.
+                    ArgLocation::Float(number) => unsafe { registers.floats[number as usize].assume_init() },
                     ArgLocation::Stack(_) => unreachable!("results in registers have no stack locations"),
                 },
             };

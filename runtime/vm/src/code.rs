@@ -72,7 +72,6 @@ impl CodeMemory {
 mod tests {
     use super::*;
 
-    #[cfg(target_arch = "x86_64")]
     #[test]
     fn code_runs() {
         // `mov eax, 42; ret`

@@ -177,8 +177,8 @@ impl StoreInner {
     pub fn memory_bytes_mut(&mut self, handle: MemoryHandle) -> Result<&mut [u8], WrongStore> {
         let entry = self.memory(handle)?;
         match &entry.bytes {
-            // SAFETY: as in `memory_bytes`, and the store is borrowed mutably.
             MemoryBytes::Own(memory) => {
+                // SAFETY: as in `memory_bytes`, and the store is borrowed mutably.
                 Ok(unsafe { std::slice::from_raw_parts_mut(memory.base(), memory.len_bytes()) })
             }
             MemoryBytes::Shared(_) => Ok(&mut []),

@@ -96,7 +96,10 @@ pub struct StoreInner {
     pub(crate) instances: Vec<Instance>,
     pub(crate) memories: Vec<MemoryEntry>,
     pub(crate) tables: Vec<TableEntry>,
+    // Boxed, because compiled code and handles point to them.
+    #[expect(clippy::vec_box, reason = "the contents must stay where they are")]
     pub(crate) globals: Vec<Box<GlobalSlot>>,
+    #[expect(clippy::vec_box, reason = "the contents must stay where they are")]
     pub(crate) host_functions: Vec<Box<HostFunctionEntry>>,
     pub(crate) externs: Vec<Arc<dyn Any + Send + Sync>>,
     pub(crate) fuel_reserve: u64,
@@ -150,6 +153,7 @@ impl<T> Store<T> {
     }
 
     /// Takes the embedder's data out.
+    #[expect(clippy::boxed_local, reason = "a store only exists in its box")]
     pub fn into_data(self: Box<Self>) -> T {
         let store = *self;
         store.data

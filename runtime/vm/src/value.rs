@@ -96,12 +96,14 @@ pub(crate) struct StackWords(pub *mut u64);
 impl Slots<'_> {
     /// # Safety
     ///
-    /// A stack location must lie within the stack arguments.
+    /// A stack location must lie within the stack arguments; a float register must have been written, here or by
+    /// [`enter`](crate::sys::trampoline::enter).
     #[inline(always)]
     pub unsafe fn get(&self, location: ArgLocation) -> u128 {
         match location {
             ArgLocation::Int(number) => u128::from(self.registers.ints[number as usize]),
-            ArgLocation::Float(number) => self.registers.floats[number as usize],
+            // SAFETY: by the caller's promise.
+            ArgLocation::Float(number) => unsafe { self.registers.floats[number as usize].assume_init() },
             // SAFETY: by the caller's promise; a vector's location is two words, of which a scalar uses the first.
             ArgLocation::Stack(offset) => unsafe {
                 let word = self.stack.0.add(offset as usize / 8);
@@ -130,7 +132,9 @@ impl Slots<'_> {
     pub unsafe fn set(&mut self, location: ArgLocation, bits: u128, wide: bool) {
         match location {
             ArgLocation::Int(number) => self.registers.ints[number as usize] = bits as u64,
-            ArgLocation::Float(number) => self.registers.floats[number as usize] = bits,
+            ArgLocation::Float(number) => {
+                self.registers.floats[number as usize].write(bits);
+            }
             // SAFETY: by the caller's promise.
             ArgLocation::Stack(offset) => unsafe {
                 let word = self.stack.0.add(offset as usize / 8);
@@ -328,6 +332,7 @@ macro_rules! tuple_values {
             }
 
             #[inline(always)]
+            #[allow(clippy::unused_unit, reason = "the empty list's value is the unit")]
             fn read(
                 _locations: &Locations,
                 _store: &StoreInner,

@@ -5,6 +5,8 @@
 //! where it has one. The core speaks these names; faces encode them.
 //!
 //! Invariant: numbers are dense from 0 and never change, since guests compare them.
+//!
+//! Does not know: which call fails how.
 
 use rustix::io::Errno as Sys;
 

@@ -2,6 +2,8 @@
 //!
 //! Each becomes a typed error, so that enabling a proposal's validation before its chapter is written is safe.
 //!
+//! Invariant: nothing is emitted.
+//!
 //! Does not know: what they would do.
 
 use super::{Step, Translator};

@@ -23,6 +23,16 @@ const UNSAFE: &[Unsafe] = &[
         reason: "mappings, signal handlers, raw instance memory: the one unsafe house",
     },
     Unsafe {
+        package: "wattest",
+        place: "runtime/embed/src/load.rs",
+        reason: "loads compiled code, which the caller vouches for",
+    },
+    Unsafe {
+        package: "wattest",
+        place: "runtime/embed/tests/smoke.rs",
+        reason: "vouches for the artifact it has just made",
+    },
+    Unsafe {
         package: "wattest-cli",
         place: "runtime/cli/src/precompiled.rs",
         reason: "loads compiled code, when the user says that it is trusted",

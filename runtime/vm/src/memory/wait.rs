@@ -30,6 +30,7 @@ pub enum WaitOutcome {
 /// Sleeping threads by address.
 #[derive(Debug, Default)]
 pub struct Parking {
+    // ORDER: only looked up, never iterated.
     queues: Mutex<HashMap<u64, VecDeque<Arc<Waiter>>>>,
 }
 

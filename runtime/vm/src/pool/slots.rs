@@ -28,6 +28,7 @@ pub(super) struct FreeSlots {
     /// Per used slot: the stamp of its last release, or 0 while it is taken.
     stamps: Vec<u64>,
     next_stamp: u64,
+    // ORDER: only looked up, never iterated.
     by_image: HashMap<u64, Vec<Entry>>,
     by_age: VecDeque<Entry>,
 }

@@ -16,6 +16,7 @@
 //! Does not know: signatures, stores, traps.
 
 use std::arch::naked_asm;
+use std::mem::MaybeUninit;
 use wattest_abi::vmctx::{
     HOST_BODY, HOST_STACK_BYTES, STORE, STORE_ENTRY_FP, STORE_EXIT_FP, VmHostFunction, VmStoreContext,
 };
@@ -29,13 +30,14 @@ use wattest_abi::vmctx::{
 pub struct Registers {
     /// Integer registers.
     pub ints: [u64; 6],
-    /// Float and vector registers.
-    pub floats: [u128; 8],
+    /// Float and vector registers. Most calls use none, and clearing them would cost as much as the call.
+    pub floats: [MaybeUninit<u128>; 8],
 }
 
 impl Default for Registers {
+    #[inline(always)]
     fn default() -> Registers {
-        Registers { ints: [0; 6], floats: [0; 8] }
+        Registers { ints: [0; 6], floats: [MaybeUninit::uninit(); 8] }
     }
 }
 

@@ -2,6 +2,8 @@
 //! ([spec](https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md#args_get)).
 //!
 //! Invariant: both lists have one encoding, an array of pointers and a block of NUL-terminated strings.
+//!
+//! Does not know: where the lists came from.
 
 use super::GuestMemory;
 use crate::host::args::StringList;

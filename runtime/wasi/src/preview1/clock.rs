@@ -1,6 +1,8 @@
 //! Clocks ([spec](https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md#clock_res_get)).
 //!
 //! Invariant: an unknown clock is [`Errno::Inval`].
+//!
+//! Does not know: what clocks measure.
 
 use super::GuestMemory;
 use crate::host::clock::Clock;

@@ -2,6 +2,8 @@
 //! ([spec](https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md#proc_raise)).
 //!
 //! Invariant: no call touches the host's own process.
+//!
+//! Does not know: how a guest ends: `proc_exit` is the linker's, since it does not return.
 
 use super::GuestMemory;
 use crate::{Errno, WasiCtx};

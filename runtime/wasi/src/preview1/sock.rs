@@ -3,6 +3,8 @@
 //! Preview 1 cannot open a socket, and this host preopens none.
 //!
 //! Invariant: a closed descriptor is [`Errno::BadF`], any other [`Errno::NotSock`].
+//!
+//! Does not know: the network.
 
 use super::GuestMemory;
 use crate::{Errno, WasiCtx};

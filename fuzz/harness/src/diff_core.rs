@@ -147,7 +147,8 @@ fn first_difference(left: &Run, right: &Run) -> String {
 }
 
 #[cfg(not(feature = "wattest"))]
-fn subject_count() -> usize {
+/// Number of the subject's configurations.
+pub fn subject_count() -> usize {
     1
 }
 
@@ -157,7 +158,8 @@ fn build_subject(_row: usize) -> Box<dyn Engine> {
 }
 
 #[cfg(feature = "wattest")]
-fn subject_count() -> usize {
+/// Number of the subject's configurations.
+pub fn subject_count() -> usize {
     wattest_differential::CONFIGS.len()
 }
 

@@ -8,6 +8,7 @@
 //! Does not know: what flags mean.
 
 use crate::failure::Failure;
+use crate::output;
 use crate::suggest::hint;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
@@ -110,11 +111,11 @@ pub fn parse(
         "help" | "--help" | "-h" => {
             let topic = words.get(1).map(|word| word.to_string_lossy().into_owned());
             let command = topic.and_then(|topic| commands.iter().find(|command| command.name == topic));
-            print!("{}", command.map_or_else(|| overview(commands), |command| explain(command)));
+            output::print(&command.map_or_else(|| overview(commands), |command| explain(command)))?;
             return Ok((&PRINTED, Parsed::default()));
         }
         "--version" | "-V" => {
-            println!("wattest {}", env!("CARGO_PKG_VERSION"));
+            output::print(&format!("wattest {}\n", env!("CARGO_PKG_VERSION")))?;
             return Ok((&PRINTED, Parsed::default()));
         }
         _ => {}
@@ -139,7 +140,7 @@ pub fn parse(
         .take_while(|word| word.to_string_lossy().starts_with('-'))
         .any(|word| word == "--help" || word == "-h")
     {
-        print!("{}", explain(command));
+        output::print(&explain(command))?;
         return Ok((&PRINTED, Parsed::default()));
     }
     Ok((command, read(command, words)?))
@@ -238,7 +239,10 @@ mod tests {
     static RUN: Command =
         Command { name: "run", operands: "FILE", help: "", flags: &[FLAGS], passes_arguments: true, run: |_| Ok(0) };
 
-    fn check(words: &[&str], expected: Result<(&[(&str, &str)], &[&str]), &str>) {
+    /// Options with their values, and operands.
+    type Expected<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+
+    fn check(words: &[&str], expected: Result<Expected<'_>, &str>) {
         static COMMANDS: &[&Command] = &[&RUN];
         let parsed = parse(COMMANDS, words.iter().map(Into::into).collect());
         let actual = parsed.map(|(_, parsed)| parsed).map_err(|failure| format!("{failure:?}"));

@@ -29,8 +29,11 @@ pub const FEATURES: Flag = Flag {
     help: "proposals: names, -names, and sets (all, default, wasm1, wasm2, wasm3), separated by commas",
 };
 
+/// A name and its proposals.
+type NamedSet = (&'static str, fn() -> Features);
+
 /// The sets of proposals that have a name.
-const SETS: &[(&str, fn() -> Features)] = &[
+const SETS: &[NamedSet] = &[
     ("all", Features::all_implemented),
     ("default", Features::default),
     ("wasm1", Features::wasm1),

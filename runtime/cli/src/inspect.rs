@@ -8,7 +8,7 @@
 
 use crate::command_line::{Command, Flag, Parsed};
 use crate::failure::Failure;
-use crate::load;
+use crate::{load, output};
 use serde_json::json;
 use std::path::Path;
 use wattest::{Config, Engine, Feature, Features, Module};
@@ -56,46 +56,48 @@ fn run(parsed: &Parsed) -> Result<u8, Failure> {
     let engine = engine_with(Features::all_implemented())?;
     let module = load::compile(&engine, path, &bytes)?;
     let proposals = proposals(&bytes)?;
-    let sections = sections(&bytes);
+    let text = match parsed.has("json") {
+        true => format!("{:#}\n", to_json(path, &bytes, &module, &proposals)),
+        false => to_text(path, &bytes, &module, &proposals),
+    };
+    output::print(&text)?;
+    Ok(0)
+}
+
+fn to_json(path: &Path, bytes: &[u8], module: &Module, proposals: &[&str]) -> serde_json::Value {
     let imports: Vec<_> = module
         .imports()
         .map(|import| json!({ "module": import.module(), "name": import.name(), "type": import.ty().to_string() }))
         .collect();
     let exports: Vec<_> =
         module.exports().map(|export| json!({ "name": export.name(), "type": export.ty().to_string() })).collect();
-    if parsed.has("json") {
-        let sections: Vec<_> =
-            sections.iter().map(|section| json!({ "name": section.name, "bytes": section.bytes })).collect();
-        let value = json!({
-            "file": path.display().to_string(),
-            "bytes": bytes.len(),
-            "name": module.name(),
-            "imports": imports,
-            "exports": exports,
-            "proposals": proposals,
-            "sections": sections,
-        });
-        println!("{value:#}");
-        return Ok(0);
-    }
-    println!("{}: {} bytes", path.display(), bytes.len());
-    println!("imports ({}):", imports.len());
-    for import in module.imports() {
-        println!("  {:?} {:?}: {}", import.module(), import.name(), import.ty());
-    }
-    println!("exports ({}):", exports.len());
-    for export in module.exports() {
-        println!("  {:?}: {}", export.name(), export.ty());
-    }
-    println!("proposals: {}", if proposals.is_empty() { "none".to_owned() } else { proposals.join(", ") });
-    match bytes.starts_with(b"\0asm") {
-        true => println!("sections ({}):", sections.len()),
-        false => println!("sections: none, the module is text"),
-    }
-    for section in &sections {
-        println!("  {:<24} {:>10} bytes", section.name, section.bytes);
-    }
-    Ok(0)
+    let sections: Vec<_> =
+        sections(bytes).iter().map(|section| json!({ "name": section.name, "bytes": section.bytes })).collect();
+    json!({
+        "file": path.display().to_string(),
+        "bytes": bytes.len(),
+        "name": module.name(),
+        "imports": imports,
+        "exports": exports,
+        "proposals": proposals,
+        "sections": sections,
+    })
+}
+
+fn to_text(path: &Path, bytes: &[u8], module: &Module, proposals: &[&str]) -> String {
+    let mut lines = vec![format!("{}: {} bytes", path.display(), bytes.len())];
+    lines.push(format!("imports ({}):", module.imports().len()));
+    lines.extend(module.imports().map(|it| format!("  {:?} {:?}: {}", it.module(), it.name(), it.ty())));
+    lines.push(format!("exports ({}):", module.exports().len()));
+    lines.extend(module.exports().map(|export| format!("  {:?}: {}", export.name(), export.ty())));
+    lines.push(format!("proposals: {}", if proposals.is_empty() { "none".to_owned() } else { proposals.join(", ") }));
+    let sections = sections(bytes);
+    lines.push(match bytes.starts_with(b"\0asm") {
+        true => format!("sections ({}):", sections.len()),
+        false => "sections: none, the module is text".to_owned(),
+    });
+    lines.extend(sections.iter().map(|section| format!("  {:<24} {:>10} bytes", section.name, section.bytes)));
+    lines.join("\n") + "\n"
 }
 
 fn engine_with(features: Features) -> Result<Engine, Failure> {

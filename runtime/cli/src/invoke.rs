@@ -5,6 +5,7 @@
 //! Does not know: how values are written (`values`).
 
 use crate::failure::Failure;
+use crate::output;
 use crate::run::{Ended, Host};
 use crate::suggest::hint;
 use crate::values;
@@ -30,10 +31,8 @@ pub fn call(
         .ok_or_else(|| Failure::new(format!("the instance does not export the function `{name}`")))?;
     let mut results: Vec<_> = ty.results().iter().map(|ty| values::placeholder(*ty)).collect();
     function.call(&mut *store, &args, &mut results)?;
-    for result in &results {
-        println!("{}", values::print(result));
-    }
-    Ok(())
+    let text: String = results.iter().map(|result| values::print(result) + "\n").collect();
+    Ok(output::print(&text)?)
 }
 
 fn function_type(module: &Module, name: &str) -> Result<FuncType, Failure> {

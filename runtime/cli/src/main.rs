@@ -19,6 +19,7 @@ mod inspect;
 mod invoke;
 mod load;
 mod options;
+mod output;
 mod precompiled;
 mod run;
 mod suggest;

@@ -6,6 +6,8 @@
 
 use crate::command_line::{Command, Parsed};
 use crate::failure::Failure;
+use crate::output;
+use std::fmt::Write;
 use wattest::{Config, Feature};
 
 /// The command.
@@ -19,19 +21,21 @@ pub static COMMAND: Command = Command {
 };
 
 fn run(_: &Parsed) -> Result<u8, Failure> {
-    println!("options, with their defaults (--opt KEY=VALUE):");
+    let mut text = "options, with their defaults (--opt KEY=VALUE):\n".to_owned();
+    // Writing to a string cannot fail.
     for row in Config::options() {
-        println!("  {}={}", row.key, (row.default)());
-        println!("      {} ({})", row.doc.split_whitespace().collect::<Vec<_>>().join(" "), row.values);
+        let _ = writeln!(text, "  {}={}", row.key, (row.default)());
+        let _ = writeln!(text, "      {} ({})", row.doc.split_whitespace().collect::<Vec<_>>().join(" "), row.values);
     }
-    println!("\nproposals (--features NAME, -NAME):");
+    text.push_str("\nproposals (--features NAME, -NAME):\n");
     for feature in Feature::ALL {
         let state = match (feature.is_default(), feature.is_implemented()) {
             (true, _) => "on",
             (false, true) => "off",
             (false, false) => "not implemented",
         };
-        println!("  {:<28} {state}", feature.name());
+        let _ = writeln!(text, "  {:<28} {state}", feature.name());
     }
+    output::print(&text)?;
     Ok(0)
 }

@@ -7,6 +7,7 @@
 use crate::command_line::{Command, Parsed};
 use crate::engine;
 use crate::failure::Failure;
+use crate::output;
 use std::path::Path;
 use wattest_spec_tests::adapter::{CONFIGURATIONS, WattestEngine};
 use wattest_spec_tests::{FeatureSet, Script, SuiteFile, run_script};
@@ -54,13 +55,13 @@ fn run(parsed: &Parsed) -> Result<u8, Failure> {
         let script = Script::parse(&text)
             .map_err(|error| Failure::new(format!("{}:{}: {}", path.display(), error.line, error.text)))?;
         let report = run_script(&path.display().to_string(), &script, &wattest, &features);
-        for failure in &report.failures {
-            println!("{}:{}: {}: {}", path.display(), failure.line, failure.kind, failure.text);
-        }
+        let file = path.display();
+        let lines = report.failures.iter().map(|row| format!("{file}:{}: {}: {}\n", row.line, row.kind, row.text));
+        output::print(&lines.collect::<String>())?;
         directives += report.total().total;
         failed += report.total().failed + report.total().blocked;
     }
-    println!("{} file(s), {directives} directives, {failed} failed", parsed.operands.len());
+    output::print(&format!("{} file(s), {directives} directives, {failed} failed\n", parsed.operands.len()))?;
     Ok(u8::from(failed != 0))
 }
 

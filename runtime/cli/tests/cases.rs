@@ -53,7 +53,7 @@ fn transcript(case: &Path, dir: &Path, words: &str, stdin: &str) -> String {
     let mut text = format!("$ wattest {words}\n");
     for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
         for line in blank(bytes).lines() {
-            text.push_str(&format!("{name}: {line}").trim_end().to_owned());
+            text.push_str(format!("{name}: {line}").trim_end());
             text.push('\n');
         }
     }

@@ -21,7 +21,7 @@ use wattest_harness::diff_core::Checker;
 use wattest_harness::stats::Stats;
 use wattest_harness::suites::SuiteResult;
 use wattest_harness::worker::{Assignment, work};
-use wattest_harness::{quarantine, report, suites};
+use wattest_harness::{quarantine, reduce, report, suites};
 
 /// Proves the runtime: conformance suites, then a differential campaign.
 #[derive(Parser)]
@@ -39,6 +39,9 @@ struct Arguments {
     /// Run one case again, as a disagreement printed it: TARGET:SEED.
     #[arg(long, value_name = "TARGET:SEED")]
     replay: Option<String>,
+    /// With --replay: make the case smaller first, and write the small one.
+    #[arg(long, requires = "replay")]
+    reduce: bool,
     /// Leave the suites out.
     #[arg(long)]
     no_suites: bool,
@@ -49,11 +52,14 @@ struct Arguments {
     worker: Option<Vec<String>>,
 }
 
+/// How long a reduction may take.
+const REDUCTION_TIME: Duration = Duration::from_secs(60);
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match (&arguments.worker, &arguments.replay) {
         (Some(worker), _) => run_worker(worker).map(|()| true),
-        (None, Some(case)) => replay(case),
+        (None, Some(case)) => replay(case, arguments.reduce),
         (None, None) => prove(&arguments),
     };
     match result {
@@ -91,7 +97,7 @@ fn run_worker(arguments: &[String]) -> Result<(), Box<dyn Error>> {
 }
 
 /// Runs one case in this process, its files written first so that they survive a crash.
-fn replay(text: &str) -> Result<bool, Box<dyn Error>> {
+fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
     let (target, seed) = text.split_once(':').ok_or("write --replay TARGET:SEED")?;
     if target != "diff_core" {
         return Err(format!("there is no target {target}; there is diff_core").into());
@@ -115,6 +121,15 @@ fn replay(text: &str) -> Result<bool, Box<dyn Error>> {
         case.recipe.plan.form,
     );
     let outcome = Checker::new().check(&case);
+    if smaller && outcome.disagreement.is_some() {
+        let small = reduce::reduce(&case, REDUCTION_TIME);
+        let outcome = Checker::new().check(&small);
+        let folder = report::write_case(&report::output_folder().join("reduced"), &small, Some(&outcome))?;
+        println!("reduced case in {}", folder.display());
+        if let Some(found) = &outcome.disagreement {
+            println!("reduced: {}: {}", found.subject, found.what);
+        }
+    }
     report::write_case(&report::output_folder(), &case, Some(&outcome))?;
     println!("{} steps compared, useful: {}", outcome.checks, outcome.useful);
     match &outcome.disagreement {

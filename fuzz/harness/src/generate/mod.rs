@@ -13,11 +13,13 @@ mod address;
 mod body;
 mod control;
 mod expression;
-mod ops;
+pub(crate) mod ops;
 mod special;
 mod world;
 
 use crate::source::Source;
+
+pub(crate) use world::val_type;
 
 /// Generators whose output changes get a new number, so that an old seed is not mistaken for a reproducible one.
 pub const GENERATOR_VERSION: u32 = 1;

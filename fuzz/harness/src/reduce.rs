@@ -1,0 +1,199 @@
+//! Reduction of a disagreement to a module small enough to read.
+//!
+//! Calls are dropped first, then ranges of operations, or they are replaced by constants, as long as the module stays valid
+//! and the two sides still disagree.
+//!
+//! Invariant: what is returned disagrees, and was validated.
+//!
+//! Does not know: why the sides disagree.
+
+use crate::case::Case;
+use crate::diff_core::{Checker, Outcome};
+use crate::quarantine;
+use std::time::{Duration, Instant};
+use wasm_encoder::{CodeSection, Encode, Instruction, Module, RawSection};
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use wattest_differential::Program;
+
+/// A body: its locals as bytes, and its operations one by one, the final `end` left out.
+#[derive(Clone)]
+struct Pieces {
+    locals: Vec<u8>,
+    operations: Vec<Vec<u8>>,
+}
+
+/// Makes a disagreeing case smaller for at most `time`.
+pub fn reduce(case: &Case, time: Duration) -> Case {
+    let mut reduction = Reduction {
+        best: case.clone(),
+        kind: String::new(),
+        checker: Checker::new(),
+        deadline: Instant::now() + time,
+    };
+    let outcome = reduction.checker.check(case);
+    let Some(kind) = kind_of(&outcome) else { return case.clone() };
+    reduction.kind = kind;
+    reduction.drop_calls();
+    if let Some(mut bodies) = split(&reduction.best.program.wasm) {
+        while reduction.pass(&mut bodies) {}
+        reduction.drop_calls();
+    }
+    reduction.best
+}
+
+struct Reduction {
+    best: Case,
+    kind: String,
+    checker: Checker,
+    deadline: Instant,
+}
+
+/// Two disagreements are alike where subject and wording agree up to the first value in them.
+fn kind_of(outcome: &Outcome) -> Option<String> {
+    let found = outcome.disagreement.as_ref()?;
+    let what = found.what.rsplit("): ").next().unwrap_or(&found.what);
+    let head: String = what.chars().take_while(|c| !c.is_ascii_digit()).collect();
+    Some(format!("{} {head}", found.subject))
+}
+
+impl Reduction {
+    fn expired(&self) -> bool {
+        Instant::now() > self.deadline
+    }
+
+    fn accept(&mut self, candidate: Case) -> bool {
+        let outcome = self.checker.check(&candidate);
+        let explained = outcome.disagreement.as_ref().is_some_and(|found| quarantine::explain(&candidate, found).is_some());
+        let alike = !explained && kind_of(&outcome).as_ref() == Some(&self.kind);
+        if alike {
+            self.best = candidate;
+        }
+        alike
+    }
+
+    fn drop_calls(&mut self) {
+        let mut length = self.best.recipe.plan.calls.len();
+        while length > 0 && !self.expired() {
+            let mut start = 0;
+            while start < self.best.recipe.plan.calls.len() {
+                let mut candidate = self.best.clone();
+                let end = (start + length).min(candidate.recipe.plan.calls.len());
+                candidate.recipe.plan.calls.drain(start..end);
+                if !self.accept(candidate) {
+                    start += length;
+                }
+            }
+            length /= 2;
+        }
+    }
+
+    /// Tries every change once; whether one was kept.
+    fn pass(&mut self, bodies: &mut [Pieces]) -> bool {
+        let mut progress = false;
+        for index in 0..bodies.len() {
+            let mut length = bodies[index].operations.len();
+            while length > 0 {
+                let mut start = 0;
+                while start < bodies[index].operations.len() {
+                    if self.expired() {
+                        return false;
+                    }
+                    let end = (start + length).min(bodies[index].operations.len());
+                    if self.change(bodies, index, start..end) {
+                        progress = true;
+                    } else {
+                        start += (length / 2).max(1);
+                    }
+                }
+                length = if length > 8 { length / 2 } else { length - 1 };
+            }
+        }
+        progress
+    }
+
+    fn change(&mut self, bodies: &mut [Pieces], index: usize, range: std::ops::Range<usize>) -> bool {
+        let original = bodies[index].operations.clone();
+        let constants = [
+            None,
+            Some(Instruction::I32Const(0)),
+            Some(Instruction::I64Const(0)),
+            Some(Instruction::F32Const(0.0.into())),
+            Some(Instruction::F64Const(0.0.into())),
+            Some(Instruction::V128Const(0)),
+            Some(Instruction::Unreachable),
+            Some(Instruction::Drop),
+        ];
+        for constant in constants {
+            let mut bytes = Vec::new();
+            if let Some(constant) = &constant {
+                constant.encode(&mut bytes);
+            }
+            if range.len() == 1 && original[range.start].len() <= bytes.len() {
+                continue;
+            }
+            let replacement = constant.is_some().then_some(bytes);
+            bodies[index].operations.splice(range.clone(), replacement);
+            let wasm = join(&self.best.program.wasm, bodies);
+            if Validator::new_with_features(WasmFeatures::all()).validate_all(&wasm).is_ok()
+                && let Ok(program) = Program::new(wasm)
+                && self.accept(Case { program, ..self.best.clone() })
+            {
+                return true;
+            }
+            bodies[index].operations.clone_from(&original);
+        }
+        false
+    }
+}
+
+fn split(wasm: &[u8]) -> Option<Vec<Pieces>> {
+    let mut bodies = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let Payload::CodeSectionEntry(body) = payload.ok()? else { continue };
+        let mut reader = body.get_operators_reader().ok()?;
+        let start = reader.original_position();
+        let mut operations = Vec::new();
+        while !reader.eof() {
+            let from = reader.original_position();
+            reader.read().ok()?;
+            operations.push(wasm[from..reader.original_position()].to_vec());
+        }
+        operations.pop();
+        bodies.push(Pieces { locals: wasm[body.range().start..start].to_vec(), operations });
+    }
+    Some(bodies)
+}
+
+fn join(wasm: &[u8], bodies: &[Pieces]) -> Vec<u8> {
+    let mut module = Module::new();
+    for payload in Parser::new(0).parse_all(wasm).filter_map(Result::ok) {
+        if let Payload::CodeSectionStart { .. } = payload {
+            let mut section = CodeSection::new();
+            for body in bodies {
+                let mut bytes = body.locals.clone();
+                body.operations.iter().for_each(|operation| bytes.extend_from_slice(operation));
+                bytes.push(0x0b);
+                section.raw(&bytes);
+            }
+            module.section(&section);
+        } else if let Some((id, range)) = payload.as_section()
+            && id != 0
+        {
+            module.section(&RawSection { id, data: &wasm[range] });
+        }
+    }
+    module.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_join_to_the_module() {
+        let text = "(module (func (param i32) (result i32) (local i64) local.get 0 (if (then nop)) i32.const 1))";
+        let wasm = wat::parse_str(text).expect("valid text");
+        let bodies = split(&wasm).expect("valid bodies");
+        assert_eq!(join(&wasm, &bodies), wasm);
+    }
+}

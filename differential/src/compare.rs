@@ -86,11 +86,7 @@ fn trace(
         }
         values(&format!("argument of host call {position}"), &left.args, &right.args, rule)?;
     }
-    if left.len() == right.len() {
-        Ok(())
-    } else {
-        Err(format!("{} host calls against {}", left.len(), right.len()))
-    }
+    if left.len() == right.len() { Ok(()) } else { Err(format!("{} host calls against {}", left.len(), right.len())) }
 }
 
 fn states(expected: &State, actual: &State, rule: NanRule) -> Result<(), String> {
@@ -146,7 +142,8 @@ mod tests {
 
     #[test]
     fn nan_rules() {
-        let check = |rule, left, right, expected| assert_eq!(same(&left, &right, rule), expected, "{left:x?} {right:x?}");
+        let check =
+            |rule, left, right, expected| assert_eq!(same(&left, &right, rule), expected, "{left:x?} {right:x?}");
         check(NanRule::Exact, Value::F32(0x7fc0_0000), Value::F32(0xffc0_0000), false);
         check(NanRule::Arithmetic, Value::F32(0x7fc0_0000), Value::F32(0xffc0_0001), true);
         check(NanRule::Arithmetic, Value::F32(0x7fc0_0000), Value::F32(0x7fa0_0000), false);

@@ -38,11 +38,7 @@ impl Host {
             return None;
         }
         Some(
-            results
-                .iter()
-                .enumerate()
-                .map(|(position, ty)| value_from(mix(state, position as u64 + 1), *ty))
-                .collect(),
+            results.iter().enumerate().map(|(position, ty)| value_from(mix(state, position as u64 + 1), *ty)).collect(),
         )
     }
 
@@ -81,6 +77,6 @@ fn value_from(hash: u64, ty: ValueType) -> Value {
         ValueType::F64 => Value::F64(if is_nan64(word) { 0x7ff8_0000_0000_0000 } else { word }),
         ValueType::V128 => Value::V128(u128::from(word) << 64 | u128::from(hash)),
         ValueType::FuncRef => Value::Func(FuncIdentity::Null),
-        ValueType::ExternRef => Value::Extern((hash % 4 != 0).then_some(hash as u32 & 0xff)),
+        ValueType::ExternRef => Value::Extern((!hash.is_multiple_of(4)).then_some(hash as u32 & 0xff)),
     }
 }

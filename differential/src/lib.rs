@@ -21,9 +21,9 @@ mod trap;
 mod value;
 
 pub use compare::{Mismatch, NanRule, compare};
-pub use engines::{Engine, Refusal, ReferenceMode, WasmiEngine};
 #[cfg(feature = "wattest")]
-pub use engines::{WattestConfig, WattestEngine, CONFIGS};
+pub use engines::{CONFIGS, WattestConfig, WattestEngine};
+pub use engines::{Engine, ReferenceMode, Refusal, WasmiEngine};
 pub use expose::expose;
 pub use host::Host;
 pub use plan::{Call, Form, Plan, Program};

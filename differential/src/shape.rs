@@ -216,7 +216,8 @@ impl Shape {
 
 fn signature(ty: &wasmparser::SubType) -> Option<FuncSignature> {
     let wasmparser::CompositeInnerType::Func(ty) = &ty.composite_type.inner else { return None };
-    let convert = |types: &[wasmparser::ValType]| types.iter().map(|ty| value_type(*ty).ok()).collect::<Option<Vec<_>>>();
+    let convert =
+        |types: &[wasmparser::ValType]| types.iter().map(|ty| value_type(*ty).ok()).collect::<Option<Vec<_>>>();
     Some(FuncSignature { params: convert(ty.params())?, results: convert(ty.results())? })
 }
 

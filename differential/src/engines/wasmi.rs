@@ -8,11 +8,11 @@
 
 use crate::expose::{func_name, global_name, memory_name, table_name};
 use crate::{
-    Ending, Engine, FuncIdentity, Host, ImportKind, MemoryState, Plan, Poison, Program, Refusal, Run, Shape, State, Step,
-    TrapClass, Value, ValueType, hash_memory,
+    Ending, Engine, FuncIdentity, Host, ImportKind, MemoryState, Plan, Poison, Program, Refusal, Run, Shape, State,
+    Step, TrapClass, Value, ValueType, hash_memory,
 };
 use std::fmt::Write;
-use wasmi::{AsContext, AsContextMut, ExternRef, Extern, Func, Nullable, Ref, Store, TrapCode, Val};
+use wasmi::{AsContext, AsContextMut, Extern, ExternRef, Func, Nullable, Ref, Store, TrapCode, Val};
 
 /// How wasmi translates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,8 +127,7 @@ impl Session<'_> {
         let trace_len = store.data().trace.len();
         let state = self.entities.state(store);
         if self.plan.capture == Some(self.run.steps.len()) {
-            self.run.captured =
-                self.entities.memories.iter().map(|memory| memory.data(&*store).to_vec()).collect();
+            self.run.captured = self.entities.memories.iter().map(|memory| memory.data(&*store).to_vec()).collect();
         }
         self.run.steps.push(Step { ending, trace_len, state, operations });
         Ok(true)

@@ -13,8 +13,8 @@ use crate::{
 };
 use std::fmt;
 use wattest::{
-    AsContext, AsContextMut, Config, Error, Extern, ExternRef, Features, Func, FuncType, GlobalType, HeapType, Instance,
-    InstantiateError, MemoryType, Module, RefType, Store, TableType, TrapCode, Val, ValType,
+    AsContext, AsContextMut, Config, Error, Extern, ExternRef, Features, Func, FuncType, GlobalType, HeapType,
+    Instance, InstantiateError, MemoryType, Module, RefType, Store, TableType, TrapCode, Val, ValType,
 };
 
 /// A configuration.
@@ -42,7 +42,10 @@ pub const CONFIGS: &[WattestConfig] = &[
     row("no-signals", &[("signals-based-traps", "false"), ("opt-level", "none")]),
     row("no-spectre", &[("explicit-bounds", "true"), ("spectre-mitigation", "false")]),
     row("pooling", &[("allocation", "pooling"), ("pooling-memories", "64")]),
-    row("pooling-resident", &[("allocation", "pooling"), ("pooling-memories", "64"), ("pooling-keep-resident", "65536")]),
+    row(
+        "pooling-resident",
+        &[("allocation", "pooling"), ("pooling-memories", "64"), ("pooling-keep-resident", "65536")],
+    ),
     row("fuel", &[("fuel", "true")]),
     row("epoch", &[("epoch", "true")]),
     row("single-pass", &[("regalloc", "single-pass"), ("opt-level", "none")]),
@@ -306,8 +309,7 @@ impl Session<'_> {
             let globals = 0..shape.globals.len();
             entities.globals = globals.filter_map(|index| instance.get_global(store, &global_name(index))).collect();
             let memories = 0..shape.memories.len();
-            entities.memories =
-                memories.filter_map(|index| instance.get_memory(store, &memory_name(index))).collect();
+            entities.memories = memories.filter_map(|index| instance.get_memory(store, &memory_name(index))).collect();
             let tables = 0..shape.tables.len();
             entities.tables = tables.filter_map(|index| instance.get_table(store, &table_name(index))).collect();
         }

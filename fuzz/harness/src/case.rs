@@ -12,7 +12,7 @@ use crate::generate::{self, GENERATOR_VERSION};
 use crate::smith;
 use crate::source::{Source, expand};
 use serde::{Deserialize, Serialize};
-use wattest_differential::{Call, Form, NanRule, Plan, Program};
+use wattest_differential::{Call, Form, NanRule, Plan, Program, ShapeError};
 
 /// Argument vectors per function.
 pub const VECTORS: usize = 16;
@@ -27,6 +27,8 @@ pub enum Origin {
     Typed,
     /// wasm-smith.
     Smith,
+    /// A file.
+    File,
 }
 
 /// What a report keeps of a case beside the module.
@@ -72,14 +74,15 @@ impl Case {
         let form = if source.percent(60) { Form::Original } else { Form::Exposed };
         let nans = if source.percent(50) { NanRule::Exact } else { NanRule::Arithmetic };
         let origin = if source.percent(8) { Origin::Smith } else { Origin::Typed };
+        // wasm-smith lets the bits of some NaNs be seen whatever it is told.
+        let nans = if origin == Origin::Smith { NanRule::Exact } else { nans };
         let host_seed = source.u64();
         let (wasm, functions, operations) = match origin {
             Origin::Typed => {
                 let module = generate::generate(&mut source, nans == NanRule::Exact);
                 (module.wasm, module.functions, module.operations)
             }
-            Origin::Smith => {
-                // Arguments first: wasm-smith may read the bytes to their end.
+            Origin::Smith | Origin::File => {
                 let wasm = smith::generate(&mut source, nans == NanRule::Exact)?;
                 (wasm, 0, 0)
             }
@@ -92,6 +95,26 @@ impl Case {
         let plan = Plan { calls, form, nans, host_seed, steps_max: CALL_OPERATIONS_MAX, capture: None };
         let recipe = Recipe { seed: None, generator: GENERATOR_VERSION, origin, subject, plan };
         Some(Case { recipe, program, functions, operations })
+    }
+
+    /// A module given as bytes, for one row of the subject's configurations, with arguments drawn from `seed`.
+    ///
+    /// # Errors
+    ///
+    /// When the module cannot be described.
+    pub fn from_module(
+        wasm: Vec<u8>,
+        subject: usize,
+        form: Form,
+        nans: NanRule,
+        seed: u64,
+    ) -> Result<Case, ShapeError> {
+        let program = Program::new(wasm)?;
+        let bytes = expand(seed);
+        let calls = calls(&mut Source::new(&bytes), &program);
+        let plan = Plan { calls, form, nans, host_seed: seed, steps_max: CALL_OPERATIONS_MAX, capture: None };
+        let recipe = Recipe { seed: None, generator: GENERATOR_VERSION, origin: Origin::File, subject, plan };
+        Ok(Case { recipe, program, functions: 0, operations: 0 })
     }
 
     /// The command that runs this case again.

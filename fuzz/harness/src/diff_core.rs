@@ -113,7 +113,8 @@ impl Checker {
 
 /// Runs a plan; a panic of the engine is a refusal with its message and place.
 fn guarded(engine: &mut dyn Engine, case: &Case, plan: &Plan) -> Result<Run, Refusal> {
-    panics::record(|| engine.run(&case.program, plan)).unwrap_or_else(|text| Err(Refusal::Broken(format!("panic: {text}"))))
+    panics::record(|| engine.run(&case.program, plan))
+        .unwrap_or_else(|text| Err(Refusal::Broken(format!("panic: {text}"))))
 }
 
 fn judge(case: &Case, oracle: &Run, subject: &Run, outcome: &mut Outcome, name: &str) {
@@ -171,6 +172,7 @@ fn build_subject(row: usize) -> Box<dyn Engine> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quarantine;
     use crate::source::case_seed;
 
     /// About a second of cases, the same every time.
@@ -182,7 +184,10 @@ mod tests {
             let seed = case_seed(1, index);
             let Some(case) = Case::from_seed(seed) else { continue };
             let outcome = checker.check(&case);
-            assert_eq!(outcome.disagreement, None, "{}", case.replay_line());
+            if let Some(found) = &outcome.disagreement {
+                let explained = quarantine::explain(&mut checker, &case, found);
+                assert!(explained.is_some(), "{found:?}: {}", case.replay_line());
+            }
             useful += u32::from(outcome.useful);
         }
         assert!(useful > 50, "only {useful} of 60 cases were useful");

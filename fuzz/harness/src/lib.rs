@@ -22,4 +22,5 @@ pub mod smith;
 pub mod source;
 pub mod stats;
 pub mod suites;
+pub mod targets;
 pub mod worker;

@@ -55,7 +55,10 @@ pub fn table(stats: &Stats, elapsed: Duration) -> String {
     line("functions per module", format!("{:.1} on average", stats.functions as f64 / typed));
     line("operations per module", format!("{:.0} on average", stats.operations as f64 / typed));
     line("  of which by 50", histogram(stats.operations_by_50.iter().map(|(key, count)| (*key, *count)), stats.typed));
-    line("  functions, distribution", histogram(stats.functions_by_1.iter().map(|(key, count)| (*key, *count)), stats.typed));
+    line(
+        "  functions, distribution",
+        histogram(stats.functions_by_1.iter().map(|(key, count)| (*key, *count)), stats.typed),
+    );
     for (reason, count) in &stats.poison {
         line("stopped early", format!("{count} ({:.2} %), {reason}", percent(*count, stats.modules)));
     }

@@ -123,7 +123,7 @@ impl ModuleCompiler<'_> {
         traps.dedup();
         let mut addresses = Vec::new();
         if self.tunables.addresses {
-            collect_addresses(code, &mut addresses);
+            collect_addresses(code, self.desc.bodies[func.index()].bytes.start, &mut addresses);
         }
         Ok(FunctionCode {
             function: func,
@@ -169,7 +169,9 @@ fn trap_code(code: cranelift_codegen::ir::TrapCode) -> u8 {
     trap as u8
 }
 
-fn collect_addresses(code: &CompiledCode, addresses: &mut Vec<AddressRecord>) {
+/// Appends the address records of a function. Code before the first instruction, where the stack is checked, belongs to
+/// the body's start `body_offset`.
+fn collect_addresses(code: &CompiledCode, body_offset: u32, addresses: &mut Vec<AddressRecord>) {
     let ranges = code.buffer.get_srclocs_sorted();
     addresses.reserve(ranges.len() + 1);
     let mut push = |text_offset: u32, wasm_offset: u32| {
@@ -179,13 +181,14 @@ fn collect_addresses(code: &CompiledCode, addresses: &mut Vec<AddressRecord>) {
         }
     };
     let mut end = 0;
+    push(0, body_offset);
     for range in ranges {
         let loc = if range.loc == SourceLoc::default() { u32::MAX } else { range.loc.bits() };
-        if range.start > end || end == 0 && range.start == 0 && loc == u32::MAX {
-            push(end, u32::MAX);
-        }
-        if range.start == range.end {
+        if range.start == range.end || end == 0 && loc == u32::MAX {
             continue;
+        }
+        if range.start > end && end > 0 {
+            push(end, u32::MAX);
         }
         push(range.start, loc);
         end = range.end;

@@ -74,8 +74,7 @@ impl Engine {
             tunables,
             epoch: Arc::new(AtomicU64::new(0)),
         };
-        let inner =
-            EngineInner { config: config.clone(), target, types: TypeRegistry::default(), store_config };
+        let inner = EngineInner { config: config.clone(), target, types: TypeRegistry::default(), store_config };
         Ok(Engine { inner: Arc::new(inner) })
     }
 

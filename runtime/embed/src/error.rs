@@ -321,7 +321,11 @@ pub struct ImportMismatch {
 
 impl std::fmt::Display for ImportMismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}` `{}`: incompatible import type: needs {}, was given {}", self.module, self.name, self.wanted, self.given)
+        write!(
+            f,
+            "`{}` `{}`: incompatible import type: needs {}, was given {}",
+            self.module, self.name, self.wanted, self.given
+        )
     }
 }
 
@@ -334,6 +338,8 @@ pub struct LinkError {
     pub mismatches: Vec<ImportMismatch>,
     /// A name that was defined twice.
     pub redefined: Option<(String, String)>,
+    /// The API was misused.
+    pub usage: Option<UsageError>,
 }
 
 impl std::fmt::Display for LinkError {
@@ -344,6 +350,7 @@ impl std::fmt::Display for LinkError {
         if let Some((module, name)) = &self.redefined {
             lines.push(format!("`{module}` `{name}` is defined already"));
         }
+        lines.extend(self.usage.as_ref().map(ToString::to_string));
         f.write_str(&lines.join("\n"))
     }
 }

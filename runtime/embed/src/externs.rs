@@ -64,16 +64,10 @@ impl Extern {
         self.ty_in(store.engine(), store.inner())
     }
 
-    pub(crate) fn ty_in(
-        &self,
-        engine: &crate::engine::Engine,
-        store: &StoreInner,
-    ) -> Result<ExternType, UsageError> {
+    pub(crate) fn ty_in(&self, engine: &crate::engine::Engine, store: &StoreInner) -> Result<ExternType, UsageError> {
         let wrong = |what| move |_| UsageError::WrongStore { what };
         Ok(match self {
-            Extern::Func(func) => {
-                ExternType::Func(FuncType { ty: func.signature(engine, store)?.ty.clone() })
-            }
+            Extern::Func(func) => ExternType::Func(FuncType { ty: func.signature(engine, store)?.ty.clone() }),
             Extern::Global(global) => ExternType::Global(global.handle.ty()),
             Extern::Table(table) => ExternType::Table(store.table_type(table.handle).map_err(wrong("table"))?),
             Extern::Memory(memory) => ExternType::Memory(store.memory_type(memory.handle).map_err(wrong("memory"))?),
@@ -82,14 +76,21 @@ impl Extern {
     }
 
     /// What the virtual machine takes; makes a shared memory known to the store.
-    pub(crate) fn to_vm(&self, store: &mut StoreInner) -> wattest_vm::Extern {
-        match self {
+    ///
+    /// # Errors
+    ///
+    /// A shared memory of another engine has no room for what this engine's code relies on.
+    pub(crate) fn to_vm(&self, store: &mut StoreInner) -> Result<wattest_vm::Extern, UsageError> {
+        Ok(match self {
             Extern::Func(func) => wattest_vm::Extern::Func(func.handle),
             Extern::Global(global) => wattest_vm::Extern::Global(global.handle),
             Extern::Table(table) => wattest_vm::Extern::Table(table.handle),
             Extern::Memory(memory) => wattest_vm::Extern::Memory(memory.handle),
+            Extern::SharedMemory(memory) if !memory.inner.suits(&store.config().tunables) => {
+                return Err(UsageError::WrongEngine { what: "shared memory" });
+            }
             Extern::SharedMemory(memory) => wattest_vm::Extern::Memory(store.add_shared_memory(memory.inner.clone())),
-        }
+        })
     }
 
     pub(crate) fn from_vm(given: wattest_vm::Extern, store: &StoreInner) -> Extern {

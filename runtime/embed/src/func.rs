@@ -12,7 +12,9 @@ use crate::typed::{IntoFunc, WasmParams, WasmResults};
 use crate::types::FuncType;
 use crate::value::Val;
 use std::sync::Arc;
-use wattest_vm::{CallError, CallFailure, CallerInfo, FuncHandle, HostFunction, Raw, Signature, StoreInner, TypedHandle};
+use wattest_vm::{
+    CallError, CallFailure, CallerInfo, FuncHandle, HostFunction, Raw, Signature, StoreInner, TypedHandle,
+};
 
 /// A function of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,10 +38,7 @@ impl Func {
     /// assert_eq!(results[0].i32(), Some(5));
     /// # Ok::<(), wattest::Error>(())
     /// ```
-    pub fn wrap<T: 'static, Params>(
-        mut store: impl AsContextMut<Data = T>,
-        closure: impl IntoFunc<T, Params>,
-    ) -> Func {
+    pub fn wrap<T: 'static, Params>(mut store: impl AsContextMut<Data = T>, closure: impl IntoFunc<T, Params>) -> Func {
         let store = store.as_context_mut();
         let host = closure.into_host(store.engine());
         Func { handle: store.0.add_host_function(&host) }

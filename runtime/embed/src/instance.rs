@@ -5,9 +5,7 @@
 //! Does not know: how imports are found by name; see [`Linker`](crate::Linker).
 
 use crate::context::{AsContext, AsContextMut, StoreContextMut};
-use crate::error::{
-    Error, ImportMismatch, InstantiateError, LinkError, MissingImport, Result, Trap, UsageError,
-};
+use crate::error::{Error, ImportMismatch, InstantiateError, LinkError, MissingImport, Result, Trap, UsageError};
 use crate::externs::Extern;
 use crate::func::{Func, TypedFunc};
 use crate::global::Global;
@@ -29,6 +27,10 @@ pub struct Instance {
 impl Instance {
     pub(crate) fn from_id(store: StoreId, id: InstanceId) -> Instance {
         Instance { store, id }
+    }
+
+    pub(crate) fn belongs_to(&self, store: &StoreInner) -> bool {
+        self.store == store.id()
     }
 
     /// Instantiates `module` with `imports`, in the order of [`Module::imports`], and runs its start function.
@@ -54,7 +56,7 @@ impl Instance {
             let text = format!("{} imports were given, {} are needed", imports.len(), wanted.len());
             return Err(UsageError::Invalid(text).into());
         }
-        let given = imports.iter().map(|import| import.to_vm(store.inner_mut())).collect::<Vec<_>>();
+        let given = imports.iter().map(|import| import.to_vm(store.inner_mut())).collect::<Result<Vec<_>, _>>()?;
         Instance::from_vm_imports(&mut store, module, &given)
     }
 

@@ -5,9 +5,9 @@
 //! Does not know: who asks; see [`ResourceLimiter`].
 
 use crate::error::Error;
-pub use wattest_vm::ResourceLimiter;
-use wattest_vm::HostError;
 use wattest_abi::TrapCode;
+use wattest_vm::HostError;
+pub use wattest_vm::ResourceLimiter;
 
 /// Fixed limits.
 ///

@@ -132,13 +132,16 @@ impl<T: 'static> Linker<T> {
     ///
     /// # Errors
     ///
-    /// A name is defined already.
+    /// A name is defined already, or the instance is another store's.
     pub fn instance(
         &mut self,
         store: impl AsContextMut<Data = T>,
         module: &str,
         instance: Instance,
     ) -> Result<&mut Linker<T>, LinkError> {
+        if !instance.belongs_to(store.as_context().inner()) {
+            return Err(LinkError { usage: Some(UsageError::WrongStore { what: "instance" }), ..LinkError::default() });
+        }
         for (name, given) in instance.exports(&store) {
             self.insert(module, &name, Definition::Extern(given))?;
         }
@@ -149,8 +152,12 @@ impl<T: 'static> Linker<T> {
         self.definitions.get(module)?.get(name)
     }
 
-    /// What a name stands for in `store`; makes a host function if it is one.
+    /// What a name stands for in `store`; makes a host function if it is one. `None` when there is no such name, or the
+    /// store is another engine's.
     pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Option<Extern> {
+        if !self.engine.same(store.as_context().engine()) {
+            return None;
+        }
         let definition = self.lookup(module, name)?;
         Some(match definition {
             Definition::Extern(given) => given.clone(),
@@ -198,7 +205,7 @@ impl<T: 'static> Linker<T> {
         let mut imports = Vec::with_capacity(module.desc().imports.len());
         for import in &module.desc().imports {
             match self.lookup(&import.module, &import.name) {
-                Some(Definition::Extern(given)) => imports.push(given.to_vm(store.inner_mut())),
+                Some(Definition::Extern(given)) => imports.push(given.to_vm(store.inner_mut())?),
                 Some(Definition::Host(host)) => {
                     imports.push(wattest_vm::Extern::Func(store.0.add_host_function(host)));
                 }

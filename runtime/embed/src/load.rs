@@ -129,7 +129,10 @@ impl Module {
     /// # Safety
     ///
     /// As [`Module::deserialize_file`]; besides, the file must not be damaged.
-    pub unsafe fn deserialize_file_trusted(engine: &Engine, path: impl AsRef<Path>) -> Result<Module, DeserializeError> {
+    pub unsafe fn deserialize_file_trusted(
+        engine: &Engine,
+        path: impl AsRef<Path>,
+    ) -> Result<Module, DeserializeError> {
         // SAFETY: by the caller's promise.
         let artifact = unsafe { ArtifactFile::open(path.as_ref(), true) }.map_err(artifact_error)?;
         // SAFETY: by the caller's promise.

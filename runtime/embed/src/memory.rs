@@ -138,9 +138,7 @@ impl Memory {
     pub fn grow(&self, mut store: impl AsContextMut, delta: u64) -> Result<u64> {
         match store.as_context_mut().inner_mut().grow_memory(self.handle, delta) {
             Ok(Ok(old)) => Ok(old),
-            Ok(Err(MemoryGrowError::Refused)) => {
-                Err(Error::Limit(format!("the memory cannot grow by {delta} pages")))
-            }
+            Ok(Err(MemoryGrowError::Refused)) => Err(Error::Limit(format!("the memory cannot grow by {delta} pages"))),
             Ok(Err(MemoryGrowError::Limiter(error))) => Err(crate::func::host_error(error, &[])),
             Err(_) => Err(WRONG.into()),
         }
@@ -166,10 +164,10 @@ impl<'a, T: 'static> From<&'a mut StoreContextMut<'_, T>> for StoreContextMut<'a
 }
 
 fn check_type(ty: &MemoryType) -> Result<(), UsageError> {
-    let maximum = ty.maximum.unwrap_or(ty.pages_max());
     if ty.page_bytes_log2 != 0 && ty.page_bytes_log2 != 16 {
         return Err(UsageError::Invalid("a memory's page size is 1 or 65536 bytes".to_owned()));
     }
+    let maximum = ty.maximum.unwrap_or(ty.pages_max());
     if ty.minimum > maximum || maximum > ty.pages_max() {
         return Err(UsageError::Invalid("a memory's limits contradict each other or its address width".to_owned()));
     }

@@ -10,9 +10,7 @@ use crate::types::ExternType;
 use std::ops::Range;
 use std::sync::Arc;
 use wattest_abi::artifact::SectionKind;
-use wattest_module::{
-    DataKind, DataSegment, DefinedFuncIndex, ImportKind, ModuleDesc, Names, decode,
-};
+use wattest_module::{DataKind, DataSegment, DefinedFuncIndex, ImportKind, ModuleDesc, Names, decode};
 use wattest_vm::RuntimeModule;
 use wattest_vm::artifact::ArtifactWriter;
 use wattest_vm::registry::encode_records;
@@ -96,7 +94,8 @@ impl ModuleData {
             data.extend_from_slice(&wasm[segment.bytes.start as usize..segment.bytes.end as usize]);
             segment.bytes = start..data.len() as u32;
         }
-        let names = desc.names.clone().map_or(Vec::new(), |range| wasm[range.start as usize..range.end as usize].to_vec());
+        let names =
+            desc.names.clone().map_or(Vec::new(), |range| wasm[range.start as usize..range.end as usize].to_vec());
         let (image_records, images) = build_images(&desc, &data);
         ModuleData { desc, data, image_records, images, names }
     }
@@ -137,7 +136,8 @@ fn build_images(desc: &ModuleDesc, data: &[u8]) -> (Vec<Option<ImageRecord>>, Ve
         let total = segments.iter().map(|(_, segment)| segment.bytes.len() as u64).sum::<u64>();
         let first = segments.iter().map(|(start, _)| *start).min().unwrap_or(0);
         let end = segments.iter().map(|(start, segment)| start + segment.bytes.len() as u64).max().unwrap_or(0);
-        if ty.shared || ty.page_bytes_log2 != 16 || total < IMAGE_BYTES_MIN || end - first > total + IMAGE_GAP_BYTES_MAX {
+        if ty.shared || ty.page_bytes_log2 != 16 || total < IMAGE_BYTES_MIN || end - first > total + IMAGE_GAP_BYTES_MAX
+        {
             continue;
         }
         let start = first / IMAGE_ALIGN * IMAGE_ALIGN;

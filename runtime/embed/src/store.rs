@@ -76,11 +76,7 @@ impl<T: 'static> Store<T> {
     }
 
     fn check_fuel(&self) -> Result<()> {
-        if self.engine().tunables().fuel {
-            Ok(())
-        } else {
-            Err(Error::Usage(UsageError::OptionOff { option: "fuel" }))
-        }
+        if self.engine().tunables().fuel { Ok(()) } else { Err(Error::Usage(UsageError::OptionOff { option: "fuel" })) }
     }
 
     /// Interrupts WebAssembly once the engine's epoch has advanced by `ticks`.
@@ -90,10 +86,7 @@ impl<T: 'static> Store<T> {
 
     /// Asks `callback` what to do when the deadline is reached: go on for a number of ticks, or end with an error.
     /// Without a callback the computation traps.
-    pub fn epoch_deadline_callback(
-        &mut self,
-        mut callback: impl FnMut(&mut T) -> Result<u64> + Send + Sync + 'static,
-    ) {
+    pub fn epoch_deadline_callback(&mut self, mut callback: impl FnMut(&mut T) -> Result<u64> + Send + Sync + 'static) {
         let callback = move |data: &mut StoreData<T>| {
             callback(&mut data.data).map_err(|error| Box::new(error) as wattest_vm::HostError)
         };
@@ -101,10 +94,7 @@ impl<T: 'static> Store<T> {
     }
 
     /// Sets what limits the growth of memories and tables and the number of instances.
-    pub fn limiter(
-        &mut self,
-        mut limiter: impl (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync + 'static,
-    ) {
+    pub fn limiter(&mut self, mut limiter: impl (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync + 'static) {
         self.vm.set_limiter(Box::new(move |data: &mut StoreData<T>| limiter(&mut data.data)));
     }
 }

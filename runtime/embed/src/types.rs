@@ -23,10 +23,7 @@ pub struct FuncType {
 
 impl FuncType {
     /// The type with these parameters and results.
-    pub fn new(
-        params: impl IntoIterator<Item = ValType>,
-        results: impl IntoIterator<Item = ValType>,
-    ) -> FuncType {
+    pub fn new(params: impl IntoIterator<Item = ValType>, results: impl IntoIterator<Item = ValType>) -> FuncType {
         let (params, results) = (params.into_iter().collect(), results.into_iter().collect());
         FuncType { ty: wattest_module::FuncType { params, results } }
     }

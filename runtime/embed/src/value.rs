@@ -132,7 +132,8 @@ impl Val {
             (Val::ExternRef(value), ValType::Ref(ty)) => {
                 ty.heap == HeapType::Extern && (ty.nullable || value.is_some())
             }
-            (Val::Null(heap), ValType::Ref(ty)) => ty.heap == *heap && ty.nullable,
+            // A null function is `FuncRef(None)`.
+            (Val::Null(heap), ValType::Ref(ty)) => ty.heap == *heap && ty.nullable && !ty.is_func,
             (value, ty) => value.ty() == ty,
         }
     }

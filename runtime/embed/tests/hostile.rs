@@ -45,6 +45,8 @@ fn check(name: &str, bytes: &[u8], expected: Expected) {
 }
 
 fn check_with(engine: &Engine, name: &str, bytes: &[u8], expected: Expected) {
+    // Linux starts the record anew for this; elsewhere, growth is that of the whole test.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
     let (before, start) = (peak_bytes(), Instant::now());
     let made = Module::new(engine, bytes);
     let (seconds, grown) = (start.elapsed().as_secs_f64(), peak_bytes().saturating_sub(before));
@@ -107,11 +109,7 @@ fn body(locals: &[u8], code: &[u8]) -> Vec<u8> {
 
 /// A module of types and one function of type `index`.
 fn one_function(types: &[Vec<u8>], index: u8, locals: &[u8], code: &[u8]) -> Vec<u8> {
-    module(&[
-        section(1, &vector(types)),
-        section(3, &[1, index]),
-        section(10, &vector(&[body(locals, code)])),
-    ])
+    module(&[section(1, &vector(types)), section(3, &[1, index]), section(10, &vector(&[body(locals, code)]))])
 }
 
 const I32: u8 = 0x7f;
@@ -218,7 +216,7 @@ fn headers_and_sections() {
     check("an unknown version", b"\0asm\x02\0\0\0", Refused);
     check("a component", b"\0asm\x0d\0\x01\0", Says("component"));
     check("an empty module", b"\0asm\x01\0\0\0", Made);
-    check("an unknown section", &module(&[section(77, &[])]), Says("offset 0x8"));
+    check("an unknown section", &module(&[section(77, &[])]), Says("section id: 77 (at offset"));
     for id in 1..=13 {
         check("an empty section", &module(&[section(id, &[])]), Refused);
         check("a section of 2^32-1 items", &module(&[section(id, &long(u64::from(u32::MAX)))]), Refused);
@@ -234,12 +232,14 @@ fn headers_and_sections() {
     check("names that are garbage", &module(&[section(0, b"\x04name\x00\xff\xff\x01\x7f\x00")]), Made);
     check("a huge custom section", &module(&[section(0, &[&[1, b'x'][..], &vec![0; 8 << 20]].concat())]), Made);
     let names = [&leb(99_999)[..], &vec![b'n'; 99_999], &[0, 0]].concat();
-    let with_name = |names: &[u8]| module(&[
-        section(1, &vector(&[ty(&[], &[])])),
-        section(3, &[1, 0]),
-        section(7, &[&[1][..], names].concat()),
-        section(10, &vector(&[body(&[0], &[])])),
-    ]);
+    let with_name = |names: &[u8]| {
+        module(&[
+            section(1, &vector(&[ty(&[], &[])])),
+            section(3, &[1, 0]),
+            section(7, &[&[1][..], names].concat()),
+            section(10, &vector(&[body(&[0], &[])])),
+        ])
+    };
     check("an export name of 99,999 bytes", &with_name(&names), Made);
     let names = [&leb(1 << 20)[..], &vec![b'n'; 1 << 20], &[0, 0]].concat();
     check("an export name of 1 MiB", &with_name(&names), Refused);
@@ -283,19 +283,25 @@ fn large_functions() {
     check("1,001 results", &one_function(&[ty(&[], &[I32; 1001])], 0, &[0], &[0x00]), Refused);
     check("a body of 8 MB", &one_function(&plain, 0, &[0], &vec![0x01; 8_000_000]), Refused);
     check("a body of 2 MB", &one_function(&plain, 0, &[0], &vec![0x01; 2_000_000]), Made);
-    check("a million declared functions", &module(&[
-        section(1, &vector(&plain)),
-        section(3, &vector(&vec![vec![0]; 1_000_000])),
-    ]), Refused);
-    check("a million and one declared functions", &module(&[
-        section(1, &vector(&plain)),
-        section(3, &vector(&vec![vec![0]; 1_000_001])),
-    ]), Refused);
-    check("20,000 functions", &module(&[
-        section(1, &vector(&plain)),
-        section(3, &vector(&vec![vec![0]; 20_000])),
-        section(10, &vector(&vec![body(&[0], &[]); 20_000])),
-    ]), Any);
+    check(
+        "a million declared functions",
+        &module(&[section(1, &vector(&plain)), section(3, &vector(&vec![vec![0]; 1_000_000]))]),
+        Refused,
+    );
+    check(
+        "a million and one declared functions",
+        &module(&[section(1, &vector(&plain)), section(3, &vector(&vec![vec![0]; 1_000_001]))]),
+        Refused,
+    );
+    check(
+        "20,000 functions",
+        &module(&[
+            section(1, &vector(&plain)),
+            section(3, &vector(&vec![vec![0]; 20_000])),
+            section(10, &vector(&vec![body(&[0], &[]); 20_000])),
+        ]),
+        Any,
+    );
 }
 
 #[test]
@@ -317,36 +323,46 @@ fn deep_nesting() {
 
 #[test]
 fn wide_branches_and_multiplying_blocks() {
-    use Expected::{Any, Refused};
+    use Expected::{Module as Made, Refused, Says};
     let wide = [ty(&[], &[]), ty(&[I32; 1000], &[I32; 1000]), ty(&[], &[I32; 1000])];
-    let table = |targets: u64| [&[0x02, 0x40, 0x41, 0, 0x0e][..], &leb(targets), &vec![0; targets as usize + 1], &[0x0b]].concat();
-    check("65,000 targets", &one_function(&wide, 0, &[0], &table(65_000)), Any);
-    check("100,000 targets", &one_function(&wide, 0, &[0], &table(100_000)), Refused);
+    let table = |targets: u64| {
+        [&[0x02, 0x40, 0x41, 0, 0x0e][..], &leb(targets), &vec![0; targets as usize + 1], &[0x0b]].concat()
+    };
+    check("65,000 targets", &one_function(&wide, 0, &[0], &table(65_000)), Made);
+    check("1,000,000 targets", &one_function(&wide, 0, &[0], &table(1_000_000)), Says("targets"));
     check("2^32-1 targets", &one_function(&wide, 0, &[0], &[0x41, 0, 0x0e, 0xff, 0xff, 0xff, 0xff, 0x0f, 0]), Refused);
     // Each block passes 1,000 values: three bytes of code stand for a thousand block parameters.
     let consts = [0x41, 0].repeat(1000);
-    for count in [1_000, 30_000] {
+    let budget = Says("values passed");
+    for (count, expected) in [(20, Made), (1_000, budget), (30_000, budget)] {
         let blocks = [&consts[..], &[0x02, 0x01].repeat(count), &vec![0x0b; count], &vec![0x1a; 1000]].concat();
-        check("blocks of 1,000 values", &one_function(&wide, 0, &[0], &blocks), Any);
+        check("blocks of 1,000 values", &one_function(&wide, 0, &[0], &blocks), expected);
         let loops = [&consts[..], &[0x03, 0x01].repeat(count), &vec![0x0b; count], &vec![0x1a; 1000]].concat();
-        check("loops of 1,000 values", &one_function(&wide, 0, &[0], &loops), Any);
+        check("loops of 1,000 values", &one_function(&wide, 0, &[0], &loops), expected);
         let ifs = [&consts[..], &[0x41, 0, 0x04, 0x01, 0x0b].repeat(count), &vec![0x1a; 1000]].concat();
-        check("ifs of 1,000 values", &one_function(&wide, 0, &[0], &ifs), Any);
-        let branches = [&[0x02, 0x02][..], &consts, &[0x41, 0, 0x0d, 0].repeat(count), &[0x0b], &vec![0x1a; 1000]].concat();
-        check("branches with 1,000 values", &one_function(&wide, 0, &[0], &branches), Any);
+        check("ifs of 1,000 values", &one_function(&wide, 0, &[0], &ifs), expected);
+        let branches =
+            [&[0x02, 0x02][..], &consts, &[0x41, 0, 0x0d, 0].repeat(count), &[0x0b], &vec![0x1a; 1000]].concat();
+        check("branches with 1,000 values", &one_function(&wide, 0, &[0], &branches), expected);
         let calls = [&consts[..], &[0x10, 1].repeat(count), &vec![0x1a; 1000]].concat();
-        let wasm = module(&[
-            section(1, &vector(&wide)),
-            section(3, &[2, 0, 1]),
-            section(10, &vector(&[body(&[0], &calls), body(&[0], &[0x00])])),
-        ]);
-        check("calls with 1,000 values", &wasm, Any);
+        let bodies = |count: usize| [vec![body(&[0], &calls); count], vec![body(&[0], &[0x00])]].concat();
+        let calling = |callers: usize| {
+            module(&[
+                section(1, &vector(&wide)),
+                section(3, &[&leb(callers as u64 + 1)[..], &[0], &[1], &vec![0; callers - 1]].concat()),
+                section(10, &vector(&[bodies(1), vec![body(&[0], &calls); callers - 1]].concat())),
+            ])
+        };
+        check("calls with 1,000 values", &calling(1), expected);
+        if count <= 1_000 {
+            check("100 callers with 1,000 values", &calling(100), budget);
+        }
     }
     let one = [&[0x0e][..], &leb(65_000), &vec![0; 65_001]].concat();
     let tables = [&[0x02, 0x02][..], &consts, &[0x41, 0], &one, &[0x0b], &vec![0x1a; 1000]].concat();
-    check("65,000 targets with 1,000 values", &one_function(&wide, 0, &[0], &tables), Any);
+    check("65,000 targets with 1,000 values", &one_function(&wide, 0, &[0], &tables), budget);
     let tables = [&[0x02, 0x40][..], &[&[0x41, 0][..], &one].concat().repeat(100), &[0x0b]].concat();
-    check("100 times 65,000 targets", &one_function(&wide, 0, &[0], &tables), Any);
+    check("100 times 65,000 targets", &one_function(&wide, 0, &[0], &tables), Says("targets"));
 }
 
 #[test]
@@ -360,7 +376,8 @@ fn constant_expressions_and_segments() {
     let deep = [&[0x41, 1].repeat(150_000)[..], &[0x6a].repeat(149_999), &[0x0b]].concat();
     check("a constant expression that is deep", &module(&[section(6, &[&[1, I32, 0][..], &deep].concat())]), Any);
     check("a constant expression without end", &module(&[section(6, &[1, I32, 0, 0x41, 1])]), Refused);
-    let sparse = wat::parse_str(r#"(module (memory 65536) (data (i32.const 0) "a") (data (i32.const 0xfffffff0) "b"))"#);
+    let sparse =
+        wat::parse_str(r#"(module (memory 65536) (data (i32.const 0) "a") (data (i32.const 0xfffffff0) "b"))"#);
     check("data at both ends of 4 GiB", &sparse.expect("the text is a module"), Made);
     let sparse = r#"(module (memory 1) (data (i32.const 0) "a") (data (i32.const 0xfffffff0) "b"))"#;
     check("data beyond its memory", &wat::parse_str(sparse).expect("the text is a module"), Made);
@@ -378,10 +395,11 @@ fn bombs_of_types_and_imports() {
     check("types over the limit", &module(&[section(1, &vector(&vec![ty(&[], &[]); 1_000_001]))]), Refused);
     check("10,000 wide types", &module(&[section(1, &vector(&vec![ty(&[I32; 1000], &[I32; 1000]); 10_000]))]), Any);
     let import = vec![0, 0, 0, 0];
-    check("100,000 imports", &module(&[
-        section(1, &vector(&[ty(&[], &[])])),
-        section(2, &vector(&vec![import; 100_000])),
-    ]), Any);
+    check(
+        "100,000 imports",
+        &module(&[section(1, &vector(&[ty(&[], &[])])), section(2, &vector(&vec![import; 100_000]))]),
+        Any,
+    );
     let memories = module(&[section(5, &vector(&vec![vec![0, 1]; 101]))]);
     check("101 memories", &memories, Any);
     check("100 memories", &module(&[section(5, &vector(&vec![vec![0, 1]; 100]))]), Any);

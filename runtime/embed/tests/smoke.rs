@@ -80,8 +80,7 @@ fn many_results_and_stack_arguments() {
                 (v128.const i64x2 0 0) (v128.const i64x2 0 0) (v128.const i64x2 0 0) (v128.const i64x2 0 0)
                 (v128.const i64x2 0 0) (v128.const i64x2 0 0) (v128.const i64x2 0 0) (v128.const i64x2 0 0)
                 (v128.const i64x2 9 0) (local.get 0))))"#;
-    let results =
-        [Val::I32(1), Val::I32(2), Val::I32(3), Val::I32(4), Val::I32(42), Val::I64(6), Val::V128(9)];
+    let results = [Val::I32(1), Val::I32(2), Val::I32(3), Val::I32(4), Val::I32(42), Val::I64(6), Val::V128(9)];
     check(wat, &[Val::I32(42)], Ok(&results));
 }
 
@@ -142,9 +141,8 @@ fn serialization_round_trips_and_is_deterministic() {
     let path = std::env::temp_dir().join(format!("wattest-smoke-{}.cwasm", std::process::id()));
     std::fs::write(&path, &bytes).unwrap();
     // SAFETY: the bytes were just made by `serialize`, and nobody else writes the file.
-    let modules = unsafe {
-        [Module::deserialize(&engine, &bytes).unwrap(), Module::deserialize_file(&engine, &path).unwrap()]
-    };
+    let modules =
+        unsafe { [Module::deserialize(&engine, &bytes).unwrap(), Module::deserialize_file(&engine, &path).unwrap()] };
     for module in &modules {
         assert_eq!(module.serialize().unwrap(), bytes);
         let mut store = Store::new(&engine, ());

@@ -8,7 +8,8 @@
 //!
 //! Does not know: what a body compiles to.
 
-use crate::{BodyFacts, DecodeError};
+use crate::traffic::{self, Traffic};
+use crate::{BodyFacts, DecodeError, ModuleDesc};
 use rayon::prelude::*;
 use wasmparser::{BinaryReader, FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, ValidatorResources};
 
@@ -18,72 +19,92 @@ const PARALLEL_BYTES_MIN: usize = 256 << 10;
 /// A body waiting for validation.
 pub(crate) type Pending<'a> = (FuncToValidate<ValidatorResources>, FunctionBody<'a>);
 
-/// Validates all `bodies` of a module with `tables` tables.
-pub(crate) fn validate_all(bodies: Vec<Pending<'_>>, tables: usize) -> Result<BodyFacts, DecodeError> {
+/// Validates all `bodies` of the module `desc`.
+pub(crate) fn validate_all(bodies: Vec<Pending<'_>>, desc: &ModuleDesc) -> Result<BodyFacts, DecodeError> {
     let total = bodies.iter().map(|(_, body)| body.range().len()).sum::<usize>();
-    let mut facts = BodyFacts { tables_written: vec![false; tables] };
-    if total < PARALLEL_BYTES_MIN {
-        let mut allocations = FuncValidatorAllocations::default();
-        for pending in bodies {
-            allocations = validate(pending, allocations, &mut facts)?;
-        }
-        return Ok(facts);
+    let start = bodies.first().map_or(0, |(_, body)| body.range().start);
+    let budget = traffic::values_max(total);
+    let found = if total < PARALLEL_BYTES_MIN {
+        validate_chunk(bodies, desc, budget)?
+    } else {
+        validate_parallel(bodies, desc, budget)?
+    };
+    traffic::check_values(found.values, budget, start)?;
+    Ok(found.facts)
+}
+
+/// What validation finds out about some bodies.
+struct Found {
+    facts: BodyFacts,
+    /// Values that they pass: see [`traffic`].
+    values: u64,
+}
+
+impl Found {
+    fn new(desc: &ModuleDesc) -> Found {
+        Found { facts: BodyFacts { tables_written: vec![false; desc.tables.len()] }, values: 0 }
     }
+}
+
+fn validate_parallel(bodies: Vec<Pending<'_>>, desc: &ModuleDesc, budget: u64) -> Result<Found, DecodeError> {
     let chunk_len = bodies.len().div_ceil(64).max(1);
     let mut chunks = Vec::new();
     let mut rest = bodies.into_iter().peekable();
     while rest.peek().is_some() {
         chunks.push(rest.by_ref().take(chunk_len).collect::<Vec<_>>());
     }
-    let results = chunks.into_par_iter().map(|chunk| validate_chunk(chunk, tables)).collect::<Vec<_>>();
+    let results = chunks.into_par_iter().map(|chunk| validate_chunk(chunk, desc, budget)).collect::<Vec<_>>();
+    let mut found = Found::new(desc);
     for result in results {
-        for (all, one) in facts.tables_written.iter_mut().zip(result?.tables_written) {
+        let chunk = result?;
+        found.values += chunk.values;
+        for (all, one) in found.facts.tables_written.iter_mut().zip(chunk.facts.tables_written) {
             *all |= one;
         }
     }
-    Ok(facts)
+    Ok(found)
 }
 
-fn validate_chunk(bodies: Vec<Pending<'_>>, tables: usize) -> Result<BodyFacts, DecodeError> {
-    let mut facts = BodyFacts { tables_written: vec![false; tables] };
+fn validate_chunk(bodies: Vec<Pending<'_>>, desc: &ModuleDesc, budget: u64) -> Result<Found, DecodeError> {
+    let mut found = Found::new(desc);
     let mut allocations = FuncValidatorAllocations::default();
     for pending in bodies {
-        allocations = validate(pending, allocations, &mut facts)?;
+        let traffic = Traffic::new(desc, budget);
+        allocations = validate(pending, allocations, &mut found, traffic)?;
     }
-    Ok(facts)
+    Ok(found)
 }
 
 fn validate(
     (function, body): Pending<'_>,
     allocations: FuncValidatorAllocations,
-    facts: &mut BodyFacts,
+    found: &mut Found,
+    mut traffic: Traffic<'_>,
 ) -> Result<FuncValidatorAllocations, DecodeError> {
     let index = function.index;
     let features = function.features;
-    let mut validator = function.into_validator(allocations);
-    let mut run = || -> wasmparser::Result<()> {
-        let mut reader = body.get_binary_reader();
-        validator.read_locals(&mut reader)?;
-        reader.set_features(features);
-        let bytes = body.as_bytes();
-        while !reader.eof() {
-            let at = reader.original_position();
-            let opcode = bytes[at - body.range().start];
-            if opcode == 0x26 || opcode == 0xfc {
-                note_table_write(&reader.clone(), &validator.visitor(at), facts);
-            }
-            reader.visit_operator(&mut validator.visitor(at))??;
-        }
-        reader.finish_expression(&validator.visitor(reader.original_position()))
+    let invalid = |error: wasmparser::BinaryReaderError| DecodeError::Invalid {
+        message: error.message().to_owned(),
+        offset: error.offset(),
+        function: Some(index),
     };
-    match run() {
-        Ok(()) => Ok(validator.into_allocations()),
-        Err(error) => Err(DecodeError::Invalid {
-            message: error.message().to_owned(),
-            offset: error.offset(),
-            function: Some(index),
-        }),
+    let mut validator = function.into_validator(allocations);
+    let mut reader = body.get_binary_reader();
+    validator.read_locals(&mut reader).map_err(invalid)?;
+    reader.set_features(features);
+    let bytes = body.as_bytes();
+    while !reader.eof() {
+        let at = reader.original_position();
+        let opcode = bytes[at - body.range().start];
+        traffic.charge(opcode, &reader, &validator)?;
+        if opcode == 0x26 || opcode == 0xfc {
+            note_table_write(&reader.clone(), &validator.visitor(at), &mut found.facts);
+        }
+        reader.visit_operator(&mut validator.visitor(at)).and_then(|result| result).map_err(invalid)?;
     }
+    reader.finish_expression(&validator.visitor(reader.original_position())).map_err(invalid)?;
+    found.values += traffic.values;
+    Ok(validator.into_allocations())
 }
 
 /// Records the table that the operator at `reader` writes, if it writes one. Malformed operators are left to the

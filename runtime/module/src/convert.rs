@@ -7,7 +7,8 @@
 
 use crate::{
     ArrayType, CompositeType, ConstExpr, ConstOp, DecodeError, EntityType, FieldType, FuncIndex, FuncType, GlobalIndex,
-    GlobalType, HeapType, MemoryType, RefType, StorageType, StructType, SubType, TableType, TagType, TypeIndex, ValType,
+    GlobalType, HeapType, MemoryType, RefType, StorageType, StructType, SubType, TableType, TagType, TypeIndex,
+    ValType,
 };
 use wasmparser::{AbstractHeapType, CompositeInnerType, Operator, TypeRef, UnpackedIndex};
 

@@ -136,12 +136,10 @@ impl<'a> Decoder<'a> {
         for entry in section.into_iter_with_offsets() {
             let (offset, group) = entry?;
             let start = self.desc.types.len() as u32;
-            let is_func = |ty: &wasmparser::SubType| {
-                matches!(ty.composite_type.inner, wasmparser::CompositeInnerType::Func(_))
-            };
+            let is_func =
+                |ty: &wasmparser::SubType| matches!(ty.composite_type.inner, wasmparser::CompositeInnerType::Func(_));
             let group_is_func = group.types().map(is_func).collect::<Vec<_>>();
-            let converter =
-                Converter { types: &self.desc.types, group: start, group_is_func: &group_is_func, offset };
+            let converter = Converter { types: &self.desc.types, group: start, group_is_func: &group_is_func, offset };
             let types = group.types().map(|ty| converter.sub_type(ty)).collect::<Result<Vec<_>, _>>()?;
             self.canonicalizer.add_group(start, &types);
             self.desc.rec_groups.push(start);
@@ -304,7 +302,7 @@ impl<'a> Decoder<'a> {
 
     fn finish(mut self) -> Result<ModuleDesc, DecodeError> {
         debug_assert!(self.wasm.len() as u64 <= self.limits.module_bytes_max);
-        self.desc.facts = bodies::validate_all(self.pending, self.desc.tables.len())?;
+        self.desc.facts = bodies::validate_all(std::mem::take(&mut self.pending), &self.desc)?;
         self.desc.canonical = self.canonicalizer.finish();
         number_escaping(&mut self.desc);
         Ok(self.desc)

@@ -270,7 +270,11 @@ impl ModuleDesc {
         const ELEMENTS_MAX: u64 = 1 << 20;
         let ty = &self.tables[index.index()];
         let init = self.table_inits.get(index.0.checked_sub(self.imported_tables)? as usize)?;
-        if !self.table_is_read_only(index) || !ty.element.is_func || ty.minimum > ELEMENTS_MAX || *init != TableInit::Null {
+        if !self.table_is_read_only(index)
+            || !ty.element.is_func
+            || ty.minimum > ELEMENTS_MAX
+            || *init != TableInit::Null
+        {
             return None;
         }
         let mut entries = vec![None; ty.minimum as usize];

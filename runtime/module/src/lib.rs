@@ -19,6 +19,7 @@ mod error;
 mod features;
 mod indices;
 mod names;
+mod traffic;
 mod types;
 
 pub use canonical::roll_group;

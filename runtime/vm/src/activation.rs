@@ -35,6 +35,13 @@ impl Drop for Active {
     }
 }
 
+/// The stack limit of the store that is active on this thread; 0 when there is none.
+pub fn outer_stack_limit() -> usize {
+    let context = ACTIVE.get();
+    // SAFETY: the active store's context outlives the activation, and compiled code that may use it waits for this call.
+    if context.is_null() { 0 } else { unsafe { (*context).stack_limit } }
+}
+
 /// Frames kept of one backtrace: a stack overflow has hundreds of thousands, and no reader.
 pub const FRAMES_MAX: usize = 256;
 

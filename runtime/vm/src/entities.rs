@@ -52,8 +52,7 @@ impl MemoryEntry {
     pub fn of_host(ty: MemoryType, memory: LinearMemory) -> MemoryEntry {
         let mut own = Box::new(VmMemoryDefinition { base: std::ptr::null_mut(), length: AtomicUsize::new(0) });
         let definition = NonNull::from(&mut *own);
-        let mut entry =
-            MemoryEntry { ty, bytes: MemoryBytes::Own(memory), definition, _own_definition: Some(own) };
+        let mut entry = MemoryEntry { ty, bytes: MemoryBytes::Own(memory), definition, _own_definition: Some(own) };
         entry.refresh();
         entry
     }
@@ -116,6 +115,7 @@ impl StoreInner {
     ///
     /// A limit of the store or the machine.
     pub fn new_memory(&mut self, ty: MemoryType) -> Result<MemoryHandle, crate::instance::InstantiateError> {
+        self.ask(Growth::Entities { instances: 0, memories: 1, tables: 0 })?;
         self.allow_new_memory(&ty)?;
         let memory = LinearMemory::new(ty, &self.config.tunables, None)?;
         Ok(self.add_memory(MemoryEntry::of_host(ty, memory)))
@@ -190,7 +190,11 @@ impl StoreInner {
     /// # Errors
     ///
     /// [`MemoryGrowError`]; the memory is unchanged.
-    pub fn grow_memory(&mut self, handle: MemoryHandle, delta: u64) -> Result<Result<u64, MemoryGrowError>, WrongStore> {
+    pub fn grow_memory(
+        &mut self,
+        handle: MemoryHandle,
+        delta: u64,
+    ) -> Result<Result<u64, MemoryGrowError>, WrongStore> {
         self.check(handle.store)?;
         Ok(self.grow_memory_at(handle.index as usize, delta))
     }

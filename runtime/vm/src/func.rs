@@ -5,11 +5,12 @@
 //!
 //! Does not know: parameter and result types; the caller lays out registers by `wattest_abi::CallShape`.
 
-use crate::activation::Active;
+use crate::activation::{self, Active};
 use crate::store::{StoreId, StoreInner, WrongStore};
 use crate::sys::trampoline::{self, Registers};
 use crate::trap::{self, CallFailure, Unwind};
 use std::ptr::NonNull;
+use wattest_abi::TrapCode;
 use wattest_abi::vmctx::VmFuncRef;
 
 /// A function of a store.
@@ -91,17 +92,21 @@ impl StoreInner {
         registers.ints[0] = target.vmctx as u64;
         registers.ints[1] = self.host_vmctx() as u64;
         let context = &raw mut self.context;
+        let here = std::hint::black_box(&raw const registers) as usize;
         if self.context.entry_fp == 0 {
-            // The outermost entry decides how much stack there is; nested ones share it.
-            let here = std::hint::black_box(&raw const registers) as usize;
-            self.context.stack_limit = here.saturating_sub(self.config.stack_bytes_max);
+            // The outermost entry decides how much stack there is; nested ones share it, those of other stores too.
+            let own = here.saturating_sub(self.config.stack_bytes_max);
+            self.context.stack_limit = own.max(activation::outer_stack_limit());
+        }
+        // Compiled code checks this for itself, but a host function may be the target, and host code may be on the way.
+        if here < self.context.stack_limit {
+            let frames = activation::walk(&self.context, None);
+            return Ok(Err(CallFailure::Trap { code: TrapCode::StackOverflow, frames: trap::resolve(&frames) }));
         }
         let ended = {
             let _active = Active::enter(context);
             // SAFETY: by the caller's promise; `target` is a function of this store.
-            unsafe {
-                trampoline::enter::<FLOATS>(target.code, registers, context, stack.as_ptr(), stack.len())
-            }
+            unsafe { trampoline::enter::<FLOATS>(target.code, registers, context, stack.as_ptr(), stack.len()) }
         };
         if ended == 1 { Ok(Ok(())) } else { Ok(Err(self.take_failure())) }
     }

@@ -14,7 +14,7 @@ use crate::func::FuncHandle;
 use crate::limits::{Growth, TABLE_ELEMENTS_MAX};
 use crate::memory::LinearMemory;
 use crate::module::RuntimeModule;
-use crate::store::{InstanceId, MemoryHandle, MemorySource, StoreInner, TableHandle};
+use crate::store::{InstanceId, MemoryHandle, MemorySource, StoreId, StoreInner, TableHandle};
 use crate::table::TableEntry;
 use crate::trap::HostError;
 use crate::value::Raw;
@@ -27,9 +27,8 @@ use wattest_abi::vmctx::{
     VmHeader, VmMemoryDefinition, VmTableDefinition,
 };
 use wattest_module::{
-    ConstExpr, ConstOp, DataIndex, DataKind, DefinedFuncIndex, ElementIndex, ElementItems, ElementKind, EntityType,
-    FuncIndex, GlobalIndex, HeapType, ImportKind, MemoryIndex, MemoryType, ModuleDesc, TableIndex, TableInit,
-    TableType,
+    ConstExpr, ConstOp, DataIndex, DataKind, ElementIndex, ElementItems, ElementKind, EntityType, FuncIndex,
+    GlobalIndex, HeapType, ImportKind, MemoryIndex, MemoryType, ModuleDesc, TableIndex, TableInit, TableType,
 };
 
 /// What an import is satisfied with, and what an export gives.
@@ -43,6 +42,17 @@ pub enum Extern {
     Memory(MemoryHandle),
     /// A global.
     Global(GlobalHandle),
+}
+
+impl Extern {
+    fn store(self) -> StoreId {
+        match self {
+            Extern::Func(func) => func.store,
+            Extern::Table(table) => table.store,
+            Extern::Memory(memory) => memory.store,
+            Extern::Global(global) => global.store,
+        }
+    }
 }
 
 /// Why there is no instance.
@@ -256,8 +266,13 @@ impl StoreInner {
         self.init_header(&instance, number);
         self.init_imports(&mut instance, imports);
         init_func_refs(&instance);
-        self.make_memories(&mut instance)?;
-        self.make_tables(&mut instance)?;
+        let (_, memories, tables) = self.sizes();
+        if let Err(error) = self.make_memories(&mut instance).and_then(|()| self.make_tables(&mut instance)) {
+            // No instance will own what was made so far: its definitions lie in the block that is about to go.
+            self.memories.truncate(memories);
+            self.tables.truncate(tables);
+            return Err(error);
+        }
         self.instances.push(instance);
         let id = InstanceId(number);
         self.init_globals(id);
@@ -267,7 +282,7 @@ impl StoreInner {
         Ok(id)
     }
 
-    fn ask(&mut self, growth: Growth) -> Result<(), InstantiateError> {
+    pub(crate) fn ask(&mut self, growth: Growth) -> Result<(), InstantiateError> {
         match self.allows(growth) {
             Ok(true) => Ok(()),
             Ok(false) => Err(InstantiateError::Limit(match growth {
@@ -325,6 +340,7 @@ impl StoreInner {
         given: Extern,
     ) -> Result<bool, InstantiateError> {
         let wrong_store = |_| InstantiateError::WrongStore;
+        self.check(given.store()).map_err(wrong_store)?;
         Ok(match (wanted, given) {
             (EntityType::Func(ty), Extern::Func(func)) => {
                 self.func_type_id(func).map_err(wrong_store)? == type_ids[ty.index()]
@@ -342,10 +358,7 @@ impl StoreInner {
                     && given.page_bytes_log2 == wanted.page_bytes_log2
                     && limits_match((given.minimum, given.maximum), (wanted.minimum, wanted.maximum))
             }
-            (EntityType::Global(wanted), Extern::Global(global)) => {
-                self.check(global.store).map_err(wrong_store)?;
-                global.ty == *wanted
-            }
+            (EntityType::Global(wanted), Extern::Global(global)) => global.ty == *wanted,
             _ => false,
         })
     }
@@ -387,7 +400,9 @@ impl StoreInner {
                     }
                     (ImportKind::Table(index), Extern::Table(table)) => {
                         let definition = self.tables[table.index as usize].definition;
-                        instance.at::<NonNull<VmTableDefinition>>(offsets.imported_tables + index.0 * 8).write(definition);
+                        instance
+                            .at::<NonNull<VmTableDefinition>>(offsets.imported_tables + index.0 * 8)
+                            .write(definition);
                         tables.push(table.index);
                     }
                     (ImportKind::Memory(index), Extern::Memory(memory)) => {
@@ -543,7 +558,8 @@ impl StoreInner {
         for (index, segment) in module.desc.data.iter().enumerate() {
             let DataKind::Active { memory, offset } = &segment.kind else { continue };
             let defined = memory.0.checked_sub(module.desc.imported_memories);
-            let in_image = defined.is_some_and(|defined| module.images.get(defined as usize).is_some_and(Option::is_some));
+            let in_image =
+                defined.is_some_and(|defined| module.images.get(defined as usize).is_some_and(Option::is_some));
             let instance = &self.instances[id.0 as usize];
             if !in_image {
                 let at = index_of(instance.evaluate(self, offset), module.desc.memories[memory.index()].memory64);
@@ -617,18 +633,11 @@ impl StoreInner {
 }
 
 fn init_func_refs(instance: &Instance) {
-    let desc = instance.desc();
-    let module = &instance.module;
-    for (defined, ty) in desc.functions.iter().skip(desc.imported_functions as usize).enumerate() {
-        let func = FuncIndex(desc.imported_functions + defined as u32);
-        let Some(slot) = desc.func_ref_slot(func) else { continue };
-        let func_ref = VmFuncRef {
-            code: module.function_address(DefinedFuncIndex(defined as u32)),
-            vmctx: instance.vmctx(),
-            type_id: module.type_ids[ty.index()],
-        };
-        // SAFETY: the slot is numbered by the description that the layout was made for.
-        unsafe { instance.func_ref_at(slot).write(func_ref) };
+    let vmctx = instance.vmctx();
+    for (slot, (code, type_id)) in instance.module.escaping.iter().enumerate() {
+        let func_ref = VmFuncRef { code: code.0, vmctx, type_id: *type_id };
+        // SAFETY: the slots are numbered by the description that the layout was made for.
+        unsafe { instance.func_ref_at(slot as u32).write(func_ref) };
     }
 }
 

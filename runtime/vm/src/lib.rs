@@ -40,7 +40,8 @@ pub use limits::{ResourceLimiter, TABLE_ELEMENTS_MAX};
 pub use memory::SharedMemory;
 pub use module::{ModuleBytes, RuntimeModule, vmctx_fits};
 pub use store::{
-    EpochCallback, InstanceId, LimiterOf, MemoryHandle, MemorySource, Store, StoreConfig, StoreId, StoreInner, TableHandle, WrongStore,
+    EpochCallback, InstanceId, LimiterOf, MemoryHandle, MemorySource, Store, StoreConfig, StoreId, StoreInner,
+    TableHandle, WrongStore,
 };
 pub use table::{OutOfBounds, TableGrowError};
 pub use trap::{CallFailure, Frame, HostError};

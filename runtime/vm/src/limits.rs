@@ -119,8 +119,5 @@ unsafe fn grow<T>(store: *mut StoreInner, growth: Growth) -> Result<bool, HostEr
 unsafe fn epoch<T>(store: *mut StoreInner) -> Option<Result<u64, HostError>> {
     // SAFETY: by the caller's promise.
     let store = unsafe { &mut *store.cast::<Store<T>>() };
-    let mut callback = store.epoch_callback.take()?;
-    let answer = callback(store.data_mut());
-    store.epoch_callback = Some(callback);
-    Some(answer)
+    store.ask_epoch_callback()
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use wattest_abi::VmOffsets;
 use wattest_abi::artifact::SectionKind;
 use wattest_abi::vmctx::{IMPORT_BYTES, VmCounts};
-use wattest_module::{DataIndex, DefinedFuncIndex, ModuleDesc};
+use wattest_module::{DataIndex, DefinedFuncIndex, FuncIndex, ModuleDesc};
 
 /// Bytes that live as long as a module: owned, or part of a mapped artifact.
 #[derive(Clone)]
@@ -41,6 +41,8 @@ pub struct RuntimeModule {
     pub(crate) type_ids: Box<[u32]>,
     pub(crate) data: ModuleBytes,
     pub(crate) images: Vec<Option<ImageRef>>,
+    /// Code address and type of every escaping function, in slot order.
+    pub(crate) escaping: Box<[(CodeAddress, u32)]>,
     /// One code address per defined function, when calls go through it.
     pub(crate) entries: Box<[usize]>,
 }
@@ -63,9 +65,9 @@ impl RuntimeModule {
     ) -> RuntimeModule {
         let offsets = VmOffsets::new(&desc.counts());
         let count = if with_entries { desc.bodies.len() as u32 } else { 0 };
-        let entries =
-            (0..count).map(|index| function_address(code.info(), DefinedFuncIndex(index)) as usize).collect();
-        RuntimeModule { desc, offsets, code, type_ids, data, images, entries }
+        let entries = (0..count).map(|index| function_address(code.info(), DefinedFuncIndex(index)) as usize).collect();
+        let escaping = escaping_functions(&desc, code.info(), &type_ids);
+        RuntimeModule { desc, offsets, code, type_ids, data, images, escaping, entries }
     }
 
     /// The description.
@@ -76,11 +78,6 @@ impl RuntimeModule {
     /// The code.
     pub fn code(&self) -> &Arc<CodeInfo> {
         self.code.info()
-    }
-
-    /// The address of a defined function's code.
-    pub(crate) fn function_address(&self, index: DefinedFuncIndex) -> *const u8 {
-        function_address(self.code.info(), index)
     }
 
     /// The address of the text.
@@ -103,6 +100,27 @@ impl RuntimeModule {
         let range = &self.desc.data_segment(index).bytes;
         self.data.as_slice().get(range.start as usize..range.end as usize).unwrap_or(&[])
     }
+}
+
+/// The address of compiled code.
+#[derive(Clone, Copy)]
+pub(crate) struct CodeAddress(pub *const u8);
+
+// SAFETY: the address of immutable memory that the module keeps mapped.
+unsafe impl Send for CodeAddress {}
+// SAFETY: as above.
+unsafe impl Sync for CodeAddress {}
+
+fn escaping_functions(desc: &ModuleDesc, code: &CodeInfo, type_ids: &[u32]) -> Box<[(CodeAddress, u32)]> {
+    let mut escaping = vec![(CodeAddress(std::ptr::null()), 0); desc.escaping_functions as usize];
+    for (defined, ty) in desc.functions.iter().skip(desc.imported_functions as usize).enumerate() {
+        let func = FuncIndex(desc.imported_functions + defined as u32);
+        if let Some(slot) = desc.func_ref_slot(func) {
+            let address = CodeAddress(function_address(code, DefinedFuncIndex(defined as u32)));
+            escaping[slot as usize] = (address, type_ids[ty.index()]);
+        }
+    }
+    escaping.into()
 }
 
 fn function_address(code: &CodeInfo, index: DefinedFuncIndex) -> *const u8 {

@@ -9,10 +9,10 @@
 //! Does not know: linking by name, compilation.
 
 use crate::entities::GlobalSlot;
+use crate::entities::MemoryEntry;
 use crate::host::HostFunctionEntry;
 use crate::instance::Instance;
 use crate::limits::{Hooks, ResourceLimiter};
-use crate::entities::MemoryEntry;
 use crate::pool::MemoryPool;
 use crate::table::TableEntry;
 use crate::trap::{HostError, Unwind};
@@ -182,6 +182,12 @@ impl<T> Store<T> {
     /// Sets what happens when the epoch deadline has passed; without one, the computation traps.
     pub fn set_epoch_callback(&mut self, callback: Option<EpochCallback<T>>) {
         self.epoch_callback = callback;
+    }
+
+    /// Asks the epoch callback, if there is one.
+    pub(crate) fn ask_epoch_callback(&mut self) -> Option<Result<u64, HostError>> {
+        let callback = self.epoch_callback.as_mut()?;
+        Some(callback(&mut self.data))
     }
 
     /// Asks the limiter, if there is one.

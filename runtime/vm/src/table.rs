@@ -207,6 +207,7 @@ impl StoreInner {
     /// A limit of the store or the machine.
     pub fn new_table(&mut self, ty: TableType, value: Raw) -> Result<TableHandle, crate::instance::InstantiateError> {
         value.check(self).map_err(|_| crate::instance::InstantiateError::WrongStore)?;
+        self.ask(Growth::Entities { instances: 0, memories: 0, tables: 1 })?;
         self.allow_new_table(&ty)?;
         let mut entry = TableEntry::new(ty, None).ok_or(crate::instance::InstantiateError::OutOfMemory)?;
         if value.kind() != wattest_module::ValType::Ref(ty.element).kind() {

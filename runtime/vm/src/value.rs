@@ -119,7 +119,9 @@ impl Slots<'_> {
     pub unsafe fn get_vector(&self, location: ArgLocation) -> u128 {
         match location {
             // SAFETY: by the caller's promise.
-            ArgLocation::Stack(offset) => unsafe { self.stack.0.add(offset as usize / 8).cast::<u128>().read_unaligned() },
+            ArgLocation::Stack(offset) => unsafe {
+                self.stack.0.add(offset as usize / 8).cast::<u128>().read_unaligned()
+            },
             // SAFETY: by the caller's promise.
             other => unsafe { self.get(other) },
         }

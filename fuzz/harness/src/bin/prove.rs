@@ -12,16 +12,18 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::error::Error;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use wattest_differential::{Form, NanRule};
 use wattest_harness::campaign::Campaign;
 use wattest_harness::case::Case;
 use wattest_harness::diff_core::Checker;
 use wattest_harness::stats::Stats;
 use wattest_harness::suites::SuiteResult;
+use wattest_harness::targets::TARGETS;
 use wattest_harness::worker::{Assignment, work};
-use wattest_harness::{quarantine, reduce, report, suites};
+use wattest_harness::{diff_core, quarantine, reduce, report, suites};
 
 /// Proves the runtime: conformance suites, then a differential campaign.
 #[derive(Parser)]
@@ -42,6 +44,9 @@ struct Arguments {
     /// With --replay: make the case smaller first, and write the small one.
     #[arg(long, requires = "replay")]
     reduce: bool,
+    /// Compare the engines on a module, binary or text, in every configuration.
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    module: Option<PathBuf>,
     /// Leave the suites out.
     #[arg(long)]
     no_suites: bool,
@@ -57,10 +62,11 @@ const REDUCTION_TIME: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = match (&arguments.worker, &arguments.replay) {
-        (Some(worker), _) => run_worker(worker).map(|()| true),
-        (None, Some(case)) => replay(case, arguments.reduce),
-        (None, None) => prove(&arguments),
+    let result = match (&arguments.worker, &arguments.replay, &arguments.module) {
+        (Some(worker), ..) => run_worker(worker).map(|()| true),
+        (None, Some(case), _) => replay(case, arguments.reduce),
+        (None, None, Some(file)) => check_module(file),
+        (None, None, None) => prove(&arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -99,8 +105,9 @@ fn run_worker(arguments: &[String]) -> Result<(), Box<dyn Error>> {
 /// Runs one case in this process, its files written first so that they survive a crash.
 fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
     let (target, seed) = text.split_once(':').ok_or("write --replay TARGET:SEED")?;
-    if target != "diff_core" {
-        return Err(format!("there is no target {target}; there is diff_core").into());
+    if !TARGETS.iter().any(|row| row.name == target) {
+        let names: Vec<&str> = TARGETS.iter().map(|row| row.name).collect();
+        return Err(format!("there is no target {target}; there is {}", names.join(", ")).into());
     }
     let seed = match seed.strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16)?,
@@ -120,7 +127,8 @@ fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
         case.recipe.subject,
         case.recipe.plan.form,
     );
-    let outcome = Checker::new().check(&case);
+    let mut checker = Checker::new();
+    let outcome = checker.check(&case);
     if smaller && outcome.disagreement.is_some() {
         let small = reduce::reduce(&case, REDUCTION_TIME);
         let outcome = Checker::new().check(&small);
@@ -136,13 +144,32 @@ fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
         None => println!("agreement"),
         Some(found) => {
             println!("DISAGREEMENT with {}: {}", found.subject, found.what);
-            if let Some(finding) = quarantine::explain(&case, found) {
+            if let Some(finding) = quarantine::explain(&mut checker, &case, found) {
                 println!("explained by {finding}");
                 return Ok(true);
             }
         }
     }
     Ok(outcome.disagreement.is_none())
+}
+
+/// Compares the engines on one module, in every configuration.
+fn check_module(file: &Path) -> Result<bool, Box<dyn Error>> {
+    let wasm = wat::parse_file(file)?;
+    let mut checker = Checker::new();
+    let mut agreed = true;
+    for subject in 0..diff_core::subject_count() {
+        for form in [Form::Original, Form::Exposed] {
+            let case = Case::from_module(wasm.clone(), subject, form, NanRule::Exact, 1)?;
+            let outcome = checker.check(&case);
+            if let Some(found) = &outcome.disagreement {
+                agreed = false;
+                println!("{} on the {form:?} form: {}", found.subject, found.what);
+            }
+        }
+    }
+    println!("{}", if agreed { "agreement" } else { "DISAGREEMENT" });
+    Ok(agreed)
 }
 
 fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {

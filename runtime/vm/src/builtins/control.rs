@@ -4,7 +4,7 @@
 //!
 //! Does not know: how often compiled code polls.
 
-use super::{Calling, returns};
+use super::{Calling, guarded, returns};
 use crate::sys::trampoline::Outcome;
 use wattest_abi::TrapCode;
 
@@ -22,16 +22,16 @@ pub(super) unsafe extern "C" fn out_of_fuel(vmctx: *mut u8) -> Outcome {
 }
 
 pub(super) unsafe extern "C" fn new_epoch(vmctx: *mut u8) -> Outcome {
-    // SAFETY: compiled code passes its own `vmctx`.
-    let mut calling = unsafe { Calling::new(vmctx) };
-    match calling.store.ask_epoch() {
+    let body = |calling: &mut Calling<'_>| match calling.store.ask_epoch() {
         None => calling.trap(TrapCode::Interrupted),
         Some(Ok(ticks)) => {
             calling.store.set_epoch_deadline(ticks);
             returns(calling.store.context.epoch_deadline)
         }
         Some(Err(error)) => calling.fail(error),
-    }
+    };
+    // SAFETY: compiled code passes its own `vmctx`.
+    unsafe { guarded(vmctx, body) }
 }
 
 pub(super) unsafe extern "C" fn trap(vmctx: *mut u8, code: u32) -> Outcome {

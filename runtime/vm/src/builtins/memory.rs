@@ -5,22 +5,21 @@
 //!
 //! Does not know: index types; compiled code zero-extends 32-bit indices.
 
-use super::{Calling, returns};
+use super::{Calling, guarded, returns};
 use crate::entities::{MemoryBytes, MemoryGrowError};
 use crate::memory::WaitOutcome;
-use wattest_abi::TrapCode;
 use crate::sys::trampoline::Outcome;
+use wattest_abi::TrapCode;
 use wattest_module::{DataIndex, MemoryIndex};
 
 pub(super) unsafe extern "C" fn memory_grow(vmctx: *mut u8, memory: u32, delta: u64) -> Outcome {
-    // SAFETY: compiled code passes its own `vmctx`.
-    let mut calling = unsafe { Calling::new(vmctx) };
-    let index = calling.memory(memory);
-    match calling.store.grow_memory_at(index, delta) {
+    let body = |calling: &mut Calling<'_>| match calling.store.grow_memory_at(calling.memory(memory), delta) {
         Ok(old) => returns(old),
         Err(MemoryGrowError::Refused) => returns(u64::MAX),
         Err(MemoryGrowError::Limiter(error)) => calling.fail(error),
-    }
+    };
+    // SAFETY: compiled code passes its own `vmctx`.
+    unsafe { guarded(vmctx, body) }
 }
 
 pub(super) unsafe extern "C" fn memory_fill(vmctx: *mut u8, memory: u32, dst: u64, value: u32, len: u64) -> u32 {
@@ -63,8 +62,7 @@ pub(super) unsafe extern "C" fn memory_init(
     // SAFETY: compiled code passes its own `vmctx`.
     let calling = unsafe { Calling::new(vmctx) };
     let id = calling.id;
-    let done =
-        calling.store.init_memory(id, MemoryIndex(memory), DataIndex(data), dst, u64::from(src), u64::from(len));
+    let done = calling.store.init_memory(id, MemoryIndex(memory), DataIndex(data), dst, u64::from(src), u64::from(len));
     u32::from(done.is_ok())
 }
 

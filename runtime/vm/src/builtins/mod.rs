@@ -18,6 +18,7 @@ use crate::instance::Instance;
 use crate::store::{InstanceId, StoreInner};
 use crate::sys::trampoline::{Outcome, trapping_thunk};
 use crate::trap::{HostError, Unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use wattest_abi::vmctx::VmHeader;
 use wattest_abi::{TrapCode, for_each_builtin};
 
@@ -80,6 +81,22 @@ impl<'a> Calling<'a> {
         self.store.pending = Some(Unwind::Host { error, frames });
         Outcome { value: 0, go_on: 0 }
     }
+}
+
+/// Runs a body that may call the embedder's code; a panic there ends the calling computation and is resumed where the
+/// host called it.
+///
+/// # Safety
+///
+/// As [`Calling::new`].
+unsafe fn guarded(vmctx: *mut u8, body: impl FnOnce(&mut Calling<'_>) -> Outcome) -> Outcome {
+    // SAFETY: by the caller's promise.
+    let mut calling = unsafe { Calling::new(vmctx) };
+    let ended = catch_unwind(AssertUnwindSafe(|| body(&mut calling)));
+    ended.unwrap_or_else(|payload| {
+        calling.store.pending = Some(Unwind::Panic(payload));
+        Outcome { value: 0, go_on: 0 }
+    })
 }
 
 /// A builtin's ordinary return.

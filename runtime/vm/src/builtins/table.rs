@@ -5,21 +5,23 @@
 //!
 //! Does not know: index types; compiled code zero-extends 32-bit indices.
 
-use super::{Calling, returns};
+use super::{Calling, guarded, returns};
 use crate::sys::trampoline::Outcome;
 use crate::table::TableGrowError;
 use wattest_module::{ElementIndex, TableIndex};
 
 pub(super) unsafe extern "C" fn table_grow(vmctx: *mut u8, table: u32, value: u64, delta: u64) -> Outcome {
+    let body = |calling: &mut Calling<'_>| {
+        let index = calling.table(table);
+        // SAFETY: validation made the value one of the table's type; compiled code's references are its store's.
+        match unsafe { calling.store.grow_table_at(index, delta, value) } {
+            Ok(old) => returns(old),
+            Err(TableGrowError::Refused) => returns(u64::MAX),
+            Err(TableGrowError::Limiter(error)) => calling.fail(error),
+        }
+    };
     // SAFETY: compiled code passes its own `vmctx`.
-    let mut calling = unsafe { Calling::new(vmctx) };
-    let index = calling.table(table);
-    // SAFETY: validation made the value one of the table's type; compiled code's references are its store's.
-    match unsafe { calling.store.grow_table_at(index, delta, value) } {
-        Ok(old) => returns(old),
-        Err(TableGrowError::Refused) => returns(u64::MAX),
-        Err(TableGrowError::Limiter(error)) => calling.fail(error),
-    }
+    unsafe { guarded(vmctx, body) }
 }
 
 pub(super) unsafe extern "C" fn table_fill(vmctx: *mut u8, table: u32, dst: u64, value: u64, len: u64) -> u32 {

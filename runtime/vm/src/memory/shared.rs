@@ -84,6 +84,14 @@ impl SharedMemory {
         &self.0.definition
     }
 
+    /// Whether code compiled with `tunables` may use the memory: whether it has the address space and guard that such
+    /// code relies on instead of checking bounds.
+    pub fn suits(&self, tunables: &Tunables) -> bool {
+        let guard = self.0.mapping.bytes().saturating_sub(self.0.capacity);
+        Layout::new(&self.0.ty, tunables)
+            .is_ok_and(|layout| layout.explicit || (self.0.capacity >= layout.capacity && guard >= layout.guard))
+    }
+
     /// Whether both are the same memory.
     pub fn same(&self, other: &SharedMemory) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

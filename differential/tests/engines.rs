@@ -1,0 +1,129 @@
+//! Both engines on modules small enough to know what they do.
+//!
+//! Invariant: what one engine reports is written down here, so that agreement on nonsense does not pass.
+//!
+//! Does not know: generated modules.
+
+use wattest_differential::{
+    Call, Ending, Engine, Form, FuncIdentity, HostCall, NanRule, Plan, Program, ReferenceMode, Run, TrapClass, Value,
+    WasmiEngine, WattestEngine, compare,
+};
+
+fn run_all(text: &str, calls: &[(u32, &[Value])]) -> Vec<(String, Run)> {
+    let program = Program::new(wat::parse_str(text).expect("valid text")).expect("a module that can be described");
+    let calls = calls.iter().map(|(func, args)| Call { func: *func, args: args.to_vec() }).collect();
+    let plan = |form| Plan { calls, form, nans: NanRule::Exact, host_seed: 5, steps_max: 10_000, capture: None };
+    let original = plan(Form::Original);
+    let exposed = Plan { form: Form::Exposed, ..original.clone() };
+    let mut runs = Vec::new();
+    let mut run = |engine: &mut dyn Engine, plan: &Plan| {
+        let name = format!("{} on the {:?} form", engine.name(), plan.form);
+        let run = engine.run(&program, plan).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+        runs.push((name, run));
+    };
+    run(&mut WasmiEngine::new(ReferenceMode::Eager), &exposed);
+    run(&mut WasmiEngine::new(ReferenceMode::Lazy), &exposed);
+    run(&mut WattestEngine::new(0), &original);
+    run(&mut WattestEngine::new(1), &exposed);
+    runs
+}
+
+/// Every engine ends every step as expected, in the same state as the first engine.
+fn check(text: &str, calls: &[(u32, &[Value])], expected: &[Ending]) {
+    let runs = run_all(text, calls);
+    for (name, run) in &runs {
+        let endings: Vec<Ending> = run.steps.iter().map(|step| step.ending.clone()).collect();
+        assert_eq!(endings, expected, "{name}");
+        assert_eq!(compare(&runs[0].1, run, NanRule::Exact), Ok(()), "{name}");
+    }
+}
+
+fn done() -> Ending {
+    Ending::Values(Vec::new())
+}
+
+#[test]
+fn traps_have_classes() {
+    let check_trap = |body: &str, class: TrapClass| {
+        let text = format!(
+            "(module (memory 1) (table 2 funcref) (elem (i32.const 0) $other) (func $other (param i64)) \
+             (func (export \"f\") {body}))"
+        );
+        check(&text, &[(1, &[])], &[done(), Ending::Trap(class)]);
+    };
+    check_trap("unreachable", TrapClass::Unreachable);
+    check_trap("(drop (i32.load (i32.const 65533)))", TrapClass::MemoryOutOfBounds);
+    check_trap("(drop (table.get (i32.const 2)))", TrapClass::TableOutOfBounds);
+    check_trap("(call_indirect (i32.const 2))", TrapClass::TableOutOfBounds);
+    check_trap("(call_indirect (i32.const 1))", TrapClass::NullCall);
+    check_trap("(call_indirect (i32.const 0))", TrapClass::BadSignature);
+    check_trap("(drop (i32.div_s (i32.const 1) (i32.const 0)))", TrapClass::DivideByZero);
+    check_trap("(drop (i32.div_s (i32.const 0x80000000) (i32.const -1)))", TrapClass::IntegerOverflow);
+    check_trap("(drop (i32.trunc_f32_s (f32.const nan)))", TrapClass::BadConversion);
+    check_trap("(table.copy (i32.const 1) (i32.const 0) (i32.const 2))", TrapClass::TableOutOfBounds);
+}
+
+#[test]
+fn hidden_state_is_seen() {
+    let text = r#"(module
+        (memory i64 1 2) (memory 1 1 (pagesize 1)) (table 2 4 funcref) (table 1 externref)
+        (global $g (mut i64) (i64.const 1))
+        (elem declare func $f)
+        (func $f (export "f") (param externref)
+            (global.set $g (i64.const 7))
+            (i64.store (i64.const 8) (i64.const 9))
+            (i32.store8 1 (i32.const 0) (i32.const 3))
+            (table.set 0 (i32.const 1) (ref.func $f))
+            (table.set 1 (i32.const 0) (local.get 0))))"#;
+    let runs = run_all(text, &[(0, &[Value::Extern(Some(77))])]);
+    for (name, run) in &runs {
+        let state = &run.steps[1].state;
+        assert_eq!(state.globals, [Value::I64(7)], "{name}");
+        assert_eq!(state.memories[1].bytes, 1, "{name}");
+        let tables =
+            [vec![Value::Func(FuncIdentity::Null), Value::Func(FuncIdentity::Index(0))], vec![Value::Extern(Some(77))]];
+        assert_eq!(state.tables, tables, "{name}");
+        assert_eq!(compare(&runs[0].1, run, NanRule::Exact), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn host_calls_are_recorded() {
+    let text = r#"(module
+        (import "host" "f" (func $host (param i32 f64) (result i64)))
+        (import "host" "g" (global i32))
+        (func (export "f") (result i64) (call $host (i32.const 3) (f64.const 0.5))))"#;
+    let runs = run_all(text, &[(1, &[]), (1, &[])]);
+    let call = HostCall { func: 0, args: vec![Value::I32(3), Value::F64(0.5f64.to_bits())] };
+    for (name, run) in &runs {
+        assert_eq!(run.trace, [call.clone(), call.clone()], "{name}");
+        assert_eq!(compare(&runs[0].1, run, NanRule::Exact), Ok(()), "{name}");
+    }
+    let first = |run: &Run| run.steps[1].ending.clone();
+    assert_ne!(first(&runs[0].1), runs[0].1.steps[2].ending, "results depend on the number of the call");
+}
+
+#[test]
+fn imports_are_seen_after_a_failed_instantiation() {
+    let text = r#"(module
+        (import "host" "m" (memory 1 2))
+        (data (i32.const 0) "abc")
+        (data (i32.const 65536) "x"))"#;
+    check(text, &[], &[Ending::Trap(TrapClass::MemoryOutOfBounds)]);
+    let text = r#"(module
+        (import "host" "m" (memory 1 2))
+        (start $start)
+        (func $start (i32.store (i32.const 0) (i32.const 9)) unreachable))"#;
+    check(text, &[], &[Ending::Trap(TrapClass::Unreachable)]);
+}
+
+#[test]
+fn a_budget_poisons() {
+    let text = r#"(module (func (export "f") (loop (br 0))) (func (export "g")))"#;
+    let program = Program::new(wat::parse_str(text).expect("valid text")).expect("a module that can be described");
+    let calls = vec![Call { func: 1, args: vec![] }, Call { func: 0, args: vec![] }, Call { func: 1, args: vec![] }];
+    let plan = Plan { calls, form: Form::Exposed, nans: NanRule::Exact, host_seed: 0, steps_max: 1000, capture: None };
+    let run = WasmiEngine::new(ReferenceMode::Eager).run(&program, &plan).expect("the module is accepted");
+    assert_eq!(run.steps.len(), 2, "the instantiation and the first call");
+    assert_eq!(run.stopped, Some(wattest_differential::Poison::Budget));
+}

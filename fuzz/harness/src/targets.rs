@@ -1,0 +1,63 @@
+//! The registry of targets: one row is one property that can be driven by bytes.
+//!
+//! Invariant: every row has a libFuzzer shim of its name, and the other way round.
+//!
+//! Does not know: libFuzzer.
+
+use crate::case::Case;
+use crate::diff_core::Checker;
+use crate::quarantine;
+use std::cell::RefCell;
+
+/// A target.
+pub struct Target {
+    /// Its name: the binary, the first part of a replay line.
+    pub name: &'static str,
+    /// Checks one input; panics where the property does not hold. Whether the input is worth keeping.
+    pub fuzz: fn(&[u8]) -> bool,
+}
+
+/// The table.
+pub const TARGETS: &[Target] = &[Target { name: "diff_core", fuzz: fuzz_diff_core }];
+
+/// Checks one input of the target called `name`.
+///
+/// # Panics
+///
+/// Where the property does not hold, or there is no such target.
+pub fn fuzz(name: &str, bytes: &[u8]) -> bool {
+    let target = TARGETS.iter().find(|target| target.name == name).expect("the target is registered");
+    (target.fuzz)(bytes)
+}
+
+thread_local! {
+    static CHECKER: RefCell<Checker> = RefCell::new(Checker::new());
+}
+
+fn fuzz_diff_core(bytes: &[u8]) -> bool {
+    let Some(case) = Case::from_bytes(bytes) else { return false };
+    CHECKER.with_borrow_mut(|checker| {
+        let outcome = checker.check(&case);
+        if let Some(found) = &outcome.disagreement {
+            let explained = quarantine::explain(checker, &case, found);
+            assert!(explained.is_some(), "disagreement with {}: {}", found.subject, found.what);
+        }
+        outcome.useful
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_bytes_are_an_input() {
+        let check = |bytes: &[u8]| {
+            fuzz("diff_core", bytes);
+        };
+        check(&[]);
+        check(&[0; 100]);
+        check(&[0xff; 300]);
+        check(b"\0asm\x01\0\0\0");
+    }
+}

@@ -1,0 +1,5 @@
+//! The canonical ABI from outside: types, flattening, values and strings against a guest that records what it is asked.
+
+mod flattening;
+mod guest;
+mod types;

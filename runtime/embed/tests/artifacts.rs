@@ -1,0 +1,115 @@
+//! Artifacts: determinism, damage and foreign configurations.
+//!
+//! Promises: equal modules have equal artifacts, and what is not an intact artifact of this configuration is refused
+//! with a typed error.
+//!
+//! Invariant: only bytes that `serialize` made, or damaged copies of them, are loaded.
+//!
+//! Does not know: the artifact format.
+
+use wattest::{CallPath, Config, DeserializeError, Engine, Feature, Instance, Module, OptLevel, Store};
+
+/// Loads damaged or foreign bytes, which must be refused before any code in them is used.
+#[expect(unsafe_code, reason = "loading damaged artifacts is what is tested")]
+fn load(engine: &Engine, bytes: &[u8]) -> Result<Module, DeserializeError> {
+    // SAFETY: the bytes are what `serialize` made, or fail the checksum over all of them.
+    unsafe { Module::deserialize(engine, bytes) }
+}
+
+/// A module with a bit of everything, large enough for several functions per thread.
+fn text() -> String {
+    let functions = (0..60).map(|n| {
+        format!(r#"(func (export "f{n}") (param i32) (result i32)
+            (i32.add (i32.load offset={n} (local.get 0)) (call_indirect (type 0) (i32.const {n}))))"#)
+    });
+    format!(
+        r#"(module $everything (type (func (result i32))) (import "" "h" (func (param i64)))
+            (memory (export "m") 2) (table 100 funcref) (global (mut i32) (i32.const 7))
+            (data (i32.const 100) "{}") (elem (i32.const 0) $seven) (func $seven (type 0) (i32.const 7)) {})"#,
+        "x".repeat(9000),
+        functions.collect::<String>()
+    )
+}
+
+fn module(engine: &Engine) -> Module {
+    Module::new(engine, text()).expect("the module is valid")
+}
+
+#[test]
+fn the_same_module_gives_the_same_bytes() {
+    let engine = Engine::default();
+    let serial = Engine::new(Config::new().parallel_compilation(false)).expect("the configuration is sound");
+    let bytes = module(&engine).serialize().expect("it can be encoded");
+    for _ in 0..3 {
+        assert!(module(&engine).serialize().expect("it can be encoded") == bytes, "compiled again");
+        assert!(module(&serial).serialize().expect("it can be encoded") == bytes, "compiled serially");
+        assert!(module(&Engine::default()).serialize().expect("it can be encoded") == bytes, "another engine");
+    }
+    let loaded = load(&engine, &bytes).expect("it is intact");
+    assert!(loaded.serialize().expect("it can be encoded") == bytes, "loaded and serialized again");
+    let wasm = wat::parse_str(text()).expect("the text is a module");
+    assert!(engine.precompile(&wasm).expect("it is valid") == bytes, "precompiled");
+    assert!(Engine::detect_precompiled(&bytes) && !Engine::detect_precompiled(&wasm));
+}
+
+#[test]
+fn a_loaded_module_runs() {
+    let engine = Engine::default();
+    let bytes = module(&engine).serialize().expect("it can be encoded");
+    let loaded = load(&Engine::default(), &bytes).expect("it is intact");
+    assert_eq!(loaded.name(), Some("everything"));
+    let mut store = Store::new(loaded.engine(), ());
+    let host = wattest::Func::wrap(&mut store, |_: i64| ());
+    let instance = Instance::new(&mut store, &loaded, &[host.into()]).expect("its import is there");
+    let call = |store: &mut Store<()>, name: &str| {
+        instance.get_typed_func::<i32, i32>(&mut *store, name).and_then(|func| func.call(store, 100))
+    };
+    assert_eq!(call(&mut store, "f0").expect("slot 0 is filled"), 0x7878_7878 + 7);
+    let error = call(&mut store, "f1").expect_err("slot 1 is null");
+    let frames = error.trap().expect("it is a trap").backtrace().frames().to_vec();
+    assert_eq!(frames[0].func_name.as_deref(), Some("f1"));
+}
+
+#[test]
+fn damaged_artifacts_are_refused() {
+    let engine = Engine::default();
+    let bytes = module(&engine).serialize().expect("it can be encoded");
+    let step = (bytes.len() / 700).max(1);
+    let lengths = (0..bytes.len()).filter(|len| *len < 600 || len % step == 0 || bytes.len() - len < 50);
+    for len in lengths {
+        assert!(load(&engine, &bytes[..len]).is_err(), "cut to {len} of {} bytes", bytes.len());
+    }
+    let mut damaged = bytes.clone();
+    for at in (0..bytes.len()).filter(|at| *at < 600 || at % step == 0) {
+        damaged[at] ^= 1 << (at % 8);
+        assert!(load(&engine, &damaged).is_err(), "bit {} of byte {at} flipped", at % 8);
+        damaged[at] = bytes[at];
+    }
+    assert!(load(&engine, &[&bytes[..], &[0]].concat()).is_err(), "a byte too many");
+    assert!(load(&engine, &[]).is_err() && load(&engine, b"\0asm\x01\0\0\0").is_err());
+    assert!(load(&engine, &damaged).is_ok(), "nothing is damaged any more");
+}
+
+#[test]
+fn foreign_configurations_are_refused() {
+    let bytes = module(&Engine::default()).serialize().expect("it can be encoded");
+    let mut configs = vec![Config::new(); 8];
+    configs[0].opt_level(OptLevel::None);
+    configs[1].fuel(true);
+    configs[2].epoch(true);
+    configs[3].explicit_bounds(true);
+    configs[4].memory_reservation(1 << 20);
+    configs[5].memory_guard(1 << 20);
+    configs[6].call_path(CallPath::Entry);
+    configs[7].feature(Feature::ALL[0], !Config::new().enabled_features().contains(Feature::ALL[0]));
+    for config in &configs {
+        let Ok(engine) = Engine::new(config) else { continue };
+        let refused = load(&engine, &bytes).expect_err("it was compiled for another configuration");
+        assert!(matches!(refused, DeserializeError::Incompatible(_)), "{config:?}: {refused}");
+    }
+    // What does not change code does not matter.
+    let mut same = Config::new();
+    same.parallel_compilation(false).copy_on_write(false).max_wasm_stack(1 << 20);
+    let same = Engine::new(&same).expect("the configuration is sound");
+    assert!(load(&same, &bytes).is_ok());
+}

@@ -4,6 +4,9 @@
 //! recorded. NaN arguments count as one value, since their bits may differ between correct engines
 //! ([spec](https://webassembly.github.io/spec/core/exec/numerics.html#nan-propagation)).
 //!
+//! A host function may also act on the instance that calls it ([`Action`]): grow or write an exported memory, or call an
+//! exported function back. That, too, depends on nothing else.
+//!
 //! Invariant: two hosts with the same seed that see equal calls in the same order answer equally.
 //!
 //! Does not know: engines.
@@ -12,40 +15,88 @@ use crate::value::{is_nan32, is_nan64};
 use crate::{FuncIdentity, HostCall, Value, ValueType};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+/// What a host function does to the instance that calls it, before it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing.
+    Nothing,
+    /// Grows the memory that [`crate::Shape::host_memory`] names by one page.
+    Grow,
+    /// Writes a byte to that memory, at an address modulo its size.
+    Write(u64, u8),
+    /// Calls the function that [`crate::Shape::callback`] names, with arguments drawn from this seed.
+    CallBack(u64),
+}
+
+/// How a host function answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// What it does first.
+    pub action: Action,
+    /// Its results; `None` where it fails.
+    pub results: Option<Vec<Value>>,
+}
+
+/// Marks the record of a callback's outcome in the trace.
+pub const CALLBACK_RECORD: u32 = u32::MAX;
+
 /// Recorder and oracle of host functions.
 #[derive(Clone, Debug, Default)]
 pub struct Host {
     seed: u64,
+    acting: bool,
+    calling_back: bool,
     /// Calls so far.
     pub trace: Vec<HostCall>,
 }
 
 impl Host {
-    /// A fresh host.
-    pub fn new(seed: u64) -> Host {
-        Host { seed, trace: Vec::new() }
+    /// A fresh host; `acting` if its functions act on instances.
+    pub fn new(seed: u64, acting: bool) -> Host {
+        Host { seed, acting, calling_back: false, trace: Vec::new() }
     }
 
-    /// Records a call of import `func` and gives its results, or `None` where the host function fails (one call in 64).
-    pub fn call(&mut self, func: u32, args: Vec<Value>, results: &[ValueType]) -> Option<Vec<Value>> {
+    /// Records a call of import `func` and gives its answer: it fails one time in 64, and acts one time in four.
+    pub fn call(&mut self, func: u32, args: Vec<Value>, results: &[ValueType]) -> Answer {
         let mut state = self.seed ^ u64::from(func).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         state = mix(state, self.trace.len() as u64);
         for value in &args {
             state = absorb(state, value);
         }
         self.trace.push(HostCall { func, args });
-        if state % 64 == 63 {
-            return None;
-        }
-        Some(
-            results.iter().enumerate().map(|(position, ty)| value_from(mix(state, position as u64 + 1), *ty)).collect(),
-        )
+        let action = match (state >> 32) & 0xf {
+            _ if !self.acting => Action::Nothing,
+            0 => Action::Grow,
+            1 => Action::Write(mix(state, 0xadd), state as u8),
+            // A callback inside a callback could go on for ever.
+            2 | 3 if !self.calling_back => Action::CallBack(mix(state, 0xca11)),
+            _ => Action::Nothing,
+        };
+        let results = (state % 64 != 63).then(|| arguments(state, results));
+        Answer { action, results }
+    }
+
+    /// Notes that a callback begins.
+    pub fn callback_begins(&mut self) {
+        self.calling_back = true;
+    }
+
+    /// Records how a callback ended: with values, or not.
+    pub fn callback_ends(&mut self, values: Option<Vec<Value>>) {
+        self.calling_back = false;
+        let args = values.unwrap_or_else(|| vec![Value::I32(u32::MAX)]);
+        self.trace.push(HostCall { func: CALLBACK_RECORD, args });
     }
 
     /// Initial value of an imported global.
     pub fn global(&self, index: u32, ty: ValueType) -> Value {
         value_from(mix(self.seed, u64::from(index) + 0x1000), ty)
     }
+}
+
+/// Values of these types, drawn from a seed.
+pub(crate) fn arguments(seed: u64, types: &[ValueType]) -> Vec<Value> {
+    types.iter().enumerate().map(|(position, ty)| value_from(mix(seed, position as u64 + 1), *ty)).collect()
 }
 
 fn mix(state: u64, word: u64) -> u64 {

@@ -55,6 +55,8 @@ pub struct Plan {
     pub form: Form,
     /// Whether the subject has to canonicalize NaNs.
     pub nans: NanRule,
+    /// Whether host functions act on the instance (only for modules that cannot recurse without bound).
+    pub acting_host: bool,
     /// Seed of the host functions' results and of imported globals.
     pub host_seed: u64,
     /// Budget of one call, in operations, for engines that count them.

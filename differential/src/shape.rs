@@ -114,6 +114,10 @@ pub struct Shape {
     pub export_names: Vec<Option<String>>,
     /// How many functions are imported.
     pub imported_functions: u32,
+    /// The last exported function with a body, by index and name: what a host function calls back.
+    pub callback: Option<(u32, String)>,
+    /// The first exported memory, by index and name: what a host function grows and writes.
+    pub host_memory: Option<(u32, String)>,
     /// Bytes of code.
     pub code_bytes: u64,
     types: Vec<Option<FuncSignature>>,
@@ -167,6 +171,7 @@ impl Shape {
             Payload::ExportSection(reader) => {
                 for export in reader {
                     let export = export?;
+                    self.note_host_targets(export);
                     if export.kind == wasmparser::ExternalKind::Func
                         && let Some(name) = self.export_names.get_mut(export.index as usize)
                     {
@@ -179,6 +184,18 @@ impl Shape {
             _ => {}
         }
         Ok(())
+    }
+
+    fn note_host_targets(&mut self, export: wasmparser::Export<'_>) {
+        let target = Some((export.index, export.name.to_owned()));
+        let later = self.callback.as_ref().is_none_or(|(index, _)| *index < export.index);
+        match export.kind {
+            wasmparser::ExternalKind::Func if export.index >= self.imported_functions && later => {
+                self.callback = target
+            }
+            wasmparser::ExternalKind::Memory if self.host_memory.is_none() => self.host_memory = target,
+            _ => {}
+        }
     }
 
     fn function(&mut self, ty: u32) -> Result<(), ShapeError> {

@@ -12,7 +12,15 @@ use wattest_differential::{
 fn run_all(text: &str, calls: &[(u32, &[Value])]) -> Vec<(String, Run)> {
     let program = Program::new(wat::parse_str(text).expect("valid text")).expect("a module that can be described");
     let calls = calls.iter().map(|(func, args)| Call { func: *func, args: args.to_vec() }).collect();
-    let plan = |form| Plan { calls, form, nans: NanRule::Exact, host_seed: 5, steps_max: 10_000, capture: None };
+    let plan = |form| Plan {
+        calls,
+        form,
+        nans: NanRule::Exact,
+        acting_host: false,
+        host_seed: 5,
+        steps_max: 10_000,
+        capture: None,
+    };
     let original = plan(Form::Original);
     let exposed = Plan { form: Form::Exposed, ..original.clone() };
     let mut runs = Vec::new();
@@ -122,7 +130,15 @@ fn a_budget_poisons() {
     let text = r#"(module (func (export "f") (loop (br 0))) (func (export "g")))"#;
     let program = Program::new(wat::parse_str(text).expect("valid text")).expect("a module that can be described");
     let calls = vec![Call { func: 1, args: vec![] }, Call { func: 0, args: vec![] }, Call { func: 1, args: vec![] }];
-    let plan = Plan { calls, form: Form::Exposed, nans: NanRule::Exact, host_seed: 0, steps_max: 1000, capture: None };
+    let plan = Plan {
+        calls,
+        form: Form::Exposed,
+        nans: NanRule::Exact,
+        acting_host: false,
+        host_seed: 0,
+        steps_max: 1000,
+        capture: None,
+    };
     let run = WasmiEngine::new(ReferenceMode::Eager).run(&program, &plan).expect("the module is accepted");
     assert_eq!(run.steps.len(), 2, "the instantiation and the first call");
     assert_eq!(run.stopped, Some(wattest_differential::Poison::Budget));

@@ -51,7 +51,7 @@ impl ModuleError {
 
 impl From<wasmparser::Error> for ModuleError {
     fn from(error: wasmparser::Error) -> ModuleError {
-        ModuleError::malformed(error.offset() as usize, error.message())
+        ModuleError::malformed(error.offset(), error.message())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Instructions as they are executed.
 //!
-//! The abstract syntax of [instructions](https://webassembly.github.io/spec/core/syntax/instructions.html), flattened: labels are
-//! resolved to positions, blocks have gone, handlers of `try_table` are ranges of positions.
+//! The abstract syntax of [instructions](https://webassembly.github.io/spec/core/syntax/instructions.html), flattened:
+//! labels are resolved to positions, blocks have gone, handlers of `try_table` are ranges of positions.
 //!
 //! Invariant: heights count slots from the first local of the function; indices have been validated.
 //!
@@ -9,7 +9,7 @@
 
 use crate::access::{AtomicLoad, AtomicStore, Exchange, Load, Store, Update};
 use crate::numerics::{Conversion, Float, Integer, LaneAccess, Relaxed, VectorFloat, VectorInteger};
-use crate::types::{RefType, TypeId};
+use crate::types::{RefType, StorageType, TypeId};
 
 /// A branch: the top `arity` slots go down to `height`, execution goes on at `to`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,8 +111,14 @@ pub enum MemoryInstr {
     Size(u32),
     Grow(u32),
     Fill(u32),
-    Copy { to: u32, from: u32 },
-    Init { memory: u32, data: u32 },
+    Copy {
+        to: u32,
+        from: u32,
+    },
+    Init {
+        memory: u32,
+        data: u32,
+    },
     DataDrop(u32),
 }
 
@@ -185,6 +191,19 @@ pub struct Packing {
     pub bits: u8,
     /// Whether reading extends the sign.
     pub signed: bool,
+}
+
+impl Packing {
+    /// How a field of a storage type is kept.
+    #[must_use]
+    pub fn of(storage: StorageType, signed: bool) -> Packing {
+        let bits = match storage {
+            StorageType::I8 => 8,
+            StorageType::I16 => 16,
+            StorageType::Val(_) => 0,
+        };
+        Packing { bits, signed }
+    }
 }
 
 /// Width of an array element in a data segment, in bytes.

@@ -1,7 +1,7 @@
 //! Subtyping.
 //!
-//! The rules of [matching](https://webassembly.github.io/spec/core/valid/matching.html), one function per sort of type, each
-//! answering whether the first type can stand where the second is expected.
+//! The rules of [matching](https://webassembly.github.io/spec/core/valid/matching.html), one function per sort of type,
+//! each answering whether the first type can stand where the second is expected.
 //!
 //! Invariant: a chain of declared supertypes is at most [`SUPERTYPES_MAX`] long, so every question is answered in
 //! constant time but for the length of the types asked about.
@@ -38,11 +38,13 @@ impl Types {
         match (a, b) {
             (H::Bot, _) => true,
             (H::Def(a), H::Def(b)) => self.match_def(a, b),
-            (H::Def(a), b) => match (&self.get(a).comp, b) {
-                (CompType::Func(_), H::Func) | (CompType::Struct(_), H::Struct) | (CompType::Array(_), H::Array) => true,
-                (CompType::Struct(_) | CompType::Array(_), H::Eq | H::Any) => true,
-                _ => false,
-            },
+            (H::Def(a), b) => matches!(
+                (&self.get(a).comp, b),
+                (CompType::Func(_), H::Func)
+                    | (CompType::Struct(_), H::Struct)
+                    | (CompType::Array(_), H::Array)
+                    | (CompType::Struct(_) | CompType::Array(_), H::Eq | H::Any)
+            ),
             (H::None, H::Def(b)) => !matches!(self.get(b).comp, CompType::Func(_)),
             (H::NoFunc, H::Def(b)) => matches!(self.get(b).comp, CompType::Func(_)),
             (H::None, H::I31 | H::Struct | H::Array | H::Eq | H::Any) => true,

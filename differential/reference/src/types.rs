@@ -1,8 +1,8 @@
 //! Types, and their canonical form.
 //!
-//! The grammar of [types](https://webassembly.github.io/spec/core/syntax/types.html), and the equality of defined types: two
-//! recursive groups are equal when they are once references into the group itself are written as positions in it
-//! ([rolling](https://webassembly.github.io/spec/core/valid/conventions.html#rolling-and-unrolling)).
+//! The grammar of [types](https://webassembly.github.io/spec/core/syntax/types.html), and the equality of defined
+//! types: two recursive groups are equal when they are once references into the group itself are written as positions
+//! in it ([rolling](https://webassembly.github.io/spec/core/valid/conventions.html#rolling-and-unrolling)).
 //!
 //! Invariant: within one [`Types`], equal types have equal [`TypeId`]s, and a type's supertype has a lower id than it.
 //!
@@ -200,7 +200,8 @@ impl RefType {
 }
 
 impl ValType {
-    /// Whether locals and fields of this type [have a default](https://webassembly.github.io/spec/core/valid/types.html#defaultable-types).
+    /// Whether locals and fields of this type [have a
+    /// default](https://webassembly.github.io/spec/core/valid/types.html#defaultable-types).
     #[must_use]
     pub fn is_defaultable(self) -> bool {
         !matches!(self, ValType::Ref(RefType { nullable: false, .. }))
@@ -215,7 +216,9 @@ impl ValType {
 }
 
 impl StorageType {
-    /// The type of the [unpacked](https://webassembly.github.io/spec/core/valid/instructions.html#aggregate-reference-instructions) value.
+    /// The type of the
+    /// [unpacked](https://webassembly.github.io/spec/core/valid/instructions.html#aggregate-reference-instructions)
+    /// value.
     #[must_use]
     pub fn unpacked(self) -> ValType {
         match self {

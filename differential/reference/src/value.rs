@@ -4,12 +4,12 @@
 //! superfluous, so inside the interpreter a value is an untagged 128-bit slot: numbers zero-extended, floats as their
 //! bits, references as a tag and an address.
 //!
-//! Invariant: the slot 0 is the [default value](https://webassembly.github.io/spec/core/exec/runtime.html#default) of every type
-//! that has one; an `i32` in a slot is zero-extended.
+//! Invariant: the slot 0 is the [default value](https://webassembly.github.io/spec/core/exec/runtime.html#default) of
+//! every type that has one; an `i32` in a slot is zero-extended.
 //!
 //! Does not know: what addresses refer to.
 
-use crate::types::{RefType, HeapType, ValType};
+use crate::types::{HeapType, RefType, ValType};
 
 /// A value without its type.
 pub type Slot = u128;

@@ -8,12 +8,29 @@ mod wasmi;
 #[cfg(feature = "wattest")]
 mod wattest;
 
-use crate::{Plan, Program, Run};
+use crate::{FuncSignature, Plan, Program, Run, Shape};
 use std::fmt;
 
 pub use wasmi::{ReferenceMode, WasmiEngine};
 #[cfg(feature = "wattest")]
 pub use wattest::{CONFIGS, WattestConfig, WattestEngine};
+
+/// What a host function may act on, by the names of the original module's exports, which both forms have.
+#[derive(Clone, Debug)]
+pub(crate) struct HostTargets {
+    pub(crate) callback: Option<(String, FuncSignature)>,
+    pub(crate) memory: Option<String>,
+}
+
+impl HostTargets {
+    pub(crate) fn of(shape: &Shape) -> HostTargets {
+        let callback = shape.callback.as_ref();
+        HostTargets {
+            callback: callback.map(|(index, name)| (name.clone(), shape.functions[*index as usize].clone())),
+            memory: shape.host_memory.as_ref().map(|(_, name)| name.clone()),
+        }
+    }
+}
 
 /// A module or a plan that an engine would not start.
 #[derive(Clone, Debug, PartialEq, Eq)]

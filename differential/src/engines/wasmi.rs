@@ -6,10 +6,12 @@
 //!
 //! Does not know: the original form; the budget of anybody else.
 
+use super::HostTargets;
 use crate::expose::{func_name, global_name, memory_name, table_name};
+use crate::host::arguments;
 use crate::{
-    Ending, Engine, FuncIdentity, Host, ImportKind, MemoryState, Plan, Poison, Program, Refusal, Run, Shape, State,
-    Step, TrapClass, Value, ValueType, hash_memory,
+    Action, Ending, Engine, FuncIdentity, Host, ImportKind, MemoryDigest, Plan, Poison, Program, Refusal, Run, Shape,
+    State, Step, TrapClass, Value, ValueType,
 };
 use std::fmt::Write;
 use wasmi::{AsContext, AsContextMut, Extern, ExternRef, Func, Nullable, Ref, Store, TrapCode, Val};
@@ -56,7 +58,7 @@ impl Engine for WasmiEngine {
     fn run(&mut self, program: &Program, plan: &Plan) -> Result<Run, Refusal> {
         let module = wasmi::Module::new(&self.engine, &program.exposed[..])
             .map_err(|error| Refusal::Module(error.to_string()))?;
-        let mut store = Store::new(&self.engine, Host::new(plan.host_seed));
+        let mut store = Store::new(&self.engine, Host::new(plan.host_seed, plan.acting_host));
         let mut session = Session { shape: &program.shape, plan, entities: Entities::default(), run: Run::default() };
         session.go(&mut store, &module)?;
         session.run.trace = std::mem::take(&mut store.data_mut().trace);
@@ -71,6 +73,7 @@ struct Entities {
     globals: Vec<wasmi::Global>,
     memories: Vec<wasmi::Memory>,
     tables: Vec<wasmi::Table>,
+    digests: Vec<MemoryDigest>,
 }
 
 struct Session<'a> {
@@ -184,6 +187,7 @@ impl Session<'_> {
 
     fn host_func(&self, store: &mut Store<Host>, index: u32) -> Result<Func, Refusal> {
         let signature = self.shape.functions[index as usize].clone();
+        let targets = HostTargets::of(self.shape);
         let ty = wasmi::FuncType::new(
             signature.params.iter().map(|ty| val_type(*ty)),
             signature.results.iter().map(|ty| val_type(*ty)),
@@ -191,7 +195,9 @@ impl Session<'_> {
         Ok(Func::new(store, ty, move |mut caller, args, results| {
             let nobody = Entities::default();
             let args = args.iter().map(|value| nobody.neutral(&caller, value)).collect();
-            let Some(values) = caller.data_mut().call(index, args, &signature.results) else {
+            let answer = caller.data_mut().call(index, args, &signature.results);
+            act(&mut caller, &targets, answer.action);
+            let Some(values) = answer.results else {
                 return Err(wasmi::Error::i32_exit(HOST_FAILURE));
             };
             for (slot, value) in results.iter_mut().zip(values) {
@@ -229,14 +235,13 @@ impl Session<'_> {
 }
 
 impl Entities {
-    fn state(&self, store: &Store<Host>) -> State {
-        let memory = |memory: &wasmi::Memory| {
-            let data = memory.data(store);
-            MemoryState { bytes: data.len() as u64, hash: hash_memory(data) }
-        };
+    fn state(&mut self, store: &Store<Host>) -> State {
+        self.digests.resize_with(self.memories.len(), MemoryDigest::default);
+        let memories = self.memories.iter().zip(&mut self.digests);
+        let memories = memories.map(|(memory, digest)| digest.update(memory.data(store))).collect();
         State {
             globals: self.globals.iter().map(|global| self.neutral(store, &global.get(store))).collect(),
-            memories: self.memories.iter().map(memory).collect(),
+            memories,
             tables: self.tables.iter().map(|table| self.table(store, table)).collect(),
         }
     }
@@ -270,6 +275,42 @@ impl Entities {
             Val::FuncRef(func) => Value::Func(self.func(*func)),
             Val::ExternRef(Nullable::Null) => Value::Extern(None),
             Val::ExternRef(Nullable::Val(object)) => Value::Extern(Some(payload(store, object))),
+        }
+    }
+}
+
+/// Does to the calling instance what the host function does.
+fn act(caller: &mut wasmi::Caller<'_, Host>, targets: &HostTargets, action: Action) {
+    let memory = |caller: &wasmi::Caller<'_, Host>| -> Option<wasmi::Memory> {
+        caller.get_export(targets.memory.as_ref()?)?.into_memory()
+    };
+    match action {
+        Action::Nothing => {}
+        Action::Grow => {
+            if let Some(memory) = memory(caller) {
+                // A refusal leaves the memory as it is.
+                let _ = memory.grow(&mut *caller, 1);
+            }
+        }
+        Action::Write(address, byte) => {
+            if let Some(memory) = memory(caller) {
+                let data = memory.data_mut(&mut *caller);
+                if let Some(slot) = data.len().checked_sub(1).map(|last| address as usize % (last + 1)) {
+                    data[slot] = byte;
+                }
+            }
+        }
+        Action::CallBack(seed) => {
+            let Some((name, signature)) = &targets.callback else { return };
+            let Some(func) = caller.get_export(name).and_then(Extern::into_func) else { return };
+            let args: Vec<Val> =
+                arguments(seed, &signature.params).into_iter().map(|value| plain_val(&mut *caller, value)).collect();
+            let mut out: Vec<Val> = signature.results.iter().map(|ty| default_val(*ty)).collect();
+            caller.data_mut().callback_begins();
+            let ended = func.call(&mut *caller, &args, &mut out);
+            let nobody = Entities::default();
+            let values = ended.ok().map(|()| out.iter().map(|value| nobody.neutral(&*caller, value)).collect());
+            caller.data_mut().callback_ends(values);
         }
     }
 }

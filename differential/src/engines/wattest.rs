@@ -6,14 +6,16 @@
 //!
 //! Does not know: the oracle.
 
+use super::HostTargets;
 use crate::expose::{func_name, global_name, memory_name, table_name};
+use crate::host::arguments;
 use crate::{
-    Ending, Engine, Form, FuncIdentity, Host, ImportKind, MemoryState, NanRule, Plan, Poison, Program, Refusal, Run,
-    Shape, State, Step, TrapClass, Value, ValueType, hash_memory,
+    Action, Ending, Engine, Form, FuncIdentity, Host, ImportKind, MemoryDigest, NanRule, Plan, Poison, Program,
+    Refusal, Run, Shape, State, Step, TrapClass, Value, ValueType,
 };
 use std::fmt;
 use wattest::{
-    AsContext, AsContextMut, Config, Error, Extern, ExternRef, Features, Func, FuncType, GlobalType, HeapType,
+    AsContext, AsContextMut, Caller, Config, Error, Extern, ExternRef, Features, Func, FuncType, GlobalType, HeapType,
     Instance, InstantiateError, MemoryType, Module, RefType, Store, TableType, TrapCode, Val, ValType,
 };
 
@@ -107,9 +109,13 @@ impl Engine for WattestEngine {
         let bytes = if plan.form == Form::Original { &program.wasm } else { &program.exposed };
         let mut module = Module::from_binary(engine, bytes).map_err(|error| Refusal::Module(error.to_string()))?;
         if round_trip {
+            let again = Module::from_binary(engine, bytes).map_err(broken)?;
+            if module.serialize().map_err(broken)? != again.serialize().map_err(broken)? {
+                return Err(Refusal::Broken("compiling twice gives different artifacts".into()));
+            }
             module = module.reload().map_err(broken)?;
         }
-        let mut store = Store::new(engine, Host::new(plan.host_seed));
+        let mut store = Store::new(engine, Host::new(plan.host_seed, plan.acting_host));
         store.set_epoch_deadline(1 << 40);
         let shape = &program.shape;
         let mut session = Session { shape, plan, fuel, entities: Entities::default(), run: Run::default() };
@@ -126,6 +132,7 @@ struct Entities {
     globals: Vec<wattest::Global>,
     memories: Vec<wattest::Memory>,
     tables: Vec<wattest::Table>,
+    digests: Vec<MemoryDigest>,
 }
 
 struct Session<'a> {
@@ -276,6 +283,7 @@ impl Session<'_> {
 
     fn host_func(&self, store: &mut Store<Host>, index: u32) -> Func {
         let signature = self.shape.functions[index as usize].clone();
+        let targets = HostTargets::of(self.shape);
         let ty = FuncType::new(
             signature.params.iter().map(|ty| val_type(*ty)),
             signature.results.iter().map(|ty| val_type(*ty)),
@@ -283,7 +291,9 @@ impl Session<'_> {
         Func::new(store, ty, move |mut caller, args, results| {
             let nobody = Entities::default();
             let args = args.iter().map(|value| nobody.neutral(&caller, value)).collect();
-            let Some(values) = caller.data_mut().call(index, args, &signature.results) else {
+            let answer = caller.data_mut().call(index, args, &signature.results);
+            act(&mut caller, &targets, answer.action)?;
+            let Some(values) = answer.results else {
                 return Err(Error::host(HostFailure));
             };
             for (slot, value) in results.iter_mut().zip(values) {
@@ -321,15 +331,15 @@ impl Session<'_> {
 }
 
 impl Entities {
-    fn state(&self, store: &Store<Host>) -> Result<State, Refusal> {
+    fn state(&mut self, store: &Store<Host>) -> Result<State, Refusal> {
         let mut state = State::default();
         for global in &self.globals {
             let value = global.get(store).map_err(broken)?;
             state.globals.push(self.neutral(store, &value));
         }
-        for memory in &self.memories {
-            let data = memory.data(store);
-            state.memories.push(MemoryState { bytes: data.len() as u64, hash: hash_memory(data) });
+        self.digests.resize_with(self.memories.len(), MemoryDigest::default);
+        for (memory, digest) in self.memories.iter().zip(&mut self.digests) {
+            state.memories.push(digest.update(memory.data(store)));
         }
         for table in &self.tables {
             let mut elements = Vec::new();
@@ -371,6 +381,42 @@ impl Entities {
             value => plain_val(store, value),
         }
     }
+}
+
+/// Does to the calling instance what the host function does.
+fn act(caller: &mut Caller<'_, Host>, targets: &HostTargets, action: Action) -> Result<(), Error> {
+    match (action, &targets.memory, &targets.callback) {
+        (Action::Grow, Some(name), _) => {
+            if let Some(memory) = caller.get_memory(name) {
+                // A refusal leaves the memory as it is.
+                let _ = memory.grow(&mut *caller, 1);
+            }
+        }
+        (Action::Write(address, byte), Some(name), _) => {
+            if let Some(memory) = caller.get_memory(name) {
+                let size = memory.data_size(&*caller);
+                if size > 0 {
+                    let address = address as usize % size;
+                    memory.write(&mut *caller, address, &[byte]).map_err(Error::host)?;
+                }
+            }
+        }
+        (Action::CallBack(seed), _, Some((name, signature))) => {
+            let Some(func) = caller.get_export(name).and_then(Extern::into_func) else { return Ok(()) };
+            let mut args = Vec::new();
+            for value in arguments(seed, &signature.params) {
+                args.push(plain_val(&mut *caller, value).map_err(|_| Error::msg("no room for a reference"))?);
+            }
+            let mut out = vec![Val::I32(0); signature.results.len()];
+            caller.data_mut().callback_begins();
+            let ended = func.call(&mut *caller, &args, &mut out);
+            let nobody = Entities::default();
+            let values = ended.ok().map(|()| out.iter().map(|value| nobody.neutral(&*caller, value)).collect());
+            caller.data_mut().callback_ends(values);
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 fn plain_val(store: impl AsContextMut, value: Value) -> Result<Val, Refusal> {

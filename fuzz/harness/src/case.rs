@@ -92,7 +92,15 @@ impl Case {
         key.copy_from_slice(&bytes.get(..8).map_or([0; 8], |head| head.try_into().unwrap_or([0; 8])));
         let argument_bytes = expand(u64::from_le_bytes(key) ^ host_seed);
         let calls = calls(&mut Source::new(&argument_bytes), &program);
-        let plan = Plan { calls, form, nans, host_seed, steps_max: CALL_OPERATIONS_MAX, capture: None };
+        let plan = Plan {
+            calls,
+            form,
+            nans,
+            acting_host: origin == Origin::Typed,
+            host_seed,
+            steps_max: CALL_OPERATIONS_MAX,
+            capture: None,
+        };
         let recipe = Recipe { seed: None, generator: GENERATOR_VERSION, origin, subject, plan };
         Some(Case { recipe, program, functions, operations })
     }
@@ -112,7 +120,15 @@ impl Case {
         let program = Program::new(wasm)?;
         let bytes = expand(seed);
         let calls = calls(&mut Source::new(&bytes), &program);
-        let plan = Plan { calls, form, nans, host_seed: seed, steps_max: CALL_OPERATIONS_MAX, capture: None };
+        let plan = Plan {
+            calls,
+            form,
+            nans,
+            acting_host: false,
+            host_seed: seed,
+            steps_max: CALL_OPERATIONS_MAX,
+            capture: None,
+        };
         let recipe = Recipe { seed: None, generator: GENERATOR_VERSION, origin: Origin::File, subject, plan };
         Ok(Case { recipe, program, functions: 0, operations: 0 })
     }

@@ -10,7 +10,7 @@
 use crate::case::Case;
 use crate::panics;
 use serde::{Deserialize, Serialize};
-use wattest_differential::{Engine, Mismatch, Plan, Poison, ReferenceMode, Refusal, Run, WasmiEngine, compare};
+use wattest_differential::{Ending, Engine, Mismatch, Plan, Poison, ReferenceMode, Refusal, Run, WasmiEngine, compare};
 
 /// Operations that make a call worth counting.
 pub const USEFUL_OPERATIONS: u64 = 10;
@@ -20,6 +20,10 @@ pub const USEFUL_OPERATIONS: u64 = 10;
 pub struct Outcome {
     /// Steps compared.
     pub checks: u64,
+    /// Those that ended in a trap.
+    pub traps: u64,
+    /// Operations that the interpreter counted in them.
+    pub executed: u64,
     /// Whether at least one call ran [`USEFUL_OPERATIONS`] and ended comparably on both sides.
     pub useful: bool,
     /// Why the interpreter stopped early.
@@ -79,7 +83,7 @@ impl Checker {
         }
         let subject = self.subject(case);
         // A call without end is worth a try where it can be stopped; what it does is not compared.
-        let endless = oracle.stopped == Some(Poison::Budget) && subject.interruptible();
+        let endless = matches!(oracle.stopped, Some(Poison::Budget | Poison::StackOverflow)) && subject.interruptible();
         plan.calls.truncate(oracle.steps.len() - 1 + usize::from(endless));
         let name = subject.name();
         match guarded(subject, case, &plan) {
@@ -123,6 +127,8 @@ fn judge(case: &Case, oracle: &Run, subject: &Run, outcome: &mut Outcome, name: 
     outcome.checks = common as u64;
     // Step 0 counts as well: a start function is a call.
     let steps = oracle.steps.get(..common).unwrap_or_default();
+    outcome.traps = steps.iter().filter(|step| matches!(step.ending, Ending::Trap(_))).count() as u64;
+    outcome.executed = steps.iter().map(|step| step.operations).sum();
     outcome.useful = steps.iter().any(|step| step.operations >= USEFUL_OPERATIONS);
     if let Err(Mismatch { step, what }) = compare(oracle, subject, case.recipe.plan.nans) {
         let call = step.checked_sub(1).and_then(|index| case.recipe.plan.calls.get(index));

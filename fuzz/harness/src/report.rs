@@ -51,6 +51,8 @@ pub fn table(stats: &Stats, elapsed: Duration) -> String {
     };
     line("modules", format!("{} ({:.0} per second)", stats.modules, stats.modules as f64 / seconds));
     line("checks (calls compared)", format!("{} ({:.0} per second)", stats.checks, stats.checks as f64 / seconds));
+    line("  ended in a trap", format!("{:.1} %", percent(stats.traps, stats.checks)));
+    line("  operations executed", format!("{:.0} per call", stats.executed as f64 / stats.checks.max(1) as f64));
     line("useful executions", format!("{:.1} %", stats.useful_percent()));
     line("functions per module", format!("{:.1} on average", stats.functions as f64 / typed));
     line("operations per module", format!("{:.0} on average", stats.operations as f64 / typed));

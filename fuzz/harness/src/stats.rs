@@ -39,6 +39,10 @@ pub struct Stats {
     pub functions_by_1: BTreeMap<u32, u64>,
     /// Steps compared.
     pub checks: u64,
+    /// Those that ended in a trap.
+    pub traps: u64,
+    /// Operations executed in them, as the interpreter counts.
+    pub executed: u64,
     /// Modules with a useful call.
     pub useful: u64,
     /// Cases that stopped early, by side and reason.
@@ -60,6 +64,8 @@ impl Stats {
         self.seeds += 1;
         self.modules += 1;
         self.checks += outcome.checks;
+        self.traps += outcome.traps;
+        self.executed += outcome.executed;
         self.useful += u64::from(outcome.useful);
         if case.operations > 0 {
             self.typed += 1;
@@ -93,6 +99,8 @@ impl Stats {
         self.functions += other.functions;
         self.operations += other.operations;
         self.checks += other.checks;
+        self.traps += other.traps;
+        self.executed += other.executed;
         self.useful += other.useful;
         merge_map(&mut self.operations_by_50, other.operations_by_50);
         merge_map(&mut self.functions_by_1, other.functions_by_1);

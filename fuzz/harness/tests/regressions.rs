@@ -70,7 +70,15 @@ fn check(path: &Path) {
     for row in 0..CONFIGS.len() {
         for form in [Form::Original, Form::Exposed] {
             let calls = checks.iter().map(|check| check.call.clone()).collect();
-            let plan = Plan { calls, form, nans: NanRule::Exact, host_seed: 0, steps_max: 10_000, capture: None };
+            let plan = Plan {
+                calls,
+                form,
+                nans: NanRule::Exact,
+                acting_host: false,
+                host_seed: 0,
+                steps_max: 10_000,
+                capture: None,
+            };
             let mut engine = WattestEngine::new(row);
             let run = engine.run(&program, &plan).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             for (check, step) in checks.iter().zip(&run.steps[1..]) {

@@ -9,8 +9,8 @@
 //! * At most four integer results (`rax rcx rdx rsi`) and four float or vector results (`xmm0`–`xmm3`) return in
 //!   registers. If there are more of either, *all* results are stored through `results_pointer`, sixteen bytes each, and
 //!   none returns in a register. A tail call forwards the pointer it was given.
-//! * No register is preserved by the callee, save the frame pointer; every frame keeps one, so that a walk of frame
-//!   pointers is a backtrace.
+//! * A callee that returns has preserved `rbx` and `r12` to `r15`, and the frame pointer: every frame keeps one, so that a
+//!   walk of frame pointers is a backtrace. One that unwinds has preserved nothing; `vm`'s entry restores what it saved.
 //!
 //! Host functions are entered by the same convention with `callee_vmctx` pointing to a
 //! [`crate::vmctx::VmHostFunction`].

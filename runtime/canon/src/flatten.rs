@@ -188,8 +188,7 @@ pub fn flatten_function(
     convention: Convention,
 ) -> CoreSignature {
     let pointer = CoreType::pointer(width);
-    let params_max =
-        if convention == Convention::LowerAsync { FLAT_ASYNC_PARAMS_MAX } else { FLAT_PARAMS_MAX };
+    let params_max = if convention == Convention::LowerAsync { FLAT_ASYNC_PARAMS_MAX } else { FLAT_PARAMS_MAX };
     let flat = flatten_types(types, params, width).filter(|flat| flat.len() <= params_max);
     let params_passing = match flat {
         Some(flat) if flat.is_empty() => Passing::None,

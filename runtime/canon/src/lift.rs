@@ -13,7 +13,7 @@
 use crate::fault::Fault;
 use crate::flatten::flatten_types;
 use crate::layout::{align_to, tuple_layout};
-use crate::memory::{LIST_BYTES_MAX, Lift, Options, checked_range, load_bits};
+use crate::memory::{Lift, Options, checked_range, load_bits, locate_list};
 use crate::string::lift_string;
 use crate::types::{Shape, TypeId, Types};
 use crate::value::Value;
@@ -221,12 +221,7 @@ impl<'a, C: Lift> Lifter<'a, C> {
     fn find_list(&mut self, element: TypeId, place: Place) -> Result<Found<'a>, C::Error> {
         let (address, count) = self.read_slice(place)?;
         let layout = self.types.layout(element, self.options.width);
-        let bytes = count.checked_mul(u64::from(layout.size)).filter(|bytes| *bytes <= LIST_BYTES_MAX);
-        let bytes = bytes.ok_or(Fault::ListTooLong)?;
-        if address != align_to(address, layout.align) {
-            return Err(Fault::Unaligned.into());
-        }
-        checked_range(self.cx.memory().len(), address, bytes).ok_or(Fault::ListOutOfBounds)?;
+        locate_list(self.cx.memory().len(), layout, address, count)?;
         self.elements(element, count, Place::Memory(address))
     }
 

@@ -10,7 +10,7 @@
 //! Does not know: how calls into a guest are made or what a handle table holds.
 
 use crate::fault::Fault;
-use crate::layout::Width;
+use crate::layout::{Layout, Width, align_to};
 use crate::types::HandleKind;
 use crate::value::Token;
 use std::ops::Range;
@@ -107,8 +107,24 @@ pub fn checked_range(memory_bytes: usize, address: u64, bytes: u64) -> Option<Ra
     (end <= memory_bytes).then_some(start..end)
 }
 
-/// Calls `realloc` and checks alignment, then bounds, even of an empty allocation.
-pub(crate) fn reallocate<C: Lower>(
+/// Where a list lies, from its address and its number of elements of this layout.
+///
+/// # Errors
+/// [`Fault::ListTooLong`], [`Fault::Unaligned`], [`Fault::ListOutOfBounds`], in this order.
+pub fn locate_list(memory_bytes: usize, element: Layout, address: u64, count: u64) -> Result<Range<usize>, Fault> {
+    let bytes = count.checked_mul(u64::from(element.size)).filter(|bytes| *bytes <= LIST_BYTES_MAX);
+    let bytes = bytes.ok_or(Fault::ListTooLong)?;
+    if address != align_to(address, element.align) {
+        return Err(Fault::Unaligned);
+    }
+    checked_range(memory_bytes, address, bytes).ok_or(Fault::ListOutOfBounds)
+}
+
+/// Calls `realloc` and checks alignment, then bounds, even of an empty allocation. `align` is a power of two.
+///
+/// # Errors
+/// What [`Lower::realloc`] fails with, [`Fault::ReallocUnaligned`], [`Fault::ReallocOutOfBounds`].
+pub fn reallocate<C: Lower>(
     cx: &mut C,
     width: Width,
     (old, old_bytes): (u64, u64),
@@ -116,7 +132,7 @@ pub(crate) fn reallocate<C: Lower>(
     new_bytes: u64,
 ) -> Result<u64, C::Error> {
     let address = width.address(cx.realloc(old, old_bytes, align, new_bytes)?);
-    if address & u64::from(align - 1) != 0 {
+    if address != align_to(address, align) {
         return Err(Fault::ReallocUnaligned.into());
     }
     match checked_range(cx.memory_mut().len(), address, new_bytes) {
@@ -125,8 +141,8 @@ pub(crate) fn reallocate<C: Lower>(
     }
 }
 
-/// Reads up to 8 bytes, little endian; `None` beyond the end.
-pub(crate) fn load_bits(memory: &[u8], address: u64, bytes: u32) -> Option<u64> {
+/// Reads 1, 2, 4 or 8 bytes, little endian; `None` beyond the end.
+pub fn load_bits(memory: &[u8], address: u64, bytes: u32) -> Option<u64> {
     let part = &memory[checked_range(memory.len(), address, u64::from(bytes))?];
     Some(match part {
         [a] => u64::from(*a),
@@ -136,8 +152,8 @@ pub(crate) fn load_bits(memory: &[u8], address: u64, bytes: u32) -> Option<u64> 
     })
 }
 
-/// Writes the low `bytes` bytes; `None` beyond the end.
-pub(crate) fn store_bits(memory: &mut [u8], address: u64, bytes: u32, bits: u64) -> Option<()> {
+/// Writes the low 1, 2, 4 or 8 bytes, little endian; `None` beyond the end.
+pub fn store_bits(memory: &mut [u8], address: u64, bytes: u32, bits: u64) -> Option<()> {
     let range = checked_range(memory.len(), address, u64::from(bytes))?;
     memory[range].copy_from_slice(&bits.to_le_bytes()[..bytes as usize]);
     Some(())

@@ -134,11 +134,7 @@ pub fn lift_string(
 /// # Errors
 /// [`Fault::StringTooLong`], those of validation and of `realloc`, and what [`Lower::realloc`] fails with. `realloc` may
 /// have been called by the time that an invalid source is noticed.
-pub fn lower_string<C: Lower>(
-    cx: &mut C,
-    options: &Options,
-    source: StringSource<'_>,
-) -> Result<(u64, u64), C::Error> {
+pub fn lower_string<C: Lower>(cx: &mut C, options: &Options, source: StringSource<'_>) -> Result<(u64, u64), C::Error> {
     if source.bytes.len() as u64 > STRING_BYTES_MAX {
         return Err(Fault::StringTooLong.into());
     }
@@ -146,17 +142,17 @@ pub fn lower_string<C: Lower>(
     match (options.encoding, source.form) {
         (Encoding::Utf8, Form::Utf8) => target.copy(source, 1, 1, transcode::copy_utf8),
         (Encoding::Utf8, Form::Utf16 | Form::TaggedUtf16) => {
-            target.to_utf8(source, 3, transcode::utf16_to_ascii, transcode::utf16_to_utf8)
+            target.convert_to_utf8(source, 3, transcode::utf16_to_ascii, transcode::utf16_to_utf8)
         }
         (Encoding::Utf8, Form::Latin1) => {
-            target.to_utf8(source, 2, transcode::copy_ascii, transcode::latin1_to_utf8)
+            target.convert_to_utf8(source, 2, transcode::copy_ascii, transcode::latin1_to_utf8)
         }
         (Encoding::Utf16, Form::Utf8) => target.utf8_to_utf16(source.bytes),
         (Encoding::Utf16, Form::Utf16 | Form::TaggedUtf16) => {
             target.copy(source, 2, 2, |from, to| transcode::copy_utf16(from, to).map(|_| ()))
         }
         (Encoding::Utf16, Form::Latin1) => target.copy(source, 2, 2, transcode::latin1_to_utf16),
-        (Encoding::Compact, Form::Utf8 | Form::Utf16) => target.to_compact(source),
+        (Encoding::Compact, Form::Utf8 | Form::Utf16) => target.convert_to_compact(source),
         (Encoding::Compact, Form::Latin1) => target.copy(source, 1, 2, transcode::copy_latin1),
         (Encoding::Compact, Form::TaggedUtf16) => target.tagged_to_compact(source.bytes),
     }
@@ -202,7 +198,7 @@ impl<C: Lower> Target<'_, C> {
     }
 
     /// Hopes for ASCII; on the first other character grows to the worst case, converts the rest and shrinks.
-    fn to_utf8(
+    fn convert_to_utf8(
         &mut self,
         source: StringSource<'_>,
         worst: u64,
@@ -232,7 +228,7 @@ impl<C: Lower> Target<'_, C> {
     }
 
     /// Hopes for Latin-1; on the first other character grows, inflates what is there, converts the rest and shrinks.
-    fn to_compact(&mut self, source: StringSource<'_>) -> Result<(u64, u64), C::Error> {
+    fn convert_to_compact(&mut self, source: StringSource<'_>) -> Result<(u64, u64), C::Error> {
         let units = source.units();
         self.resize(2, units)?;
         let unit_bytes = source.form.unit_bytes() as usize;

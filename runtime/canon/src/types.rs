@@ -169,15 +169,18 @@ pub struct Limits {
     pub types_max: u32,
     /// Fields, cases, labels, elements of tuples, over all types.
     pub members_max: u32,
-    /// Bytes of distinct names.
+    /// Bytes of distinct names, and 64 for each as its entry.
     pub name_bytes_max: u32,
     /// Nesting of a type; a value drops, clones and compares by recursion over it.
     pub depth_max: u32,
 }
 
+/// What a name costs besides its text.
+const NAME_ENTRY_BYTES: u32 = 64;
+
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { types_max: 1 << 17, members_max: 1 << 20, name_bytes_max: 16 << 20, depth_max: 128 }
+        Limits { types_max: 1 << 17, members_max: 1 << 20, name_bytes_max: 32 << 20, depth_max: 128 }
     }
 }
 
@@ -197,6 +200,7 @@ pub struct Types {
     limits: Limits,
     types: Vec<Arc<Type>>,
     infos: Vec<Info>,
+    // ORDER: both maps are only looked up; identifiers come from the vectors.
     ids: HashMap<Arc<Type>, TypeId>,
     names: Vec<Arc<str>>,
     name_ids: HashMap<Arc<str>, Name>,
@@ -294,8 +298,8 @@ impl Types {
             return Ok(*name);
         }
         let limit = self.limits.name_bytes_max;
-        // An entry costs more than its bytes, so even the empty name counts.
-        let bytes = u32::try_from(text.len()).ok().and_then(|bytes| self.name_bytes.checked_add(bytes.max(1)));
+        let cost = u32::try_from(text.len()).ok().and_then(|bytes| bytes.checked_add(NAME_ENTRY_BYTES));
+        let bytes = cost.and_then(|cost| self.name_bytes.checked_add(cost));
         self.name_bytes = bytes.filter(|bytes| *bytes <= limit).ok_or(TypeError::NamesTooLong(limit))?;
         let name = Name(u32::try_from(self.names.len()).map_err(|_| TypeError::NamesTooLong(limit))?);
         let text: Arc<str> = text.into();

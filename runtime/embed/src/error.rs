@@ -339,7 +339,7 @@ pub struct LinkError {
     /// A name that was defined twice.
     pub redefined: Option<(String, String)>,
     /// The API was misused.
-    pub usage: Option<UsageError>,
+    pub usage: Option<Box<UsageError>>,
 }
 
 impl std::fmt::Display for LinkError {

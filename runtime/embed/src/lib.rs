@@ -28,7 +28,8 @@
 //! error that says so.
 //!
 //! Does not know: WASI, files (but for loading artifacts), the command line.
-#![deny(unsafe_code, clippy::undocumented_unsafe_blocks)]
+#![deny(unsafe_code)]
+#![deny(clippy::undocumented_unsafe_blocks)]
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 mod config;

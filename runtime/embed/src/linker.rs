@@ -140,7 +140,8 @@ impl<T: 'static> Linker<T> {
         instance: Instance,
     ) -> Result<&mut Linker<T>, LinkError> {
         if !instance.belongs_to(store.as_context().inner()) {
-            return Err(LinkError { usage: Some(UsageError::WrongStore { what: "instance" }), ..LinkError::default() });
+            let usage = Box::new(UsageError::WrongStore { what: "instance" });
+            return Err(LinkError { usage: Some(usage), ..LinkError::default() });
         }
         for (name, given) in instance.exports(&store) {
             self.insert(module, &name, Definition::Extern(given))?;

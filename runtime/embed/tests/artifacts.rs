@@ -19,8 +19,10 @@ fn load(engine: &Engine, bytes: &[u8]) -> Result<Module, DeserializeError> {
 /// A module with a bit of everything, large enough for several functions per thread.
 fn text() -> String {
     let functions = (0..60).map(|n| {
-        format!(r#"(func (export "f{n}") (param i32) (result i32)
-            (i32.add (i32.load offset={n} (local.get 0)) (call_indirect (type 0) (i32.const {n}))))"#)
+        format!(
+            r#"(func (export "f{n}") (param i32) (result i32)
+            (i32.add (i32.load offset={n} (local.get 0)) (call_indirect (type 0) (i32.const {n}))))"#
+        )
     });
     format!(
         r#"(module $everything (type (func (result i32))) (import "" "h" (func (param i64)))
@@ -88,6 +90,35 @@ fn damaged_artifacts_are_refused() {
     assert!(load(&engine, &[&bytes[..], &[0]].concat()).is_err(), "a byte too many");
     assert!(load(&engine, &[]).is_err() && load(&engine, b"\0asm\x01\0\0\0").is_err());
     assert!(load(&engine, &damaged).is_ok(), "nothing is damaged any more");
+}
+
+#[test]
+#[expect(unsafe_code, reason = "loading damaged artifacts is what is tested")]
+fn damaged_files_are_refused() {
+    let engine = Engine::default();
+    let bytes = module(&engine).serialize().expect("it can be encoded");
+    let folder = std::env::temp_dir().join(format!("wattest-artifacts-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("there is room for temporary files");
+    let load = |bytes: &[u8]| {
+        let path = folder.join("artifact");
+        std::fs::write(&path, bytes).expect("there is room for temporary files");
+        // SAFETY: as in `load`; nobody else writes the file.
+        unsafe { Module::deserialize_file(&engine, &path) }
+    };
+    for len in [0, 1, 8, 63, 64, 4095, 4096, 4097, bytes.len() / 2, bytes.len() - 1] {
+        assert!(load(&bytes[..len]).is_err(), "cut to {len} of {} bytes", bytes.len());
+    }
+    for at in [0, 9, 100, 5000, bytes.len() - 1] {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        assert!(load(&damaged).is_err(), "byte {at} changed");
+    }
+    assert!(load(&bytes).is_ok(), "nothing is damaged");
+    // SAFETY: there is no such file, or it is a folder.
+    let missing =
+        unsafe { [Module::deserialize_file(&engine, "/no/such/file"), Module::deserialize_file(&engine, &folder)] };
+    assert!(missing.iter().all(Result::is_err));
+    std::fs::remove_dir_all(&folder).expect("the folder is ours");
 }
 
 #[test]

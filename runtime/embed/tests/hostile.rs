@@ -294,11 +294,11 @@ fn large_functions() {
         Refused,
     );
     check(
-        "20,000 functions",
+        "5,000 functions",
         &module(&[
             section(1, &vector(&plain)),
-            section(3, &vector(&vec![vec![0]; 20_000])),
-            section(10, &vector(&vec![body(&[0], &[]); 20_000])),
+            section(3, &vector(&vec![vec![0]; 5_000])),
+            section(10, &vector(&vec![body(&[0], &[]); 5_000])),
         ]),
         Any,
     );
@@ -309,7 +309,7 @@ fn deep_nesting() {
     use Expected::{Any, Refused};
     let plain = [ty(&[], &[])];
     let nest = |open: &[u8], depth: usize| [open.repeat(depth), vec![0x0b; depth]].concat();
-    for depth in [10_000, 100_000] {
+    for depth in [1_000, 50_000] {
         check("blocks", &one_function(&plain, 0, &[0], &nest(&[0x02, 0x40], depth)), Any);
         check("loops", &one_function(&plain, 0, &[0], &nest(&[0x03, 0x40], depth)), Any);
         check("ifs", &one_function(&plain, 0, &[0], &nest(&[0x41, 0, 0x04, 0x40], depth)), Any);
@@ -388,18 +388,69 @@ fn constant_expressions_and_segments() {
     check("huge tables", &wat::parse_str(tables).expect("the text is a module"), Any);
 }
 
+/// Many small things: work must be linear in their number, for instances and linkers too.
+#[test]
+fn many_small_things() {
+    use Expected::Module as Made;
+    let count = 10_000u32;
+    let each = |item: &dyn Fn(u32) -> String| (0..count).map(item).collect::<String>();
+    let exports = each(&|n| format!("(export \"export number {n}\" (func 0))"));
+    let cases = [
+        ("exports", format!("(module (func) {exports})")),
+        ("data segments", format!("(module (memory 1) {})", each(&|n| format!("(data (i32.const {n}) \"x\")")))),
+        ("passive data", format!("(module {})", each(&|_| "(data \"x\")".to_owned()))),
+        (
+            "element segments",
+            format!("(module (table {count} funcref) (func) {})", each(&|n| format!("(elem (i32.const {n}) 0)"))),
+        ),
+        ("globals", format!("(module {})", each(&|n| format!("(global $g{n} i32 (i32.const {n}))")))),
+        (
+            "named functions",
+            format!("(module {} (table funcref (elem 0)))", each(&|n| format!("(func $some_name_{n})"))),
+        ),
+        (
+            "types",
+            format!("(module {})", each(&|n| format!("(type (func (param{})))", " i32".repeat(n as usize % 50)))),
+        ),
+    ];
+    let engine = fast_engine();
+    for (name, text) in cases {
+        let wasm = wat::parse_str(text).expect("the text is a module");
+        check_with(&engine, name, &wasm, Made);
+        let module = Module::new(&engine, &wasm).expect("it was one before");
+        let start = Instant::now();
+        let mut store = wattest::Store::new(&engine, ());
+        let instance = wattest::Instance::new(&mut store, &module, &[]).expect("it needs nothing");
+        let mut linker = wattest::Linker::new(&engine);
+        linker.instance(&mut store, "m", instance).expect("the names are distinct");
+        let bytes = module.serialize().expect("it can be encoded");
+        let seconds = start.elapsed().as_secs_f64();
+        eprintln!("{name}: used in {seconds:.2} s, {} bytes", bytes.len());
+        assert!(seconds < SECONDS_MAX, "{name}: {seconds} s");
+    }
+}
+
 #[test]
 fn bombs_of_types_and_imports() {
     use Expected::{Any, Refused};
-    check("a million types", &module(&[section(1, &vector(&vec![ty(&[], &[]); 1_000_000]))]), Any);
+    check("300,000 types", &module(&[section(1, &vector(&vec![ty(&[], &[]); 300_000]))]), Any);
     check("types over the limit", &module(&[section(1, &vector(&vec![ty(&[], &[]); 1_000_001]))]), Refused);
-    check("10,000 wide types", &module(&[section(1, &vector(&vec![ty(&[I32; 1000], &[I32; 1000]); 10_000]))]), Any);
+    check("2,000 wide types", &module(&[section(1, &vector(&vec![ty(&[I32; 1000], &[I32; 1000]); 2_000]))]), Any);
     let import = vec![0, 0, 0, 0];
     check(
         "100,000 imports",
         &module(&[section(1, &vector(&[ty(&[], &[])])), section(2, &vector(&vec![import; 100_000]))]),
         Any,
     );
+    let tables = [
+        "(module (type $t (func))",
+        &"(table 1048576 funcref)".repeat(100),
+        "(func (param i32)",
+        &(0..100).map(|table| format!("(call_indirect {table} (type $t) (local.get 0))")).collect::<String>(),
+        "))",
+    ]
+    .concat();
+    check("100 tables of a million nulls", tables.as_bytes(), Any);
     let memories = module(&[section(5, &vector(&vec![vec![0, 1]; 101]))]);
     check("101 memories", &memories, Any);
     check("100 memories", &module(&[section(5, &vector(&vec![vec![0, 1]; 100]))]), Any);

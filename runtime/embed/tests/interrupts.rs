@@ -74,7 +74,9 @@ fn fuel_configs() -> Vec<Config> {
     configs[3].opt_level(OptLevel::None).regalloc(RegAlloc::SinglePass);
     configs[4].explicit_bounds(true).signals_based_traps(false);
     configs[5].epoch(true);
-    configs.iter_mut().for_each(|config| drop(config.fuel(true)));
+    for config in &mut configs {
+        config.fuel(true);
+    }
     configs
 }
 
@@ -166,14 +168,12 @@ fn a_deadline_traps() {
 #[test]
 fn a_callback_extends_a_deadline() {
     let mut run = epoch_run();
-    let engine = run.store.engine().clone();
-    run.store.epoch_deadline_callback(move |asked| {
+    run.store.epoch_deadline_callback(|asked| {
         *asked += 1;
-        engine.increment_epoch();
         match *asked {
             5 => Err(Error::msg("enough")),
             6 => std::panic::resume_unwind(Box::new("too much")),
-            _ => Ok(1),
+            _ => Ok(0),
         }
     });
     run.store.engine().increment_epoch();

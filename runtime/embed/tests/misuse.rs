@@ -9,7 +9,7 @@
 use std::fmt::Debug;
 use wattest::{
     AsContext, Caller, Config, Engine, Error, Extern, ExternRef, Func, FuncType, Global, GlobalType, HeapType,
-    InstantiateError, Instance, Linker, Memory, MemoryType, Module, RefType, SharedMemory, Store, Table, TableType,
+    Instance, InstantiateError, Linker, Memory, MemoryType, Module, RefType, SharedMemory, Store, Table, TableType,
     Val, ValType,
 };
 

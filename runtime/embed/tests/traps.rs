@@ -9,7 +9,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wattest::{
-    AsContextMut, Caller, Config, Engine, Error, Func, FuncType, InstantiateError, Instance, Linker, Module, OptLevel,
+    AsContextMut, Caller, Config, Engine, Error, Func, FuncType, Instance, InstantiateError, Linker, Module, OptLevel,
     Store, Table, TrapCode, Val, ValType,
 };
 
@@ -24,7 +24,8 @@ enum End {
 
 /// The engines that every case runs on.
 fn engines() -> Vec<Engine> {
-    let mut configs = vec![Config::new(); 4];
+    let mut configs = vec![Config::new(); 5];
+    configs[4].signals_based_traps(false);
     configs[1].opt_level(OptLevel::None);
     configs[2].signals_based_traps(false).explicit_bounds(true);
     configs[3].set("allocation", "pooling").and_then(|config| config.set("pooling-memories", "10")).expect("known");
@@ -61,16 +62,26 @@ fn linker(engine: &Engine) -> Linker<u32> {
         linker.func_wrap(
             "host",
             "wide",
-            |a: i64, _: i64, _: i64, _: i64, _: i64, _: i64, _: i64, _: i64, _: i64, _: f64, b: i64| -> Result<i64, Error> {
-                if a == 7 { Err(Error::msg("the host failed")) } else { Ok(a + b) }
-            },
+            |a: i64,
+             _: i64,
+             _: i64,
+             _: i64,
+             _: i64,
+             _: i64,
+             _: i64,
+             _: i64,
+             _: i64,
+             _: f64,
+             b: i64|
+             -> Result<i64, Error> { if a == 7 { Err(Error::msg("the host failed")) } else { Ok(a + b) } },
         )?;
         linker.func_wrap("host", "call", |mut caller: Caller<'_, u32>, func: Option<Func>| -> Result<(), Error> {
             *caller.data_mut() += 1;
             func.ok_or_else(|| Error::msg("null"))?.call(&mut caller, &[], &mut [])
         })?;
         linker.func_wrap("host", "export", |mut caller: Caller<'_, u32>, depth: i32| -> Result<(), Error> {
-            let down = caller.get_export("down").and_then(wattest::Extern::into_func).ok_or_else(|| Error::msg("none"))?;
+            let down =
+                caller.get_export("down").and_then(wattest::Extern::into_func).ok_or_else(|| Error::msg("none"))?;
             down.typed::<i32, ()>(&caller)?.call(&mut caller, depth - 1)
         })?;
         Ok(())
@@ -142,27 +153,46 @@ fn in_the_start_function_and_in_segments() {
 fn in_compiled_code() {
     check(r#"(func (export "run") unreachable)"#, End::Traps(TrapCode::Unreachable));
     check(r#"(func (export "run") (drop (i32.load (i32.const 65533))))"#, End::Traps(TrapCode::MemoryOutOfBounds));
-    check(r#"(func (export "run") (drop (i64.load offset=0xffffffff (i32.const -1))))"#,
-        End::Traps(TrapCode::MemoryOutOfBounds));
-    check(r#"(func (export "run") (i32.store8 (i32.const 65536) (i32.const 1)))"#,
-        End::Traps(TrapCode::MemoryOutOfBounds));
-    check(r#"(func (export "run") (drop (i32.div_s (i32.const 1) (i32.const 0))))"#,
-        End::Traps(TrapCode::IntegerDivideByZero));
-    check(r#"(func (export "run") (drop (i64.div_s (i64.const 0x8000000000000000) (i64.const -1))))"#,
-        End::Traps(TrapCode::IntegerOverflow));
+    check(
+        r#"(func (export "run") (drop (i64.load offset=0xffffffff (i32.const -1))))"#,
+        End::Traps(TrapCode::MemoryOutOfBounds),
+    );
+    check(
+        r#"(func (export "run") (i32.store8 (i32.const 65536) (i32.const 1)))"#,
+        End::Traps(TrapCode::MemoryOutOfBounds),
+    );
+    check(
+        r#"(func (export "run") (drop (i32.div_s (i32.const 1) (i32.const 0))))"#,
+        End::Traps(TrapCode::IntegerDivideByZero),
+    );
+    check(
+        r#"(func (export "run") (drop (i64.div_s (i64.const 0x8000000000000000) (i64.const -1))))"#,
+        End::Traps(TrapCode::IntegerOverflow),
+    );
     check(r#"(func (export "run") (drop (i32.rem_s (i32.const 0x80000000) (i32.const -1))))"#, End::Returns);
     check(r#"(func (export "run") (drop (i32.trunc_f64_u (f64.const -1))))"#, End::Traps(TrapCode::IntegerOverflow));
-    check(r#"(func (export "run") (drop (i32.trunc_f64_u (f64.const nan))))"#,
-        End::Traps(TrapCode::InvalidConversionToInteger));
+    check(
+        r#"(func (export "run") (drop (i32.trunc_f64_u (f64.const nan))))"#,
+        End::Traps(TrapCode::InvalidConversionToInteger),
+    );
     check(r#"(func (export "run") (call_indirect (i32.const 10)))"#, End::Traps(TrapCode::UndefinedElement));
     check(r#"(func (export "run") (call_indirect (i32.const 9)))"#, End::Traps(TrapCode::UninitializedElement));
-    check(r#"(elem (i32.const 0) func $call) (func (export "run") (call_indirect (i32.const 0)))"#,
-        End::Traps(TrapCode::IndirectCallTypeMismatch));
-    check(r#"(func (export "run") (table.set (i32.const 10) (ref.null func)))"#, End::Traps(TrapCode::TableOutOfBounds));
-    check(r#"(func (export "run") (memory.fill (i32.const 65536) (i32.const 0) (i32.const 1)))"#,
-        End::Traps(TrapCode::MemoryOutOfBounds));
-    check(r#"(func (export "run") (memory.copy (i32.const 0) (i32.const -1) (i32.const 2)))"#,
-        End::Traps(TrapCode::MemoryOutOfBounds));
+    check(
+        r#"(elem (i32.const 0) func $call) (func (export "run") (call_indirect (i32.const 0)))"#,
+        End::Traps(TrapCode::IndirectCallTypeMismatch),
+    );
+    check(
+        r#"(func (export "run") (table.set (i32.const 10) (ref.null func)))"#,
+        End::Traps(TrapCode::TableOutOfBounds),
+    );
+    check(
+        r#"(func (export "run") (memory.fill (i32.const 65536) (i32.const 0) (i32.const 1)))"#,
+        End::Traps(TrapCode::MemoryOutOfBounds),
+    );
+    check(
+        r#"(func (export "run") (memory.copy (i32.const 0) (i32.const -1) (i32.const 2)))"#,
+        End::Traps(TrapCode::MemoryOutOfBounds),
+    );
 }
 
 #[test]
@@ -174,12 +204,14 @@ fn in_host_functions_and_below_them() {
     check(r#"(func (export "run") (return_call $panic))"#, End::Panics("the host panicked"));
     check(r#"(export "run" (func $fail))"#, End::HostError("the host failed"));
     check(r#"(export "run" (func $panic))"#, End::Panics("the host panicked"));
-    let nested = |inner: &str| format!(
-        r#"(func $inner {inner}) (elem declare func $inner)
+    let nested = |inner: &str| {
+        format!(
+            r#"(func $inner {inner}) (elem declare func $inner)
            (func $middle (call $call (ref.func $inner))) (elem declare func $middle)
            (func $outer (call $call (ref.func $middle))) (elem declare func $outer)
            (func (export "run") (call $call (ref.func $outer)))"#
-    );
+        )
+    };
     check(&nested("nop"), End::Returns);
     check(&nested("unreachable"), End::Traps(TrapCode::Unreachable));
     check(&nested("(drop (i32.load (i32.const -4)))"), End::Traps(TrapCode::MemoryOutOfBounds));
@@ -191,8 +223,9 @@ fn in_host_functions_and_below_them() {
 
 #[test]
 fn in_tail_called_host_functions_with_stack_arguments() {
-    let tail = |first: i32| format!(
-        r#"(func $small (param i64) (result i64)
+    let tail = |first: i32| {
+        format!(
+            r#"(func $small (param i64) (result i64)
              (return_call $wide (local.get 0) (i64.const 2) (i64.const 3) (i64.const 4) (i64.const 5) (i64.const 6)
                (i64.const 7) (i64.const 8) (i64.const 9) (f64.const 10) (i64.const 11)))
            (func (export "run") (local i32)
@@ -200,29 +233,34 @@ fn in_tail_called_host_functions_with_stack_arguments() {
                (if (i64.ne (call $small (i64.const {first})) (i64.const {}))
                  (then unreachable))
                (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 1000)))))"#,
-        first + 11
-    );
+            first + 11
+        )
+    };
     check(&tail(1), End::Returns);
     check(&tail(7), End::HostError("the host failed"));
 }
 
 #[test]
 fn with_many_frames() {
-    let deep = |end: &str| format!(
-        r#"(func $down (param i32)
+    let deep = |end: &str| {
+        format!(
+            r#"(func $down (param i32)
              (if (local.get 0) (then (call $down (i32.sub (local.get 0) (i32.const 1)))) (else {end})))
            (func (export "run") (call $down (i32.const 2000)))"#
-    );
+        )
+    };
     check(&deep("nop"), End::Returns);
     check(&deep("unreachable"), End::Traps(TrapCode::Unreachable));
     check(&deep("(call $fail)"), End::HostError("the host failed"));
     check(&deep("(call $panic)"), End::Panics("the host panicked"));
     // Each level is a frame of the guest, one of the host and an entry.
-    let mixed = |levels: u32, end: &str| format!(
-        r#"(func $down (export "down") (param i32)
+    let mixed = |levels: u32, end: &str| {
+        format!(
+            r#"(func $down (export "down") (param i32)
              (if (local.get 0) (then (call $export (local.get 0))) (else {end})))
            (func (export "run") (call $down (i32.const {levels})))"#
-    );
+        )
+    };
     check(&mixed(50, "nop"), End::Returns);
     check(&mixed(50, "unreachable"), End::Traps(TrapCode::Unreachable));
     check(&mixed(50, "(call $fail)"), End::HostError("the host failed"));
@@ -234,12 +272,20 @@ fn with_many_frames() {
 fn stack_overflows() {
     let overflow = End::Traps(TrapCode::StackOverflow);
     check(r#"(func $f (export "run") (call $f))"#, overflow);
-    check(r#"(func $f (result i32) (i32.add (call $f) (i32.const 1))) (func (export "run") (drop (call $f)))"#, overflow);
-    check(r#"(func $f (export "run") (call $g)) (func $g (call_indirect (i32.const 0))) (elem (i32.const 0) func $f)"#,
-        overflow);
+    check(
+        r#"(func $f (result i32) (i32.add (call $f) (i32.const 1))) (func (export "run") (drop (call $f)))"#,
+        overflow,
+    );
+    check(
+        r#"(func $f (export "run") (call $g)) (func $g (call_indirect (i32.const 0))) (elem (i32.const 0) func $f)"#,
+        overflow,
+    );
     // Tail calls take no stack.
-    check(r#"(func $f (param i32) (if (local.get 0) (then (return_call $f (i32.sub (local.get 0) (i32.const 1))))))
-             (func (export "run") (call $f (i32.const 1000000)))"#, End::Returns);
+    check(
+        r#"(func $f (param i32) (if (local.get 0) (then (return_call $f (i32.sub (local.get 0) (i32.const 1))))))
+             (func (export "run") (call $f (i32.const 1000000)))"#,
+        End::Returns,
+    );
 }
 
 /// A single frame that is larger than the stack that is left.

@@ -264,15 +264,22 @@ impl ModuleDesc {
     }
 
     /// The contents of table `index` as defined functions, if they are known before instantiation: the table is
-    /// read-only, its element type is a function type, and every active segment has a constant offset, lies within it
+    /// read-only and not mostly null, its element type is a function type, and every active segment has a constant offset, lies within it
     /// and names only functions defined here. `None` entries are null. Compiled code then needs no table at all.
     pub fn static_table(&self, index: TableIndex) -> Option<Vec<Option<DefinedFuncIndex>>> {
-        const ELEMENTS_MAX: u64 = 1 << 20;
+        // A short binary can declare long tables of nulls: what is spent on a table is bounded by what fills it.
+        const NULLS_MAX: u64 = 4096;
+        let filled = |segment: &ElementSegment| match (&segment.kind, &segment.items) {
+            (ElementKind::Active { table, .. }, ElementItems::Functions(items)) if *table == index => {
+                items.len() as u64
+            }
+            _ => 0,
+        };
         let ty = &self.tables[index.index()];
         let init = self.table_inits.get(index.0.checked_sub(self.imported_tables)? as usize)?;
         if !self.table_is_read_only(index)
             || !ty.element.is_func
-            || ty.minimum > ELEMENTS_MAX
+            || ty.minimum > NULLS_MAX + 4 * self.elements.iter().map(filled).sum::<u64>()
             || *init != TableInit::Null
         {
             return None;

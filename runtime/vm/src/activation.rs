@@ -24,18 +24,21 @@ pub struct Active {
 
 impl Active {
     /// Activates `store`.
+    #[inline(always)]
     pub fn enter(store: *mut VmStoreContext) -> Active {
         Active { previous: ACTIVE.replace(store) }
     }
 }
 
 impl Drop for Active {
+    #[inline(always)]
     fn drop(&mut self) {
         ACTIVE.set(self.previous);
     }
 }
 
 /// The stack limit of the store that is active on this thread; 0 when there is none.
+#[inline(always)]
 pub fn outer_stack_limit() -> usize {
     let context = ACTIVE.get();
     // SAFETY: the active store's context outlives the activation, and compiled code that may use it waits for this call.

@@ -79,7 +79,7 @@ impl StoreInner {
     ///
     /// Registers and stack words must be laid out by the `CallShape` of the function's own type, references among them
     /// must be this store's; the results pointer, if the shape has one, must point to enough room.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn call<const FLOATS: bool>(
         &mut self,
         func: FuncHandle,
@@ -92,7 +92,8 @@ impl StoreInner {
         registers.ints[0] = target.vmctx as u64;
         registers.ints[1] = self.host_vmctx() as u64;
         let context = &raw mut self.context;
-        let here = std::hint::black_box(&raw const registers) as usize;
+        // Callers keep the register block on their stack, so its address says how much of that is left.
+        let here = std::ptr::from_mut(registers) as usize;
         if self.context.entry_fp == 0 {
             // The outermost entry decides how much stack there is; nested ones share it, those of other stores too.
             let own = here.saturating_sub(self.config.stack_bytes_max);
@@ -100,8 +101,7 @@ impl StoreInner {
         }
         // Compiled code checks this for itself, but a host function may be the target, and host code may be on the way.
         if here < self.context.stack_limit {
-            let frames = activation::walk(&self.context, None);
-            return Ok(Err(CallFailure::Trap { code: TrapCode::StackOverflow, frames: trap::resolve(&frames) }));
+            return Ok(Err(self.stack_overflow()));
         }
         let ended = {
             let _active = Active::enter(context);
@@ -109,6 +109,12 @@ impl StoreInner {
             unsafe { trampoline::enter::<FLOATS>(target.code, registers, context, stack.as_ptr(), stack.len()) }
         };
         if ended == 1 { Ok(Ok(())) } else { Ok(Err(self.take_failure())) }
+    }
+
+    #[cold]
+    fn stack_overflow(&self) -> CallFailure {
+        let frames = activation::walk(&self.context, None);
+        CallFailure::Trap { code: TrapCode::StackOverflow, frames: trap::resolve(&frames) }
     }
 
     #[cold]

@@ -28,10 +28,14 @@ rules! {
         I32TruncF64U(a: f64) -> Partial<u32> { trunc(a, 0.0, 4294967296.0).map(|a| a as u32) }
         I32TruncSatF64U(a: f64) -> u32 { a as u32 }
         F64ConvertI32U(a: u32) -> f64 { f64::from(a) }
-        I64TruncF32S(a: f32) -> Partial<i64> { trunc(f64::from(a), -9223372036854775808.0, 9223372036854775808.0).map(|a| a as i64) }
+        I64TruncF32S(a: f32) -> Partial<i64> {
+            trunc(f64::from(a), -9223372036854775808.0, 9223372036854775808.0).map(|a| a as i64)
+        }
         I64TruncSatF32S(a: f32) -> i64 { a as i64 }
         F32ConvertI64S(a: i64) -> f32 { a as f32 }
-        I64TruncF64S(a: f64) -> Partial<i64> { trunc(a, -9223372036854775808.0, 9223372036854775808.0).map(|a| a as i64) }
+        I64TruncF64S(a: f64) -> Partial<i64> {
+            trunc(a, -9223372036854775808.0, 9223372036854775808.0).map(|a| a as i64)
+        }
         I64TruncSatF64S(a: f64) -> i64 { a as i64 }
         F64ConvertI64S(a: i64) -> f64 { a as f64 }
         I64TruncF32U(a: f32) -> Partial<u64> { trunc(f64::from(a), 0.0, 18446744073709551616.0).map(|a| a as u64) }

@@ -1,7 +1,8 @@
 //! Rules of the floating-point instructions.
 //!
-//! [Floating-point operations](https://webassembly.github.io/spec/core/exec/numerics.html#floating-point-operations) in the
-//! [deterministic profile](https://webassembly.github.io/spec/core/appendix/profiles.html#deterministic-profile-small-mathrm-det):
+//! [Floating-point operations](https://webassembly.github.io/spec/core/exec/numerics.html#floating-point-operations) in
+//! the [deterministic
+//! profile](https://webassembly.github.io/spec/core/appendix/profiles.html#deterministic-profile-small-mathrm-det):
 //! every NaN that arithmetic produces is the positive canonical one.
 //!
 //! Invariant: `abs`, `neg` and `copysign` work on bits and never canonicalize.

@@ -1,7 +1,7 @@
 //! Lanes of vectors, and the rules of the instructions that name one.
 //!
-//! [Vector operations](https://webassembly.github.io/spec/core/exec/numerics.html#vector-operations): `lanes` and its inverse,
-//! and operators applied to each lane.
+//! [Vector operations](https://webassembly.github.io/spec/core/exec/numerics.html#vector-operations): `lanes` and its
+//! inverse, and operators applied to each lane.
 //!
 //! Invariant: lane 0 is in the low bits.
 //!

@@ -1,8 +1,8 @@
 //! Numeric instructions, as tables of rules.
 //!
 //! Each row is an instruction by its specified name, the types of its operands and result, and the
-//! [operator](https://webassembly.github.io/spec/core/exec/numerics.html) it reduces to. Validation, decoding and execution are
-//! derived from the same row.
+//! [operator](https://webassembly.github.io/spec/core/exec/numerics.html) it reduces to. Validation, decoding and
+//! execution are derived from the same row.
 //!
 //! Invariant: a row changes nothing but the operand stack.
 //!
@@ -19,8 +19,8 @@ mod vector_integers;
 pub use conversions::Conversion;
 pub use floats::Float;
 pub use integers::Integer;
-pub use lanes::{LaneAccess, shuffle};
 pub(crate) use lanes::{Lane, make};
+pub use lanes::{LaneAccess, shuffle};
 pub use relaxed::Relaxed;
 pub use vector_floats::VectorFloat;
 pub use vector_integers::VectorInteger;

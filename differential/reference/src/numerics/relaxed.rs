@@ -1,7 +1,7 @@
 //! Rules of the relaxed vector instructions, in the deterministic profile.
 //!
-//! [Relaxed operations](https://webassembly.github.io/spec/core/exec/numerics.html#relaxed-operations): of the results that each
-//! may have, the one that the profile prescribes.
+//! [Relaxed operations](https://webassembly.github.io/spec/core/exec/numerics.html#relaxed-operations): of the results
+//! that each may have, the one that the profile prescribes.
 //!
 //! Invariant: no row traps or depends on the machine.
 //!
@@ -24,12 +24,20 @@ rules! {
         I16x8RelaxedQ15mulrS(a: u128, b: u128) -> u128 { zip(a, b, q15mulr_sat) }
         I16x8RelaxedDotI8x16I7x16S(a: u128, b: u128) -> u128 { dot(a, b) }
         I32x4RelaxedDotI8x16I7x16AddS(a: u128, b: u128, c: u128) -> u128 { dot_add(dot(a, b), c) }
-        F32x4RelaxedMadd(a: u128, b: u128, c: u128) -> u128 { fused(a, b, c, |x: f32, y, z| x.mul_add(y, z).canonical()) }
-        F32x4RelaxedNmadd(a: u128, b: u128, c: u128) -> u128 { fused(a, b, c, |x: f32, y, z| x.fneg().mul_add(y, z).canonical()) }
+        F32x4RelaxedMadd(a: u128, b: u128, c: u128) -> u128 {
+            fused(a, b, c, |x: f32, y, z| x.mul_add(y, z).canonical())
+        }
+        F32x4RelaxedNmadd(a: u128, b: u128, c: u128) -> u128 {
+            fused(a, b, c, |x: f32, y, z| x.fneg().mul_add(y, z).canonical())
+        }
         F32x4RelaxedMin(a: u128, b: u128) -> u128 { zip(a, b, f32::fmin) }
         F32x4RelaxedMax(a: u128, b: u128) -> u128 { zip(a, b, f32::fmax) }
-        F64x2RelaxedMadd(a: u128, b: u128, c: u128) -> u128 { fused(a, b, c, |x: f64, y, z| x.mul_add(y, z).canonical()) }
-        F64x2RelaxedNmadd(a: u128, b: u128, c: u128) -> u128 { fused(a, b, c, |x: f64, y, z| x.fneg().mul_add(y, z).canonical()) }
+        F64x2RelaxedMadd(a: u128, b: u128, c: u128) -> u128 {
+            fused(a, b, c, |x: f64, y, z| x.mul_add(y, z).canonical())
+        }
+        F64x2RelaxedNmadd(a: u128, b: u128, c: u128) -> u128 {
+            fused(a, b, c, |x: f64, y, z| x.fneg().mul_add(y, z).canonical())
+        }
         F64x2RelaxedMin(a: u128, b: u128) -> u128 { zip(a, b, f64::fmin) }
         F64x2RelaxedMax(a: u128, b: u128) -> u128 { zip(a, b, f64::fmax) }
         I8x16RelaxedLaneselect(a: u128, b: u128, c: u128) -> u128 { a & c | b & !c }

@@ -47,7 +47,7 @@ rules! {
         I8x16AddSatU(a: u128, b: u128) -> u128 { zip(a, b, u8::saturating_add) }
         I8x16SubSatS(a: u128, b: u128) -> u128 { zip(a, b, i8::saturating_sub) }
         I8x16SubSatU(a: u128, b: u128) -> u128 { zip(a, b, u8::saturating_sub) }
-        I8x16AvgrU(a: u128, b: u128) -> u128 { zip(a, b, |x: u8, y| ((u32::from(x) + u32::from(y) + 1) / 2) as u8) }
+        I8x16AvgrU(a: u128, b: u128) -> u128 { zip(a, b, |x: u8, y| (u32::from(x) + u32::from(y)).div_ceil(2) as u8) }
         I8x16MinS(a: u128, b: u128) -> u128 { zip(a, b, i8::min) }
         I8x16MinU(a: u128, b: u128) -> u128 { zip(a, b, u8::min) }
         I8x16MaxS(a: u128, b: u128) -> u128 { zip(a, b, i8::max) }
@@ -77,7 +77,7 @@ rules! {
         I16x8AddSatU(a: u128, b: u128) -> u128 { zip(a, b, u16::saturating_add) }
         I16x8SubSatS(a: u128, b: u128) -> u128 { zip(a, b, i16::saturating_sub) }
         I16x8SubSatU(a: u128, b: u128) -> u128 { zip(a, b, u16::saturating_sub) }
-        I16x8AvgrU(a: u128, b: u128) -> u128 { zip(a, b, |x: u16, y| ((u32::from(x) + u32::from(y) + 1) / 2) as u16) }
+        I16x8AvgrU(a: u128, b: u128) -> u128 { zip(a, b, |x: u16, y| (u32::from(x) + u32::from(y)).div_ceil(2) as u16) }
         I16x8MinS(a: u128, b: u128) -> u128 { zip(a, b, i16::min) }
         I16x8MinU(a: u128, b: u128) -> u128 { zip(a, b, u16::min) }
         I16x8MaxS(a: u128, b: u128) -> u128 { zip(a, b, i16::max) }
@@ -124,38 +124,74 @@ rules! {
         I64x2Add(a: u128, b: u128) -> u128 { zip(a, b, u64::wrapping_add) }
         I64x2Sub(a: u128, b: u128) -> u128 { zip(a, b, u64::wrapping_sub) }
         I64x2Mul(a: u128, b: u128) -> u128 { zip(a, b, u64::wrapping_mul) }
-        I8x16NarrowI16x8S(a: u128, b: u128) -> u128 { narrow(a, b, |x: i16| x.clamp(i8::MIN.into(), i8::MAX.into()) as i8) }
+        I8x16NarrowI16x8S(a: u128, b: u128) -> u128 {
+            narrow(a, b, |x: i16| x.clamp(i8::MIN.into(), i8::MAX.into()) as i8)
+        }
         I8x16NarrowI16x8U(a: u128, b: u128) -> u128 { narrow(a, b, |x: i16| x.clamp(0, u8::MAX.into()) as u8) }
-        I16x8NarrowI32x4S(a: u128, b: u128) -> u128 { narrow(a, b, |x: i32| x.clamp(i16::MIN.into(), i16::MAX.into()) as i16) }
+        I16x8NarrowI32x4S(a: u128, b: u128) -> u128 {
+            narrow(a, b, |x: i32| x.clamp(i16::MIN.into(), i16::MAX.into()) as i16)
+        }
         I16x8NarrowI32x4U(a: u128, b: u128) -> u128 { narrow(a, b, |x: i32| x.clamp(0, u16::MAX.into()) as u16) }
         I16x8ExtendLowI8x16S(a: u128) -> u128 { make(|at| i16::from(i8::at(a, at))) }
-        I16x8ExtMulLowI8x16S(a: u128, b: u128) -> u128 { make(|at| i16::from(i8::at(a, at)).wrapping_mul(i8::at(b, at).into())) }
+        I16x8ExtMulLowI8x16S(a: u128, b: u128) -> u128 {
+            make(|at| i16::from(i8::at(a, at)).wrapping_mul(i8::at(b, at).into()))
+        }
         I16x8ExtendLowI8x16U(a: u128) -> u128 { make(|at| u16::from(u8::at(a, at))) }
-        I16x8ExtMulLowI8x16U(a: u128, b: u128) -> u128 { make(|at| u16::from(u8::at(a, at)).wrapping_mul(u8::at(b, at).into())) }
+        I16x8ExtMulLowI8x16U(a: u128, b: u128) -> u128 {
+            make(|at| u16::from(u8::at(a, at)).wrapping_mul(u8::at(b, at).into()))
+        }
         I16x8ExtendHighI8x16S(a: u128) -> u128 { make(|at| i16::from(i8::at(a, at + 8))) }
-        I16x8ExtMulHighI8x16S(a: u128, b: u128) -> u128 { make(|at| i16::from(i8::at(a, at + 8)).wrapping_mul(i8::at(b, at + 8).into())) }
+        I16x8ExtMulHighI8x16S(a: u128, b: u128) -> u128 {
+            make(|at| i16::from(i8::at(a, at + 8)).wrapping_mul(i8::at(b, at + 8).into()))
+        }
         I16x8ExtendHighI8x16U(a: u128) -> u128 { make(|at| u16::from(u8::at(a, at + 8))) }
-        I16x8ExtMulHighI8x16U(a: u128, b: u128) -> u128 { make(|at| u16::from(u8::at(a, at + 8)).wrapping_mul(u8::at(b, at + 8).into())) }
-        I16x8ExtAddPairwiseI8x16S(a: u128) -> u128 { make(|at| i16::from(i8::at(a, 2 * at)) + i16::from(i8::at(a, 2 * at + 1))) }
-        I16x8ExtAddPairwiseI8x16U(a: u128) -> u128 { make(|at| u16::from(u8::at(a, 2 * at)) + u16::from(u8::at(a, 2 * at + 1))) }
+        I16x8ExtMulHighI8x16U(a: u128, b: u128) -> u128 {
+            make(|at| u16::from(u8::at(a, at + 8)).wrapping_mul(u8::at(b, at + 8).into()))
+        }
+        I16x8ExtAddPairwiseI8x16S(a: u128) -> u128 {
+            make(|at| i16::from(i8::at(a, 2 * at)) + i16::from(i8::at(a, 2 * at + 1)))
+        }
+        I16x8ExtAddPairwiseI8x16U(a: u128) -> u128 {
+            make(|at| u16::from(u8::at(a, 2 * at)) + u16::from(u8::at(a, 2 * at + 1)))
+        }
         I32x4ExtendLowI16x8S(a: u128) -> u128 { make(|at| i32::from(i16::at(a, at))) }
-        I32x4ExtMulLowI16x8S(a: u128, b: u128) -> u128 { make(|at| i32::from(i16::at(a, at)).wrapping_mul(i16::at(b, at).into())) }
+        I32x4ExtMulLowI16x8S(a: u128, b: u128) -> u128 {
+            make(|at| i32::from(i16::at(a, at)).wrapping_mul(i16::at(b, at).into()))
+        }
         I32x4ExtendLowI16x8U(a: u128) -> u128 { make(|at| u32::from(u16::at(a, at))) }
-        I32x4ExtMulLowI16x8U(a: u128, b: u128) -> u128 { make(|at| u32::from(u16::at(a, at)).wrapping_mul(u16::at(b, at).into())) }
+        I32x4ExtMulLowI16x8U(a: u128, b: u128) -> u128 {
+            make(|at| u32::from(u16::at(a, at)).wrapping_mul(u16::at(b, at).into()))
+        }
         I32x4ExtendHighI16x8S(a: u128) -> u128 { make(|at| i32::from(i16::at(a, at + 4))) }
-        I32x4ExtMulHighI16x8S(a: u128, b: u128) -> u128 { make(|at| i32::from(i16::at(a, at + 4)).wrapping_mul(i16::at(b, at + 4).into())) }
+        I32x4ExtMulHighI16x8S(a: u128, b: u128) -> u128 {
+            make(|at| i32::from(i16::at(a, at + 4)).wrapping_mul(i16::at(b, at + 4).into()))
+        }
         I32x4ExtendHighI16x8U(a: u128) -> u128 { make(|at| u32::from(u16::at(a, at + 4))) }
-        I32x4ExtMulHighI16x8U(a: u128, b: u128) -> u128 { make(|at| u32::from(u16::at(a, at + 4)).wrapping_mul(u16::at(b, at + 4).into())) }
-        I32x4ExtAddPairwiseI16x8S(a: u128) -> u128 { make(|at| i32::from(i16::at(a, 2 * at)) + i32::from(i16::at(a, 2 * at + 1))) }
-        I32x4ExtAddPairwiseI16x8U(a: u128) -> u128 { make(|at| u32::from(u16::at(a, 2 * at)) + u32::from(u16::at(a, 2 * at + 1))) }
+        I32x4ExtMulHighI16x8U(a: u128, b: u128) -> u128 {
+            make(|at| u32::from(u16::at(a, at + 4)).wrapping_mul(u16::at(b, at + 4).into()))
+        }
+        I32x4ExtAddPairwiseI16x8S(a: u128) -> u128 {
+            make(|at| i32::from(i16::at(a, 2 * at)) + i32::from(i16::at(a, 2 * at + 1)))
+        }
+        I32x4ExtAddPairwiseI16x8U(a: u128) -> u128 {
+            make(|at| u32::from(u16::at(a, 2 * at)) + u32::from(u16::at(a, 2 * at + 1)))
+        }
         I64x2ExtendLowI32x4S(a: u128) -> u128 { make(|at| i64::from(i32::at(a, at))) }
-        I64x2ExtMulLowI32x4S(a: u128, b: u128) -> u128 { make(|at| i64::from(i32::at(a, at)).wrapping_mul(i32::at(b, at).into())) }
+        I64x2ExtMulLowI32x4S(a: u128, b: u128) -> u128 {
+            make(|at| i64::from(i32::at(a, at)).wrapping_mul(i32::at(b, at).into()))
+        }
         I64x2ExtendLowI32x4U(a: u128) -> u128 { make(|at| u64::from(u32::at(a, at))) }
-        I64x2ExtMulLowI32x4U(a: u128, b: u128) -> u128 { make(|at| u64::from(u32::at(a, at)).wrapping_mul(u32::at(b, at).into())) }
+        I64x2ExtMulLowI32x4U(a: u128, b: u128) -> u128 {
+            make(|at| u64::from(u32::at(a, at)).wrapping_mul(u32::at(b, at).into()))
+        }
         I64x2ExtendHighI32x4S(a: u128) -> u128 { make(|at| i64::from(i32::at(a, at + 2))) }
-        I64x2ExtMulHighI32x4S(a: u128, b: u128) -> u128 { make(|at| i64::from(i32::at(a, at + 2)).wrapping_mul(i32::at(b, at + 2).into())) }
+        I64x2ExtMulHighI32x4S(a: u128, b: u128) -> u128 {
+            make(|at| i64::from(i32::at(a, at + 2)).wrapping_mul(i32::at(b, at + 2).into()))
+        }
         I64x2ExtendHighI32x4U(a: u128) -> u128 { make(|at| u64::from(u32::at(a, at + 2))) }
-        I64x2ExtMulHighI32x4U(a: u128, b: u128) -> u128 { make(|at| u64::from(u32::at(a, at + 2)).wrapping_mul(u32::at(b, at + 2).into())) }
+        I64x2ExtMulHighI32x4U(a: u128, b: u128) -> u128 {
+            make(|at| u64::from(u32::at(a, at + 2)).wrapping_mul(u32::at(b, at + 2).into()))
+        }
     }
 }
 

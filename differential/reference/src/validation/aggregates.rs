@@ -1,6 +1,7 @@
 //! Validation of the instructions on structures and arrays.
 //!
-//! [Aggregate reference instructions](https://webassembly.github.io/spec/core/valid/instructions.html#aggregate-reference-instructions).
+//! [Aggregate reference
+//! instructions](https://webassembly.github.io/spec/core/valid/instructions.html#aggregate-reference-instructions).
 //!
 //! Invariant: what is written is mutable; what is read with a sign is packed, and nothing else is.
 //!

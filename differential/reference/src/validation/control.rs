@@ -1,7 +1,7 @@
 //! Validation of control instructions.
 //!
-//! [Control instructions](https://webassembly.github.io/spec/core/valid/instructions.html#control-instructions): blocks, branches,
-//! calls, exceptions.
+//! [Control instructions](https://webassembly.github.io/spec/core/valid/instructions.html#control-instructions):
+//! blocks, branches, calls, exceptions.
 //!
 //! Invariant: after an instruction that never continues, the rest of its frame is unreachable.
 //!
@@ -200,10 +200,7 @@ impl Checker<'_> {
             }
             _ => return Ok(false),
         };
-        let is_tail = matches!(
-            operator,
-            O::ReturnCall { .. } | O::ReturnCallRef { .. } | O::ReturnCallIndirect { .. }
-        );
+        let is_tail = matches!(operator, O::ReturnCall { .. } | O::ReturnCallRef { .. } | O::ReturnCallIndirect { .. });
         if !is_tail {
             self.apply(&ty.params, &ty.results)?;
             return Ok(true);

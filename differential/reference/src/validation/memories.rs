@@ -1,8 +1,8 @@
 //! Validation of memory and table instructions.
 //!
 //! [Memory instructions](https://webassembly.github.io/spec/core/valid/instructions.html#memory-instructions),
-//! [table instructions](https://webassembly.github.io/spec/core/valid/instructions.html#table-instructions), and the atomic accesses of
-//! [threads](https://github.com/WebAssembly/threads).
+//! [table instructions](https://webassembly.github.io/spec/core/valid/instructions.html#table-instructions), and the
+//! atomic accesses of [threads](https://github.com/WebAssembly/threads).
 //!
 //! Invariant: an address has the type of the memory's or table's addresses; a size of two of them, the smaller type.
 //!

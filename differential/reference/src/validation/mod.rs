@@ -87,7 +87,8 @@ pub struct Context {
     pub elems: Vec<RefType>,
     /// How many data segments the data count section announces.
     pub datas: Option<u32>,
-    /// Functions that [`ref.func`](https://webassembly.github.io/spec/core/valid/conventions.html#contexts) may name in bodies.
+    /// Functions that [`ref.func`](https://webassembly.github.io/spec/core/valid/conventions.html#contexts) may name in
+    /// bodies.
     pub refs: BTreeSet<u32>,
 }
 
@@ -98,7 +99,8 @@ macro_rules! lookups {
         /// # Errors
         /// When there is none.
         pub fn $name(&self, index: u32) -> Result<$ty, Refusal> {
-            self.$field.get(index as usize).copied().ok_or_else(|| format!(concat!("unknown ", $what, " {}"), index).into())
+            let found = self.$field.get(index as usize).copied();
+            found.ok_or_else(|| format!(concat!("unknown ", $what, " {}"), index).into())
         }
     )*};
 }
@@ -168,7 +170,8 @@ impl Context {
     /// When there is none.
     pub fn field(&self, ty: u32, field: u32) -> Result<(TypeId, FieldType), Refusal> {
         let (id, fields) = self.struct_type(ty)?;
-        let field = fields.get(field as usize).copied().ok_or_else(|| Refusal::from(format!("unknown field {field}")))?;
+        let field =
+            fields.get(field as usize).copied().ok_or_else(|| Refusal::from(format!("unknown field {field}")))?;
         Ok((id, field))
     }
 
@@ -242,9 +245,7 @@ impl Context {
         let index = index as usize;
         match self.type_ids.get(index) {
             Some(id) => Ok(HeapType::Def(*id)),
-            None if index < self.type_ids.len() + self.group => {
-                Ok(HeapType::Rec((index - self.type_ids.len()) as u32))
-            }
+            None if index < self.type_ids.len() + self.group => Ok(HeapType::Rec((index - self.type_ids.len()) as u32)),
             None => Err(format!("unknown type {index}").into()),
         }
     }

@@ -19,6 +19,7 @@ use wattest_differential::{Form, NanRule};
 use wattest_harness::campaign::Campaign;
 use wattest_harness::case::Case;
 use wattest_harness::diff_core::Checker;
+use wattest_harness::op_matrix::{self, MatrixResult};
 use wattest_harness::stats::Stats;
 use wattest_harness::suites::SuiteResult;
 use wattest_harness::targets::TARGETS;
@@ -178,6 +179,7 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     let suite_start = Instant::now();
     let suite_result = if arguments.no_suites { None } else { Some(suites::run(jobs as usize)?) };
     let suite_time = suite_start.elapsed();
+    let matrix = matrix(arguments.seed);
     let folder = report::output_folder();
     let campaign = Campaign { seed: arguments.seed, time: arguments.time, jobs, folder: folder.clone() };
     let start = Instant::now();
@@ -201,11 +203,12 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     }
     let problems = suite_result.as_ref().map_or(0, |result| result.problems.len());
     if arguments.json {
-        print_json(suite_result.as_ref(), &stats, elapsed)?;
+        print_json(suite_result.as_ref(), &matrix, &stats, elapsed)?;
     } else {
-        print_text(suite_result.as_ref(), suite_time, &stats, elapsed);
+        print_suites(suite_result.as_ref(), suite_time);
+        print_campaign(&matrix, &stats, elapsed);
     }
-    Ok(problems == 0 && stats.disagreements.is_empty())
+    Ok(problems == 0 && matrix.disagreements.is_empty() && stats.disagreements.is_empty())
 }
 
 fn progress_bar(arguments: &Arguments) -> ProgressBar {
@@ -219,9 +222,26 @@ fn progress_bar(arguments: &Arguments) -> ProgressBar {
     bar
 }
 
-fn print_json(suites: Option<&SuiteResult>, stats: &Stats, elapsed: Duration) -> Result<(), Box<dyn Error>> {
+/// Every operation alone, in every configuration.
+fn matrix(seed: u64) -> MatrixResult {
+    let mut total = MatrixResult::default();
+    for (nans, constants) in op_matrix::VARIANTS {
+        let part = op_matrix::run(nans, constants, seed);
+        total.checks += part.checks;
+        total.disagreements.extend(part.disagreements);
+    }
+    total
+}
+
+fn print_json(
+    suites: Option<&SuiteResult>,
+    matrix: &MatrixResult,
+    stats: &Stats,
+    elapsed: Duration,
+) -> Result<(), Box<dyn Error>> {
     let value = serde_json::json!({
         "suites": suites,
+        "op_matrix": matrix,
         "campaign": stats,
         "seconds": elapsed.as_secs_f64(),
         "oracle": quarantine::ORACLE,
@@ -230,15 +250,27 @@ fn print_json(suites: Option<&SuiteResult>, stats: &Stats, elapsed: Duration) ->
     Ok(())
 }
 
-fn print_text(suites: Option<&SuiteResult>, suite_time: Duration, stats: &Stats, elapsed: Duration) {
+fn print_suites(suites: Option<&SuiteResult>, time: Duration) {
     match suites {
         Some(result) => {
-            println!("Conformance ({:.1} s)\n{}", suite_time.as_secs_f64(), result.table);
+            println!("Conformance ({:.1} s)\n{}", time.as_secs_f64(), result.table);
             for problem in &result.problems {
                 println!("  PROBLEM {problem}");
             }
         }
         None => println!("Conformance: left out"),
+    }
+}
+
+fn print_campaign(matrix: &MatrixResult, stats: &Stats, elapsed: Duration) {
+    println!(
+        "Operations one by one against {}: {} calls compared, {} disagreements",
+        quarantine::ORACLE,
+        matrix.checks,
+        matrix.disagreements.len()
+    );
+    for line in &matrix.disagreements {
+        println!("  DISAGREEMENT {line}");
     }
     println!("Differential campaign against {} ({:.1} s)", quarantine::ORACLE, elapsed.as_secs_f64());
     print!("{}", report::table(stats, elapsed));

@@ -4,7 +4,7 @@
 //!
 //! Does not know: multi-byte sequences.
 
-use super::{BLOCK, Unit, blocks, is_ascii, widen, write};
+use super::{BLOCK, blocks, is_ascii, narrow, widen, write};
 use crate::fault::Fault;
 
 /// Copies the longest prefix that is ASCII and fits; returns its length.
@@ -49,7 +49,7 @@ pub fn latin1_to_utf16(from: &[u8], to: &mut [u8]) -> Result<(), Fault> {
         widen(block, target);
     }
     for (byte, unit) in tail.iter().zip(target_tail) {
-        *unit = [*byte, 0];
+        *unit = u16::from(*byte).to_le_bytes();
     }
     Ok(())
 }
@@ -95,7 +95,7 @@ pub fn inflate_latin1(text: &mut [u8], count: usize) {
         end = start;
     }
     for at in (0..end).rev() {
-        let unit: Unit = [text[at], 0];
+        let unit = u16::from(text[at]).to_le_bytes();
         text[2 * at..2 * at + 2].copy_from_slice(&unit);
     }
 }
@@ -105,12 +105,10 @@ pub fn deflate_latin1(text: &mut [u8]) {
     let count = text.len() / 2;
     let mut at = 0;
     // From the front: a block's target ends at or before its source does.
-    while at + BLOCK <= count {
-        let mut block = [0; BLOCK];
-        for (byte, unit) in block.iter_mut().zip(text[2 * at..2 * (at + BLOCK)].as_chunks::<2>().0) {
-            *byte = unit[0];
+    while let Some(block) = text[2 * at..].as_chunks::<2>().0.first_chunk::<BLOCK>().copied() {
+        if let Some(target) = text[at..].first_chunk_mut::<BLOCK>() {
+            narrow(&block, target);
         }
-        text[at..at + BLOCK].copy_from_slice(&block);
         at += BLOCK;
     }
     for at in at..count {

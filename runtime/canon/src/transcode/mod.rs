@@ -5,8 +5,8 @@
 //! to generated code.
 //!
 //! Invariant: nothing is read outside the source or written outside the target, and of the target nothing is written beyond
-//! the length that is returned; what is written before an error is a prefix of the conversion. A target that is too short
-//! is [`Fault::StringOutOfBounds`], never a panic. Slices of UTF-16 need no alignment; an odd last byte is ignored.
+//! the length that is returned; after an error the target holds anything. A target that is too short is
+//! [`Fault::StringOutOfBounds`], never a panic. Slices of UTF-16 need no alignment; an odd last byte is ignored.
 //!
 //! Does not know: memories, `realloc`, encodings as options.
 //!
@@ -50,11 +50,11 @@ fn union<const N: usize>(block: &[Unit; N]) -> u16 {
     block.iter().fold(0, |all, unit| all | u16::from_le_bytes(*unit))
 }
 
-/// Bytes to units.
-#[inline(always)]
+/// Bytes to units. A function of its own: next to the test for ASCII the compiler would do it byte by byte.
+#[inline(never)]
 fn widen<const N: usize>(from: &[u8; N], to: &mut [Unit; N]) {
     for (unit, byte) in to.iter_mut().zip(from) {
-        *unit = [*byte, 0];
+        *unit = u16::from(*byte).to_le_bytes();
     }
 }
 

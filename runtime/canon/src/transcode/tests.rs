@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// Characters at the edges of what encodings distinguish.
 const EDGES: [char; 17] = [
@@ -160,7 +161,7 @@ fn every_length_with_an_edge_at_every_position() {
         check_utf16(&units(&plain));
         check_latin1(plain.as_bytes());
     }
-    for length in [1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 80] {
+    for length in 1..=80 {
         for edge in EDGES {
             for at in [0, length / 2, length - 1] {
                 let text: String = (0..length).map(|i| if i == at { edge } else { 'x' }).collect();
@@ -270,6 +271,12 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig {
+        rng_seed: RngSeed::Fixed(0x7261_6e73),
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(300)
+    })]
+
     #[test]
     fn texts(text in text()) {
         check_utf8(text.as_bytes());
@@ -284,7 +291,7 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = byte;
         check_utf8(&bytes);
-        check_utf16(&bytes);
+        check_utf16(&bytes[..bytes.len() & !1]);
         check_latin1(&bytes);
     }
 

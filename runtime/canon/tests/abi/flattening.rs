@@ -66,12 +66,8 @@ fn functions_flatten() {
         let types = Types::default();
         let list = vec![scalar(Scalar::U32); params];
         let signature = flatten_function(&types, &list, result, Width::W64, convention);
-        let found = (
-            signature.params.len(),
-            signature.results.len(),
-            signature.params_passing,
-            signature.results_passing,
-        );
+        let found =
+            (signature.params.len(), signature.results.len(), signature.params_passing, signature.results_passing);
         assert_eq!(found, expected, "{params} {result:?} {convention:?}");
     }
     use Convention::{Lift, LiftAsync, LiftAsyncCallback, Lower, LowerAsync};

@@ -28,13 +28,36 @@ pub struct Guest {
     pub habit: Habit,
     pub next: u64,
     pub calls: Vec<Call>,
+    /// Every place given out: address and bytes.
+    pub places: Vec<(u64, u64)>,
     /// Handles lowered, by index; lifting takes from here.
     pub handles: Vec<(HandleKind, Token)>,
 }
 
 impl Guest {
     pub fn new(habit: Habit) -> Guest {
-        Guest { memory: vec![CANARY; 1 << 16], habit, next: 1024, calls: Vec::new(), handles: Vec::new() }
+        Guest {
+            memory: vec![CANARY; 1 << 16],
+            habit,
+            next: 1024,
+            calls: Vec::new(),
+            places: Vec::new(),
+            handles: Vec::new(),
+        }
+    }
+
+    /// Asserts that nothing was written but where `realloc` said, and at `also`.
+    pub fn assert_canaries(&self, also: std::ops::Range<u64>) {
+        let mut untouched = self.memory.clone();
+        let end = untouched.len() as u64;
+        for (start, bytes) in self.places.iter().copied().chain([(also.start, also.end - also.start)]) {
+            // What was refused was not written to.
+            if start.checked_add(bytes).is_some_and(|stop| stop <= end) {
+                untouched[start as usize..(start + bytes) as usize].fill(CANARY);
+            }
+        }
+        let touched = untouched.iter().position(|byte| *byte != CANARY);
+        assert_eq!(touched, None, "wrote outside of {:x?}", self.places);
     }
 
     fn place(&mut self, align: u32, bytes: u64) -> u64 {
@@ -73,8 +96,14 @@ impl Lower for Guest {
     fn realloc(&mut self, old: u64, old_bytes: u64, align: u32, new_bytes: u64) -> Result<u64, Fault> {
         self.calls.push((old, old_bytes, align, new_bytes));
         let address = match self.habit {
-            Habit::Always(address) => return Ok(address),
-            Habit::Stay if old != 0 => return Ok(old),
+            Habit::Always(address) => {
+                self.places.push((address, new_bytes));
+                return Ok(address);
+            }
+            Habit::Stay if old != 0 => {
+                self.places.push((old, new_bytes));
+                return Ok(old);
+            }
             Habit::Stay | Habit::Move => self.place(align, new_bytes),
             Habit::Grow => {
                 self.next = self.memory.len() as u64;
@@ -82,6 +111,7 @@ impl Lower for Guest {
                 self.place(align, new_bytes)
             }
         };
+        self.places.push((address, new_bytes));
         let kept = old_bytes.min(new_bytes) as usize;
         self.memory.copy_within(old as usize..old as usize + kept, address as usize);
         Ok(address)

@@ -2,4 +2,7 @@
 
 mod flattening;
 mod guest;
+mod model;
+mod strings;
 mod types;
+mod values;

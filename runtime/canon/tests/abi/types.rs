@@ -182,9 +182,34 @@ fn large_types_cost_milliseconds() {
     assert!(begin.elapsed() < Duration::from_secs(5));
 }
 
+/// A short chain of types that doubles with every link.
+#[test]
+fn doubling_types_meet_a_limit() {
+    let mut types = Types::default();
+    let mut double = scalar(Scalar::U8);
+    for _ in 0..27 {
+        double = types.intern(Type::Tuple([double, double].into())).unwrap();
+    }
+    assert_eq!(types.intern(Type::Tuple([double, double].into())), Err(TypeError::TooLarge));
+    // Cases overlap: the type stays small, and so does what is known of it.
+    let mut choice = scalar(Scalar::U8);
+    for _ in 0..100 {
+        choice = types.intern(Type::Result { ok: Some(choice), err: Some(choice) }).unwrap();
+    }
+    assert_eq!((types.layout(choice, Width::W32).size, types.flat(choice, Width::W32)), (101, None));
+}
+
+#[test]
+fn names_of_megabytes_are_refused() {
+    let mut types = Types::default();
+    let long = "x".repeat(33 << 20);
+    assert_eq!(types.name(&long), Err(TypeError::NamesTooLong(32 << 20)));
+    assert!(types.name("x").is_ok());
+}
+
 #[test]
 fn limits_are_errors() {
-    let limits = Limits { types_max: 40, members_max: 100, name_bytes_max: 10, depth_max: 5 };
+    let limits = Limits { types_max: 40, members_max: 100, name_bytes_max: 80, depth_max: 5 };
     let mut types = Types::new(limits);
     let mut nested = scalar(Scalar::U8);
     for _ in 0..4 {
@@ -195,7 +220,7 @@ fn limits_are_errors() {
     assert_eq!(types.intern(Type::Tuple(wide)), Err(TypeError::MembersTooMany(100)));
     assert!(types.name("123456789").is_ok());
     assert!(types.name("123456789").is_ok());
-    assert_eq!(types.name("ab"), Err(TypeError::NamesTooLong(10)));
+    assert_eq!(types.name("ab"), Err(TypeError::NamesTooLong(80)));
     let mut last = Ok(nested);
     for at in 0..40 {
         last = types.intern(Type::Own(ResourceId(at)));

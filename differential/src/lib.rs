@@ -23,7 +23,7 @@ mod value;
 pub use compare::{Mismatch, NanRule, compare};
 #[cfg(feature = "wattest")]
 pub use engines::{CONFIGS, WattestConfig, WattestEngine};
-pub use engines::{Engine, ReferenceMode, Refusal, WasmiEngine};
+pub use engines::{DefinitionalEngine, Engine, ReferenceMode, Refusal, WasmiEngine};
 pub use expose::expose;
 pub use host::{Action, Answer, CALLBACK_RECORD, Host};
 pub use plan::{Call, Form, Plan, Program};

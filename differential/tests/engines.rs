@@ -5,8 +5,8 @@
 //! Does not know: generated modules.
 
 use wattest_differential::{
-    Call, Ending, Engine, Form, FuncIdentity, HostCall, NanRule, Plan, Program, ReferenceMode, Run, TrapClass, Value,
-    WasmiEngine, WattestEngine, compare,
+    CALLBACK_RECORD, Call, Ending, Engine, Form, FuncIdentity, HostCall, NanRule, Plan, Program, ReferenceMode, Run,
+    TrapClass, Value, WasmiEngine, WattestEngine, compare,
 };
 
 fn run_all(text: &str, calls: &[(u32, &[Value])]) -> Vec<(String, Run)> {
@@ -109,6 +109,42 @@ fn host_calls_are_recorded() {
     }
     let first = |run: &Run| run.steps[1].ending.clone();
     assert_ne!(first(&runs[0].1), runs[0].1.steps[2].ending, "results depend on the number of the call");
+}
+
+/// Host functions grow and write the memory and call back, and both engines see the same.
+#[test]
+fn hosts_act() {
+    let text = r#"(module
+        (import "host" "f" (func $host (param i32) (result i32)))
+        (memory (export "m") 1 9)
+        (global $count (mut i32) (i32.const 0))
+        (func (export "f") (param i32) (result i32)
+            (i32.add (call $host (local.get 0)) (memory.size)))
+        (func (export "last") (param i32) (result i32)
+            (global.set $count (i32.add (global.get $count) (i32.const 1)))
+            (global.get $count)))"#;
+    let program = Program::new(wat::parse_str(text).expect("valid text")).expect("a module that can be described");
+    let calls = (0..100).map(|arg| Call { func: 1, args: vec![Value::I32(arg)] }).collect();
+    let plan = Plan {
+        calls,
+        form: Form::Original,
+        nans: NanRule::Exact,
+        acting_host: true,
+        host_seed: 5,
+        steps_max: 10_000,
+        capture: None,
+    };
+    let oracle = WasmiEngine::new(ReferenceMode::Eager).run(&program, &plan).expect("wasmi runs it");
+    let subject = WattestEngine::new(0).run(&program, &plan).expect("wattest runs it");
+    assert_eq!(compare(&oracle, &subject, NanRule::Exact), Ok(()));
+    let callbacks = oracle.trace.iter().filter(|call| call.func == CALLBACK_RECORD).count();
+    let last = oracle.steps.last().expect("there are steps");
+    assert_eq!(last.state.globals, [Value::I32(callbacks as u32)]);
+    assert!(
+        callbacks > 3 && last.state.memories[0].bytes > 1 << 16,
+        "{callbacks} callbacks, {:?}",
+        last.state.memories
+    );
 }
 
 #[test]

@@ -1,19 +1,22 @@
 //! A definitional interpreter for WebAssembly: the specification's rules, written down once more.
 //!
-//! An oracle. It shares nothing with the runtime that it judges: the byte reader is `wasmparser`'s, everything else,
-//! the validator included, follows the [specification](https://webassembly.github.io/spec/core/) chapter by chapter:
-//! structure in [`types`], [`module`] and [`instruction`]; validation in [`validation`] and `matching`; execution in
-//! [`store`], [`numerics`], `instantiation` and `execution`. All of WebAssembly 3.0 in its [deterministic
-//! profile](https://webassembly.github.io/spec/core/appendix/profiles.html), and threads (as a single thread sees
-//! them), wide arithmetic and custom page sizes. Anything else is refused as [`ModuleError::Unsupported`].
+//! An oracle. It shares nothing with the runtime that it judges: the byte reader is `wasmparser`'s, everything else, the
+//! validator included, follows the [specification](https://webassembly.github.io/spec/core/) chapter by chapter: structure
+//! in [`types`], [`module`] and [`instruction`]; validation in [`validation`] and `matching`; execution in [`store`],
+//! [`numerics`], `instantiation` and `execution`. All of WebAssembly 3.0 in its
+//! [deterministic profile](https://webassembly.github.io/spec/core/appendix/profiles.html), and threads (as a single
+//! thread sees them), wide arithmetic and custom page sizes. Anything else is refused as [`ModuleError::Unsupported`].
 //!
 //! ```
 //! use wattest_reference::{Budget, Extern, Features, Module, Store, Value};
-//! let bytes = wat::parse_str("(module (func (export \"f\") (param i32) (result i32) local.get 0 i32.const 1
-//! i32.add))")?; let module = Module::decode(&bytes, Features::default())?; let mut store =
-//! Store::new(Budget::default()); let instance = store.instantiate(&module, &[])?; let Some(Extern::Func(f)) =
-//! store.export(instance, "f") else { panic!() }; assert_eq!(store.invoke(f, &[Value::I32(41)])?, [Value::I32(42)]); #
-//! Ok::<(), Box<dyn std::error::Error>>(()) ```
+//! let text = "(module (func (export \"f\") (param i32) (result i32) local.get 0 i32.const 1 i32.add))";
+//! let module = Module::decode(&wat::parse_str(text)?, Features::default())?;
+//! let mut store = Store::new(Budget::default());
+//! let instance = store.instantiate(&module, &[])?;
+//! let Some(Extern::Func(f)) = store.export(instance, "f") else { panic!() };
+//! assert_eq!(store.invoke(f, &[Value::I32(41)])?, [Value::I32(42)]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! Invariant: nothing a guest supplies panics, recurses on the host's stack or exceeds the [`Budget`].
 //!

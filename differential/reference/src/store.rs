@@ -268,6 +268,34 @@ impl Store {
         &self.instances[instance.0 as usize]
     }
 
+    /// The youngest instance: inside a host function of a store with one instance, the caller.
+    #[must_use]
+    pub fn last_instance(&self) -> Option<InstanceAddr> {
+        self.instances.len().checked_sub(1).map(|last| InstanceAddr(last as u32))
+    }
+
+    /// Grows a memory by `delta` pages, as `memory.grow` does.
+    ///
+    /// # Errors
+    /// When its limits or the budget do not allow it.
+    pub fn grow_memory(&mut self, memory: MemoryAddr, delta: u64) -> Result<u64, Failure> {
+        let left = self.budget.memory;
+        let memory = &mut self.memories[memory.0 as usize];
+        let (ty, pages) = (memory.ty, memory.pages());
+        let range = match (ty.is64, ty.page_log2) {
+            (false, 0) => u64::from(u32::MAX),
+            (false, _) => 1 << 16,
+            (true, 0) => u64::MAX,
+            (true, _) => 1 << 48,
+        };
+        let fits = pages.checked_add(delta).is_some_and(|size| size <= ty.limits.max.unwrap_or(range).min(range));
+        let bytes = delta.checked_mul(1 << ty.page_log2).filter(|bytes| fits && *bytes <= left);
+        let bytes = bytes.ok_or_else(|| Failure::Limit("memory".to_owned()))?;
+        memory.bytes.resize(memory.bytes.len() + bytes as usize, 0);
+        self.budget.memory -= bytes;
+        Ok(pages)
+    }
+
     /// An export of an instance.
     #[must_use]
     pub fn export(&self, instance: InstanceAddr, name: &str) -> Option<Extern> {

@@ -150,3 +150,21 @@ fn what_is_not_defined_is_unsupported() {
         assert!(!matches!(error, ModuleError::Invalid { .. }), "{text}: {error}");
     }
 }
+
+#[test]
+fn arithmetic_gives_the_canonical_nan() {
+    let unary = ["sqrt", "ceil", "floor", "trunc", "nearest"];
+    for (ty, nan, expected) in [
+        ("f32", "-nan:0x7effff", Value::F32(0x7fc0_0000)),
+        ("f64", "-nan:0xfefffffffffff", Value::F64(0x7ff8_0000_0000_0000)),
+    ] {
+        let unary = unary.iter().map(|op| format!("({ty}.{op} ({ty}.const {nan}))"));
+        let binary = ["add", "sub", "mul", "div", "min", "max"]
+            .iter()
+            .map(|op| format!("({ty}.{op} ({ty}.const 1) ({ty}.const {nan}))"));
+        for body in unary.chain(binary) {
+            let text = format!("(module (func (export \"f\") (result {ty}) {body}))");
+            assert_eq!(run(&text, Budget::default(), 10), Ok(vec![expected]), "{body}");
+        }
+    }
+}

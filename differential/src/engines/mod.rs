@@ -4,6 +4,7 @@
 //!
 //! Does not know: comparison.
 
+mod reference;
 mod wasmi;
 #[cfg(feature = "wattest")]
 mod wattest;
@@ -11,6 +12,7 @@ mod wattest;
 use crate::{FuncSignature, Plan, Program, Run, Shape};
 use std::fmt;
 
+pub use reference::DefinitionalEngine;
 pub use wasmi::{ReferenceMode, WasmiEngine};
 #[cfg(feature = "wattest")]
 pub use wattest::{CONFIGS, WattestConfig, WattestEngine};

@@ -2,6 +2,8 @@
 ;; once; with the operand under test as the condition, a division by zero appears or vanishes.
 ;; check f 128 => 6
 ;; check f 0 => 5
+;; check h 5 => 7
+;; check h 0 => 9
 ;; check g 0 => 12
 ;; check g 4 => 3
 (module
@@ -10,6 +12,13 @@
     i32.const 6
     local.get 0
     i32.eqz
+    select)
+  (func (export "h") (param i32) (result i64)
+    i64.const 9
+    i64.const 7
+    i32.const 0
+    local.get 0
+    i32.eq
     select)
   (func (export "g") (param i32) (result i32)
     i32.const 12

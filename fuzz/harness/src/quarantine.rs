@@ -1,7 +1,8 @@
 //! Disagreements that are explained: bugs of other engines, each with a section in `differential/FINDINGS.md`.
 //!
 //! A row is keyed by the version of the oracle and by the operations that the bug needs: a disagreement is explained only
-//! if it is gone once the module is rewritten, without changing its meaning, to avoid them. So a row hides nothing else.
+//! if it is gone once the oracle runs the module rewritten, without changing its meaning, to avoid them. The subject runs
+//! the module as it is, so that a row hides nothing of the subject's.
 //!
 //! Invariant: a row without a section in `FINDINGS.md` of the same name does not compile into the tests.
 //!
@@ -21,8 +22,8 @@ pub const ORACLE: &str = "wasmi 2.0.0";
 pub enum Symptom {
     /// The message holds this text.
     Message(&'static str),
-    /// The disagreement is gone once the module avoids the bug: operations that change nothing are put between two
-    /// neighbours.
+    /// The disagreement is gone once the oracle's module avoids the bug: operations that change nothing are put between
+    /// two neighbours.
     Workaround {
         /// Which neighbours.
         between: fn(&Operator<'_>, &Operator<'_>) -> bool,
@@ -49,7 +50,8 @@ pub const FINDINGS: &[Finding] = &[
         name: "wasmi-2: `select` on `i32.eqz` takes the wrong operand",
         symptom: Symptom::Workaround {
             between: |first, second| {
-                matches!(first, Operator::I32Eqz) && matches!(second, Operator::Select | Operator::TypedSelect { .. })
+                matches!(first, Operator::I32Eqz | Operator::I32Eq | Operator::I64Eqz | Operator::I64Eq)
+                    && matches!(second, Operator::Select | Operator::TypedSelect { .. })
             },
             insert: &[Instruction::I32Const(1), Instruction::I32And],
         },
@@ -65,16 +67,15 @@ pub fn explain(checker: &mut Checker, case: &Case, found: &Disagreement) -> Opti
     for finding in FINDINGS {
         let explains = match finding.symptom {
             Symptom::Message(text) => found.what.contains(text),
-            Symptom::Workaround { between, insert } => {
-                avoid(case, between, insert).is_some_and(|case| checker.check(&case).disagreement.is_none())
-            }
+            Symptom::Workaround { between, insert } => avoid(case, between, insert)
+                .is_some_and(|other| checker.check_pair(&other, case).disagreement.is_none()),
         };
         if explains {
             return Some(finding.name);
         }
     }
     let all = avoid_all(case)?;
-    checker.check(&all).disagreement.is_none().then_some("several findings together")
+    checker.check_pair(&all, case).disagreement.is_none().then_some("several findings together")
 }
 
 /// The case rewritten so that it avoids every known bug that can be avoided; `None` where there is nothing to rewrite.

@@ -195,23 +195,12 @@ impl Thread<'_> {
 
     /// `memory.grow`: the former size, or -1.
     fn grow_memory(&mut self, index: u32, delta: u64) -> Slot {
-        let left = self.store.budget.memory;
-        let memory = self.memory(index);
-        let (ty, pages) = (memory.ty, memory.pages());
-        let range = match (ty.is64, ty.page_log2) {
-            (false, 0) => u64::from(u32::MAX),
-            (false, _) => 1 << 16,
-            (true, 0) => u64::MAX,
-            (true, _) => 1 << 48,
-        };
-        let fits = pages.checked_add(delta).is_some_and(|size| size <= ty.limits.max.unwrap_or(range).min(range));
-        let bytes = delta.checked_mul(1 << ty.page_log2).filter(|bytes| fits && *bytes <= left);
-        let Some(bytes) = bytes else {
-            return if ty.is64 { u64::MAX.into() } else { u32::MAX.into() };
-        };
-        let size = memory.bytes.len() + bytes as usize;
-        memory.bytes.resize(size, 0);
-        self.store.budget.memory -= bytes;
-        pages.into()
+        let memory = self.instance().memories[index as usize];
+        let is64 = self.store.memory(memory).ty.is64;
+        match self.store.grow_memory(memory, delta) {
+            Ok(pages) => pages.into(),
+            Err(_) if is64 => u64::MAX.into(),
+            Err(_) => u32::MAX.into(),
+        }
     }
 }

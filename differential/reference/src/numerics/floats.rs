@@ -32,10 +32,12 @@ pub(crate) trait FloatOps: Copy {
 }
 
 macro_rules! float_ops {
-    ($ty:ty, $nan:literal, $sign:literal) => {
+    ($ty:ty, $nan:literal, $sign:literal, $infinity:literal) => {
         impl FloatOps for $ty {
             fn canonical(self) -> $ty {
-                if self.is_nan() { <$ty>::from_bits($nan) } else { self }
+                // On bits: a test of the float itself may be optimized away, since Rust leaves the payload open.
+                let bits = std::hint::black_box(self.to_bits());
+                if bits & !$sign > $infinity { <$ty>::from_bits($nan) } else { <$ty>::from_bits(bits) }
             }
             fn fmin(self, other: $ty) -> $ty {
                 if self.is_nan() || other.is_nan() {
@@ -78,8 +80,8 @@ macro_rules! float_ops {
     };
 }
 
-float_ops!(f32, 0x7fc0_0000, 0x8000_0000);
-float_ops!(f64, 0x7ff8_0000_0000_0000, 0x8000_0000_0000_0000);
+float_ops!(f32, 0x7fc0_0000, 0x8000_0000, 0x7f80_0000);
+float_ops!(f64, 0x7ff8_0000_0000_0000, 0x8000_0000_0000_0000, 0x7ff0_0000_0000_0000);
 
 rules! {
     /// A floating-point instruction.

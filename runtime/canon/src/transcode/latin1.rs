@@ -4,7 +4,7 @@
 //!
 //! Does not know: multi-byte sequences.
 
-use super::{BLOCK, blocks, is_ascii, narrow, widen, write};
+use super::{BLOCK, Unit, blocks, is_ascii, narrow, widen, write};
 use crate::fault::Fault;
 
 /// Copies the longest prefix that is ASCII and fits; returns its length.
@@ -105,13 +105,19 @@ pub fn deflate_latin1(text: &mut [u8]) {
     let count = text.len() / 2;
     let mut at = 0;
     // From the front: a block's target ends at or before its source does.
-    while let Some(block) = text[2 * at..].as_chunks::<2>().0.first_chunk::<BLOCK>().copied() {
-        if let Some(target) = text[at..].first_chunk_mut::<BLOCK>() {
-            narrow(&block, target);
+    while let Some(block) = text[2 * at..].as_chunks::<2>().0.first_chunk().copied() {
+        if let Some(target) = text[at..].first_chunk_mut() {
+            narrow_block(&block, target);
         }
         at += BLOCK;
     }
     for at in at..count {
         text[at] = text[2 * at];
     }
+}
+
+/// A function of its own: next to the copy of the block the compiler would do it byte by byte.
+#[inline(never)]
+fn narrow_block(from: &[Unit; BLOCK], to: &mut [u8; BLOCK]) {
+    narrow(from, to);
 }

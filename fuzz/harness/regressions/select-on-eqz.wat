@@ -4,6 +4,7 @@
 ;; check f 0 => 5
 ;; check h 5 => 7
 ;; check h 0 => 9
+;; check i 1 => 9
 ;; check g 0 => 12
 ;; check g 4 => 3
 (module
@@ -19,6 +20,13 @@
     i32.const 0
     local.get 0
     i32.eq
+    select)
+  (func (export "i") (param i32) (result i32)
+    (local externref)
+    i32.const 9
+    i32.const 7
+    local.get 1
+    ref.is_null
     select)
   (func (export "g") (param i32) (result i32)
     i32.const 12

@@ -49,11 +49,8 @@ pub const FINDINGS: &[Finding] = &[
     Finding {
         name: "wasmi-2: `select` on `i32.eqz` takes the wrong operand",
         symptom: Symptom::Workaround {
-            between: |first, second| {
-                matches!(first, Operator::I32Eqz | Operator::I32Eq | Operator::I64Eqz | Operator::I64Eq)
-                    && matches!(second, Operator::Select | Operator::TypedSelect { .. })
-            },
-            insert: &[Instruction::I32Const(1), Instruction::I32And],
+            between: |_, second| matches!(second, Operator::Select | Operator::TypedSelect { .. }),
+            insert: &[Instruction::I32Const(0), Instruction::I32Or],
         },
     },
     Finding {

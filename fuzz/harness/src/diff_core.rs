@@ -8,7 +8,7 @@
 //! Does not know: seeds, processes, reports.
 
 use crate::case::Case;
-use crate::panics;
+use crate::{panics, quarantine};
 use serde::{Deserialize, Serialize};
 use wattest_differential::{Ending, Engine, Mismatch, Plan, Poison, ReferenceMode, Refusal, Run, WasmiEngine, compare};
 
@@ -67,6 +67,15 @@ impl Checker {
     /// Runs both sides and compares.
     pub fn check(&mut self, case: &Case) -> Outcome {
         self.check_pair(case, case)
+    }
+
+    /// The same, the oracle running a module in which its known bugs do not show. A campaign must do so from the start:
+    /// a wrong `select` in the oracle can end a loop that has no end, and then the subject would rightly hang.
+    pub fn check_knowingly(&mut self, case: &Case) -> Outcome {
+        match quarantine::avoid_all(case) {
+            Some(rewritten) => self.check_pair(&rewritten, case),
+            None => self.check(case),
+        }
     }
 
     /// The same, the oracle running another module of the same meaning and the same index spaces: one in which a known
@@ -195,7 +204,7 @@ mod tests {
         for index in 0..60 {
             let seed = case_seed(1, index);
             let Some(case) = Case::from_seed(seed) else { continue };
-            let outcome = checker.check(&case);
+            let outcome = checker.check_knowingly(&case);
             if let Some(found) = &outcome.disagreement {
                 let explained = quarantine::explain(&mut checker, &case, found);
                 assert!(explained.is_some(), "{found:?}: {}", case.replay_line());

@@ -11,8 +11,10 @@ use wattest_abi::Tunables;
 use wattest_abi::artifact::CompiledCode;
 use wattest_module::{DefinedFuncIndex, ModuleDesc};
 
-/// Total bytes of bodies below which starting threads costs more than it saves.
-const PARALLEL_BYTES_MIN: u64 = 64 << 10;
+/// Total bytes of bodies below which starting threads costs more than it saves: a thread pool starts in about a tenth of a
+/// millisecond, in which a hundred bytes are compiled. (At 64 KiB, programs of 20 to 60 KiB took 1.2 to 1.6 times Wasmtime's
+/// wall time on two cores.)
+const PARALLEL_BYTES_MIN: u64 = 4 << 10;
 
 /// Compiles every function of `desc`, whose binary is `wasm`, and links the code. `target` must have been made with
 /// `tunables`.

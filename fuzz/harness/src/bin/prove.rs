@@ -129,7 +129,7 @@ fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
         case.recipe.plan.form,
     );
     let mut checker = Checker::new();
-    let outcome = checker.check(&case);
+    let outcome = checker.check_knowingly(&case);
     if smaller && outcome.disagreement.is_some() {
         let small = reduce::reduce(&case, REDUCTION_TIME);
         let outcome = Checker::new().check(&small);
@@ -162,7 +162,7 @@ fn check_module(file: &Path) -> Result<bool, Box<dyn Error>> {
     for subject in 0..diff_core::subject_count() {
         for form in [Form::Original, Form::Exposed] {
             let case = Case::from_module(wasm.clone(), subject, form, NanRule::Exact, 1)?;
-            let outcome = checker.check(&case);
+            let outcome = checker.check_knowingly(&case);
             if let Some(found) = &outcome.disagreement {
                 agreed = false;
                 println!("{} on the {form:?} form: {}", found.subject, found.what);

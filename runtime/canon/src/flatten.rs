@@ -10,6 +10,7 @@
 
 use crate::layout::Width;
 use crate::types::{TypeId, Types};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 /// Most core parameters before all of them go through memory.
@@ -20,7 +21,7 @@ pub const FLAT_ASYNC_PARAMS_MAX: usize = 4;
 pub const FLAT_RESULTS_MAX: usize = 1;
 
 /// A core value type of the canonical ABI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum CoreType {
     /// `i32`.
     I32,

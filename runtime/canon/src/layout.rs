@@ -10,12 +10,13 @@
 //! Does not know: types; it sees members' layouts only.
 
 use crate::fault::TypeError;
+use serde::{Deserialize, Serialize};
 
 /// The largest size of a value in memory: it stays below 2²⁸ so that twice the size fits every `realloc`.
 pub const ELEMENT_BYTES_MAX: u32 = (1 << 28) - 1;
 
 /// The address width of a memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Width {
     /// `i32` addresses.
     W32,

@@ -13,6 +13,7 @@ use crate::fault::Fault;
 use crate::layout::{Layout, Width, align_to};
 use crate::types::HandleKind;
 use crate::value::Token;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// The longest string in bytes, on either side.
@@ -23,7 +24,7 @@ pub const LIST_BYTES_MAX: u64 = (1 << 28) - 1;
 pub const LIFT_BYTES_DEFAULT: u64 = 128 << 20;
 
 /// The option `string-encoding`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Encoding {
     /// `utf8`.
     Utf8,

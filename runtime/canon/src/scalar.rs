@@ -13,6 +13,7 @@
 use crate::fault::Fault;
 use crate::flatten::CoreType;
 use crate::value::Value;
+use serde::{Deserialize, Serialize};
 
 /// The `f32` NaN that every NaN becomes.
 pub const CANONICAL_NAN_32: u32 = 0x7fc0_0000;
@@ -20,7 +21,7 @@ pub const CANONICAL_NAN_32: u32 = 0x7fc0_0000;
 pub const CANONICAL_NAN_64: u64 = 0x7ff8_0000_0000_0000;
 
 /// A type that is one core value and no handle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Scalar {
     /// `bool`.
     Bool,

@@ -13,23 +13,24 @@ use crate::fault::TypeError;
 use crate::flatten::{CoreType, FlatTypes};
 use crate::layout::{Layout, Width, discriminant_bytes, flags_bytes, tuple_layout, variant_layout};
 use crate::scalar::Scalar;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A type of one arena.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TypeId(u32);
 
 /// A name of one arena: of a field, a case or a flag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Name(u32);
 
 /// A resource type, numbered by whoever tells resource types apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ResourceId(pub u32);
 
 /// A field of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Field {
     /// Its label.
     pub name: Name,
@@ -38,7 +39,7 @@ pub struct Field {
 }
 
 /// A case of a variant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Case {
     /// Its label.
     pub name: Name,
@@ -47,7 +48,7 @@ pub struct Case {
 }
 
 /// An interface type, its members by identifier.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Type {
     /// `bool`, an integer, a float or `char`.
     Scalar(Scalar),
@@ -163,7 +164,7 @@ pub struct Facts {
 }
 
 /// What an arena accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Types.
     pub types_max: u32,
@@ -194,8 +195,10 @@ struct Info {
     facts: Facts,
 }
 
-/// The arena.
-#[derive(Clone, Debug)]
+/// The arena. Serialized as what was interned, and interned again on the way back, so that identifiers keep their meaning
+/// and facts are never taken from outside.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(into = "Listing", try_from = "Listing")]
 pub struct Types {
     limits: Limits,
     types: Vec<Arc<Type>>,
@@ -206,6 +209,40 @@ pub struct Types {
     name_ids: HashMap<Arc<str>, Name>,
     name_bytes: u32,
     members: u32,
+}
+
+/// An arena as it was filled.
+#[derive(Serialize, Deserialize)]
+struct Listing {
+    limits: Limits,
+    names: Vec<String>,
+    types: Vec<Type>,
+}
+
+impl From<Types> for Listing {
+    fn from(types: Types) -> Listing {
+        let builtin = TypeId::ERROR_CONTEXT.index() + 1;
+        Listing {
+            limits: types.limits,
+            names: types.names.iter().map(|name| name.as_ref().into()).collect(),
+            types: types.types.iter().skip(builtin).map(|ty| ty.as_ref().clone()).collect(),
+        }
+    }
+}
+
+impl TryFrom<Listing> for Types {
+    type Error = TypeError;
+
+    fn try_from(listing: Listing) -> Result<Types, TypeError> {
+        let mut types = Types::new(listing.limits);
+        for name in &listing.names {
+            types.name(name)?;
+        }
+        for ty in listing.types {
+            types.intern(ty)?;
+        }
+        Ok(types)
+    }
 }
 
 impl Default for Types {

@@ -11,7 +11,7 @@
 //!
 //! Does not know: the order in which nodes come to life, nor how they are carried out.
 
-use crate::ids::{AdapterIndex, ComponentIndex, FuncTypeIndex, ImportIndex, ModuleIndex, SignatureIndex, SlotKind};
+use crate::ids::{ComponentIndex, FuncTypeIndex, ImportIndex, ModuleIndex, SignatureIndex, SlotKind};
 use crate::intrinsics::Intrinsic;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -273,7 +273,8 @@ pub enum Node<R> {
     },
     /// A canonical built-in as a core function.
     Builtin(Box<Builtin<R>>),
-    /// A function of another component instance as a core function. Becomes an [`Node::AdapterExport`] in a plan.
+    /// A function of another component instance as a core function. In a plan it is a function loaded from an adapter module,
+    /// which [`crate::Adapter::exports`] describes by this node.
     Fused(Box<Fused<R>>),
     /// A step of transcoding as a core function, for adapter modules only.
     Transcoder {
@@ -292,23 +293,6 @@ pub enum Node<R> {
     TrapStub {
         /// Why.
         trap: StubTrap,
-        /// The core type.
-        signature: SignatureIndex,
-    },
-    /// An instance of an emitted adapter module. Pure: the module has no start function, no memory, no segments, so that it
-    /// does not matter when it is instantiated.
-    AdapterModule {
-        /// Which one.
-        adapter: AdapterIndex,
-        /// Its imports, in order.
-        imports: Box<[R]>,
-    },
-    /// A function of an adapter module.
-    AdapterExport {
-        /// The instance: a [`Node::AdapterModule`].
-        module: R,
-        /// Position among its exports.
-        export: u32,
         /// The core type.
         signature: SignatureIndex,
     },
@@ -352,8 +336,6 @@ pub enum Role {
     From(MemoryShape),
     /// A memory that is written.
     To(MemoryShape),
-    /// The adapter module an export is taken from.
-    AdapterModule,
 }
 
 /// Operands of a node, in the order of [`Node::try_map_operands`].
@@ -406,8 +388,6 @@ impl<R: Copy> Node<R> {
                 f(Role::From(from.shape), from.memory);
                 f(Role::To(to.shape), to.memory);
             }
-            Node::AdapterModule { imports, .. } => each(imports.iter().copied(), f),
-            Node::AdapterExport { module, .. } => f(Role::AdapterModule, *module),
             Node::Lift { callee, side } => {
                 f(Role::Callee, *callee);
                 side.opts.each(f);
@@ -456,12 +436,6 @@ impl<R: Copy> Node<R> {
             },
             Node::Flags(component) => Node::Flags(*component),
             Node::TrapStub { trap, signature } => Node::TrapStub { trap: *trap, signature: *signature },
-            Node::AdapterModule { adapter, imports } => {
-                Node::AdapterModule { adapter: *adapter, imports: positional(imports, f)? }
-            }
-            Node::AdapterExport { module, export, signature } => {
-                Node::AdapterExport { module: f(Role::AdapterModule, *module)?, export: *export, signature: *signature }
-            }
             Node::Lift { callee, side } => Node::Lift { callee: f(Role::Callee, *callee)?, side: side.map(f)? },
         })
     }
@@ -469,10 +443,9 @@ impl<R: Copy> Node<R> {
     /// The core type, of a node that is a core function of the runtime.
     pub fn signature(&self) -> Option<SignatureIndex> {
         match self {
-            Node::Lower { signature, .. }
-            | Node::Transcoder { signature, .. }
-            | Node::TrapStub { signature, .. }
-            | Node::AdapterExport { signature, .. } => Some(*signature),
+            Node::Lower { signature, .. } | Node::Transcoder { signature, .. } | Node::TrapStub { signature, .. } => {
+                Some(*signature)
+            }
             Node::Builtin(builtin) => Some(builtin.signature),
             Node::Fused(fused) => Some(fused.signature),
             Node::Project { ty: CoreEntity::Func(signature), .. } => *signature,
@@ -480,10 +453,10 @@ impl<R: Copy> Node<R> {
         }
     }
 
-    /// The kind of slot the node's value is kept in; none for [`Node::Fused`], which a plan does not have.
-    pub const fn slot_kind(&self) -> Option<SlotKind> {
-        Some(match self {
-            Node::Instantiate { .. } | Node::AdapterModule { .. } => SlotKind::Instance,
+    /// The kind of slot the node's value is kept in.
+    pub const fn slot_kind(&self) -> SlotKind {
+        match self {
+            Node::Instantiate { .. } => SlotKind::Instance,
             Node::DefineResource { .. } => SlotKind::Resource,
             // A resource type of the host is in `SlotKind::Resource`: `Statics::slot_kind_of_import` knows.
             Node::Import(_) => SlotKind::Import,
@@ -491,11 +464,10 @@ impl<R: Copy> Node<R> {
             Node::Lower { .. } | Node::Builtin(_) | Node::Transcoder { .. } | Node::TrapStub { .. } => {
                 SlotKind::Trampoline
             }
-            Node::Fused(_) => return None,
+            Node::Fused(_) => SlotKind::Func,
             Node::Flags(_) => SlotKind::Flags,
-            Node::AdapterExport { .. } => SlotKind::Func,
             Node::Lift { .. } => SlotKind::Lift,
-        })
+        }
     }
 }
 

@@ -65,6 +65,39 @@ pub enum Fault {
     Mismatch(TypeId),
 }
 
+impl Fault {
+    /// The faults a guest can cause, in the order of their codes. Generated code names them by number.
+    const CODED: [Fault; 13] = [
+        Fault::Unaligned,
+        Fault::PointerOutOfBounds,
+        Fault::ListOutOfBounds,
+        Fault::StringOutOfBounds,
+        Fault::ListTooLong,
+        Fault::StringTooLong,
+        Fault::ReallocUnaligned,
+        Fault::ReallocOutOfBounds,
+        Fault::Discriminant,
+        Fault::Char,
+        Fault::Utf8,
+        Fault::Utf8Incomplete,
+        Fault::Utf16,
+    ];
+
+    /// How many codes there are; they count from 1.
+    pub const CODES: i32 = Fault::CODED.len() as i32;
+
+    /// The fault's number, from 1 to [`Fault::CODES`]; `None` for a fault that only the host can cause.
+    pub fn code(self) -> Option<i32> {
+        (1..).zip(Fault::CODED).find(|(_, fault)| *fault == self).map(|(code, _)| code)
+    }
+
+    /// The fault with this number.
+    pub fn from_code(code: i32) -> Option<Fault> {
+        let at = usize::try_from(code).ok()?.checked_sub(1)?;
+        Fault::CODED.get(at).copied()
+    }
+}
+
 /// A type that no component may have, or that exceeds a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum TypeError {

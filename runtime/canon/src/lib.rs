@@ -32,7 +32,10 @@ pub use flatten::{
 pub use layout::{ELEMENT_BYTES_MAX, Layout, Width, align_to, discriminant_bytes, flags_bytes, tuple_layout};
 pub use lift::{lift_at, lift_values};
 pub use lower::{lower_at, lower_values};
-pub use memory::{Encoding, LIFT_BYTES_DEFAULT, LIST_BYTES_MAX, Lift, Lower, Options, STRING_BYTES_MAX, checked_range};
+pub use memory::{
+    Encoding, LIFT_BYTES_DEFAULT, LIST_BYTES_MAX, Lift, Lower, Options, STRING_BYTES_MAX, checked_range, locate_list,
+    reallocate,
+};
 pub use scalar::{
     CANONICAL_NAN_32, CANONICAL_NAN_64, Scalar, canonicalize_nan_32, canonicalize_nan_64, char_from_bits,
 };

@@ -19,7 +19,7 @@ mod utf16;
 mod utf8;
 
 pub use latin1::{copy_ascii, copy_latin1, deflate_latin1, inflate_latin1, latin1_to_utf8, latin1_to_utf16};
-pub use step::Step;
+pub use step::{Room, Step, Text};
 pub use utf8::{as_utf8, copy_utf8, utf8_to_latin1, utf8_to_utf16};
 pub use utf16::{copy_utf16, utf16_to_ascii, utf16_to_latin1, utf16_to_utf8};
 

@@ -129,7 +129,7 @@ const FENCES: &[Fenced] = &[
             "wattest-differential",
             "wattest-harness",
         ],
-        &[],
+        &["wattest-fuse"],
     ),
     // The system.
     fenced("rustix", &["wattest-vm", "wattest-wasi"], &["wattest-differential"]), // `peers` reads CPU clocks
@@ -138,7 +138,7 @@ const FENCES: &[Fenced] = &[
     fenced("tokio", &["wattest-wasi", "wattest-cli"], &[]),
     fenced("hyper", &["wattest-wasi", "wattest-cli"], &[]),
     // Oracles and generators: above the runtime.
-    fenced("wasmi", &["wattest-differential"], &[]),
+    fenced("wasmi", &["wattest-differential"], &["wattest-fuse"]),
     fenced("wasm-encoder", &["wattest-fuse", "wattest-differential", "wattest-harness"], &["wattest-module"]),
     fenced("wasm-smith", &["wattest-harness"], &[]),
     fenced("arbitrary", &["wattest-harness"], &[]),

@@ -9,6 +9,7 @@
 
 use crate::source::case_seed;
 use crate::stats::{Found, Stats};
+use crate::vote::{Suspect, Vote};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -33,6 +34,12 @@ pub struct Campaign {
     /// Folder for progress files.
     pub folder: PathBuf,
 }
+
+/// The subject's name in a report where nobody knows which side ended the process.
+const PROCESS: &str = "process";
+
+/// How long a vote in a process of its own may take.
+const VOTE_MAX: Duration = Duration::from_secs(60);
 
 enum Event {
     Line(u64, String),
@@ -80,8 +87,9 @@ impl Campaign {
                 let Some((reason, case)) = self.death(slot) else { continue };
                 stats.disagreements.push(Found {
                     seed: case_seed(self.seed, case),
-                    subject: "process".into(),
+                    subject: PROCESS.into(),
                     what: reason,
+                    vote: Vote { suspect: Suspect::Nobody, reference: "not asked".into() },
                 });
                 stats.seeds += 1;
                 stats.modules += 1;
@@ -94,6 +102,12 @@ impl Campaign {
                 };
             }
             progress(&stats, start.elapsed());
+        }
+        for mut found in std::mem::take(&mut stats.disagreements) {
+            if found.subject == PROCESS {
+                found.vote = ask(found.seed)?;
+            }
+            stats.add_found(found);
         }
         Ok(stats)
     }
@@ -161,6 +175,35 @@ impl Campaign {
         let bytes = std::fs::read(&worker.progress).ok()?;
         let case = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
         Some((reason, case))
+    }
+}
+
+/// Asks a process of its own for the vote of the subject and the reference alone: it ends as well where the subject did.
+fn ask(seed: u64) -> io::Result<Vote> {
+    let nobody = |reference: String| Vote { suspect: Suspect::Nobody, reference };
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["--vote", &seed.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let Some(stdout) = child.stdout.take() else { return Ok(nobody("was not asked".into())) };
+    let (sender, said) = channel();
+    std::thread::spawn(move || {
+        // Nobody listens any more where the time is over.
+        let _ = sender.send(io::read_to_string(stdout));
+    });
+    match said.recv_timeout(VOTE_MAX) {
+        Ok(said) => {
+            let status = child.wait()?;
+            let vote = serde_json::from_str(&said?);
+            Ok(vote.unwrap_or_else(|_| nobody(format!("and the subject alone end as well: {}", describe(status)))))
+        }
+        Err(_) => {
+            // It may have ended by itself meanwhile.
+            let _ = child.kill();
+            child.wait()?;
+            Ok(nobody(format!("and the subject alone do not end within {} s", VOTE_MAX.as_secs())))
+        }
     }
 }
 

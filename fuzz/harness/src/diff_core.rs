@@ -122,7 +122,13 @@ impl Checker {
         outcome
     }
 
-    fn subject(&mut self, case: &Case) -> &mut dyn Engine {
+    /// The oracle.
+    pub(crate) fn oracle(&mut self) -> &mut dyn Engine {
+        &mut self.oracle
+    }
+
+    /// The subject of a case.
+    pub(crate) fn subject(&mut self, case: &Case) -> &mut dyn Engine {
         let row = case.recipe.subject % self.subjects.len();
         let slot = &mut self.subjects[row];
         let engine = slot.get_or_insert_with(|| build_subject(row));
@@ -131,7 +137,7 @@ impl Checker {
 }
 
 /// Runs a plan; a panic of the engine is a refusal with its message and place.
-fn guarded(engine: &mut dyn Engine, case: &Case, plan: &Plan) -> Result<Run, Refusal> {
+pub(crate) fn guarded(engine: &mut dyn Engine, case: &Case, plan: &Plan) -> Result<Run, Refusal> {
     panics::record(|| engine.run(&case.program, plan))
         .unwrap_or_else(|text| Err(Refusal::Broken(format!("panic: {text}"))))
 }

@@ -23,4 +23,5 @@ pub mod source;
 pub mod stats;
 pub mod suites;
 pub mod targets;
+pub mod vote;
 pub mod worker;

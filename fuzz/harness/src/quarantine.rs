@@ -11,7 +11,7 @@
 use crate::case::Case;
 use crate::diff_core::{Checker, Disagreement};
 use crate::reduce::{join, split};
-use wasm_encoder::{Encode, Instruction};
+use wasm_encoder::{BlockType, Encode, Instruction};
 use wasmparser::{Operator, Parser, Payload};
 use wattest_differential::Program;
 
@@ -57,7 +57,23 @@ pub const FINDINGS: &[Finding] = &[
         name: "wasmi-3: panic in the translation of a store with address and value in one register",
         symptom: Symptom::Message("internal error: entered unreachable code (translator/func/mod.rs:2583)"),
     },
+    Finding {
+        name: "wasmi-4: a local below the parameters of a block is kept on one path only",
+        symptom: Symptom::Workaround {
+            between: |_, second| takes_parameters(second),
+            // A block without parameters keeps all locals, before there is more than one path.
+            insert: &[Instruction::Block(BlockType::Empty), Instruction::End],
+        },
+    },
 ];
+
+/// Whether an instruction opens a block whose type can have parameters.
+fn takes_parameters(operator: &Operator<'_>) -> bool {
+    let (Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty }) = operator else {
+        return false;
+    };
+    matches!(blockty, wasmparser::BlockType::FuncType(_))
+}
 
 /// The finding that explains a disagreement, if one does.
 pub fn explain(checker: &mut Checker, case: &Case, found: &Disagreement) -> Option<&'static str> {

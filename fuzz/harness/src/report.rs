@@ -67,6 +67,7 @@ pub fn table(stats: &Stats, elapsed: Duration) -> String {
     for (finding, count) in &stats.explained {
         line("explained", format!("{count} by {finding}"));
     }
+    line("oracle outvoted", stats.outvoted.len().to_string());
     line("disagreements", stats.disagreements.len().to_string());
     text
 }

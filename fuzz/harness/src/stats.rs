@@ -6,6 +6,7 @@
 
 use crate::case::Case;
 use crate::diff_core::Outcome;
+use crate::vote::{Suspect, Vote};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,6 +19,17 @@ pub struct Found {
     pub subject: String,
     /// One line.
     pub what: String,
+    /// What the vote said.
+    pub vote: Vote,
+}
+
+/// What becomes of a disagreement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// A finding of this name explains it.
+    Explained(&'static str),
+    /// Nothing does, and all three engines were asked.
+    Voted(Vote),
 }
 
 /// Counts.
@@ -49,6 +61,9 @@ pub struct Stats {
     pub poison: BTreeMap<String, u64>,
     /// Cases explained by a finding.
     pub explained: BTreeMap<String, u64>,
+    /// Those that no finding explains, in which the reference sides with the subject on every observed value: new bugs of
+    /// the oracle, to be recorded.
+    pub outvoted: Vec<Found>,
     /// The rest: what must be looked at.
     pub disagreements: Vec<Found>,
 }
@@ -60,7 +75,7 @@ impl Stats {
     }
 
     /// Counts a case.
-    pub fn add(&mut self, case: &Case, outcome: &Outcome, explained: Option<&str>) {
+    pub fn add(&mut self, case: &Case, outcome: &Outcome, judgement: Option<Judgement>) {
         self.seeds += 1;
         self.modules += 1;
         self.checks += outcome.checks;
@@ -80,14 +95,25 @@ impl Stats {
         if let Some(poison) = outcome.subject_poison {
             *self.poison.entry(format!("subject: {poison}")).or_default() += 1;
         }
-        match (&outcome.disagreement, explained) {
+        match (&outcome.disagreement, judgement) {
             (None, _) => {}
-            (Some(_), Some(finding)) => *self.explained.entry(finding.to_owned()).or_default() += 1,
-            (Some(found), None) => self.disagreements.push(Found {
-                seed: case.recipe.seed.unwrap_or_default(),
-                subject: found.subject.clone(),
-                what: found.what.clone(),
-            }),
+            (Some(_), Some(Judgement::Explained(finding))) => {
+                *self.explained.entry(finding.to_owned()).or_default() += 1;
+            }
+            (Some(found), judgement) => {
+                let unasked = Vote { suspect: Suspect::Nobody, reference: "not asked".into() };
+                let vote = if let Some(Judgement::Voted(vote)) = judgement { vote } else { unasked };
+                let seed = case.recipe.seed.unwrap_or_default();
+                self.add_found(Found { seed, subject: found.subject.clone(), what: found.what.clone(), vote });
+            }
+        }
+    }
+
+    /// Counts a disagreement that no finding explains.
+    pub fn add_found(&mut self, found: Found) {
+        match found.vote.suspect {
+            Suspect::Oracle => self.outvoted.push(found),
+            Suspect::Subject | Suspect::Nobody => self.disagreements.push(found),
         }
     }
 
@@ -106,6 +132,7 @@ impl Stats {
         merge_map(&mut self.functions_by_1, other.functions_by_1);
         merge_map(&mut self.poison, other.poison);
         merge_map(&mut self.explained, other.explained);
+        self.outvoted.extend(other.outvoted);
         self.disagreements.extend(other.disagreements);
     }
 

@@ -9,10 +9,11 @@
 //! Does not know: the other processes.
 
 use crate::case::Case;
-use crate::diff_core::Checker;
+use crate::diff_core::{Checker, Disagreement};
 use crate::quarantine;
 use crate::source::case_seed;
-use crate::stats::Stats;
+use crate::stats::{Judgement, Stats};
+use crate::vote::vote;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -67,9 +68,17 @@ pub fn run_case(checker: &mut Checker, seed: u64, stats: &mut Stats) {
         None => stats.add_nothing(),
         Some(case) => {
             let outcome = checker.check_knowingly(&case);
-            let explained = outcome.disagreement.as_ref().and_then(|found| quarantine::explain(checker, &case, found));
-            stats.add(&case, &outcome, explained);
+            let judgement = outcome.disagreement.as_ref().map(|found| judge(checker, &case, found));
+            stats.add(&case, &outcome, judgement);
         }
+    }
+}
+
+/// What becomes of a disagreement: a known finding explains it, or the definitional interpreter votes.
+pub fn judge(checker: &mut Checker, case: &Case, found: &Disagreement) -> Judgement {
+    match quarantine::explain(checker, case, found) {
+        Some(finding) => Judgement::Explained(finding),
+        None => Judgement::Voted(vote(checker, case, found.step)),
     }
 }
 

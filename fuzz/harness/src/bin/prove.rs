@@ -1,7 +1,11 @@
 //! The command behind `cargo prove`.
 //!
-//! Runs the conformance suites, then a seeded differential campaign, and prints what both say. Exit status 0 only if
-//! nothing is unexplained.
+//! Runs the conformance suites, then a seeded differential campaign, and prints what both say.
+//!
+//! Exit status 0 only if nothing is unexplained. A disagreement is explained by a finding (a row of the quarantine table,
+//! with its section in `differential/FINDINGS.md`), or by the vote of three: where the definitional interpreter sides with
+//! the runtime on every observed value, the oracle is outvoted. Such a case is printed in a section of its own, to be
+//! recorded as a finding; everything else fails.
 //!
 //! Invariant: the same seed and time give the same cases, as many of them as fit.
 //!
@@ -20,10 +24,11 @@ use wattest_harness::campaign::Campaign;
 use wattest_harness::case::Case;
 use wattest_harness::diff_core::Checker;
 use wattest_harness::op_matrix::{self, MatrixResult};
-use wattest_harness::stats::Stats;
+use wattest_harness::stats::{Found, Judgement, Stats};
 use wattest_harness::suites::SuiteResult;
 use wattest_harness::targets::TARGETS;
-use wattest_harness::worker::{Assignment, work};
+use wattest_harness::vote::{Suspect, vote_without_oracle};
+use wattest_harness::worker::{Assignment, judge, work};
 use wattest_harness::{diff_core, quarantine, reduce, report, suites};
 
 /// Proves the runtime: conformance suites, then a differential campaign.
@@ -56,6 +61,8 @@ struct Arguments {
     json: bool,
     #[arg(long, hide = true, num_args = 5)]
     worker: Option<Vec<String>>,
+    #[arg(long, hide = true, value_name = "SEED")]
+    vote: Option<u64>,
 }
 
 /// How long a reduction may take.
@@ -63,11 +70,12 @@ const REDUCTION_TIME: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = match (&arguments.worker, &arguments.replay, &arguments.module) {
+    let result = match (&arguments.worker, arguments.vote, &arguments.replay, &arguments.module) {
         (Some(worker), ..) => run_worker(worker).map(|()| true),
-        (None, Some(case), _) => replay(case, arguments.reduce),
-        (None, None, Some(file)) => check_module(file),
-        (None, None, None) => prove(&arguments),
+        (None, Some(seed), ..) => print_vote(seed).map(|()| true),
+        (None, None, Some(case), _) => replay(case, arguments.reduce),
+        (None, None, None, Some(file)) => check_module(file),
+        (None, None, None, None) => prove(&arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -101,6 +109,14 @@ fn run_worker(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         progress: PathBuf::from(progress),
     };
     Ok(work(&assignment, &mut std::io::stdout().lock())?)
+}
+
+/// Prints what the subject and the reference say of a case that ended a worker.
+fn print_vote(seed: u64) -> Result<(), Box<dyn Error>> {
+    let case = Case::from_seed(seed).ok_or("this seed gives no module")?;
+    let vote = vote_without_oracle(&mut Checker::new(), &case);
+    println!("{}", serde_json::to_string(&vote)?);
+    Ok(())
 }
 
 /// Runs one case in this process, its files written first so that they survive a crash.
@@ -145,9 +161,15 @@ fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
         None => println!("agreement"),
         Some(found) => {
             println!("DISAGREEMENT with {}: {}", found.subject, found.what);
-            if let Some(finding) = quarantine::explain(&mut checker, &case, found) {
-                println!("explained by {finding}");
-                return Ok(true);
+            match judge(&mut checker, &case, found) {
+                Judgement::Explained(finding) => {
+                    println!("explained by {finding}");
+                    return Ok(true);
+                }
+                Judgement::Voted(vote) => {
+                    println!("suspect: {:?}; the reference {}", vote.suspect, vote.reference);
+                    return Ok(vote.suspect == Suspect::Oracle);
+                }
             }
         }
     }
@@ -195,7 +217,7 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     })?;
     let elapsed = start.elapsed();
     bar.finish_and_clear();
-    for found in &stats.disagreements {
+    for found in stats.disagreements.iter().chain(&stats.outvoted) {
         // A case that kills the process is written too, only not run again here.
         if let Some(case) = Case::from_seed(found.seed) {
             report::write_case(&folder, &case, None)?;
@@ -274,8 +296,17 @@ fn print_campaign(matrix: &MatrixResult, stats: &Stats, elapsed: Duration) {
     }
     println!("Differential campaign against {} ({:.1} s)", quarantine::ORACLE, elapsed.as_secs_f64());
     print!("{}", report::table(stats, elapsed));
-    for found in &stats.disagreements {
-        println!("  DISAGREEMENT {}: {}", found.subject, found.what);
+    print_found("DISAGREEMENT", &stats.disagreements);
+    if !stats.outvoted.is_empty() {
+        println!("Suspect: {}, outvoted by the runtime and the reference; record in FINDINGS.md", quarantine::ORACLE);
+        print_found("OUTVOTED", &stats.outvoted);
+    }
+}
+
+fn print_found(word: &str, list: &[Found]) {
+    for found in list {
+        println!("  {word} {}: {}", found.subject, found.what);
+        println!("    suspect: {:?}; the reference {}", found.vote.suspect, found.vote.reference);
         println!("    cargo prove --replay diff_core:{:#x}", found.seed);
     }
 }

@@ -59,6 +59,48 @@ classes! {
     AllocationTooLarge = "allocation size too large";
     /// An interruption that the embedder asked for.
     Interrupted = "interrupted" | "all fuel consumed";
+    /// Entering a component instance that is in use or was left behind by a trap.
+    CannotEnterComponent = "cannot enter component instance";
+    /// Leaving a component instance from its `realloc` or `post-return`.
+    CannotLeaveComponent = "cannot leave component instance";
+    /// A handle that is not in its table.
+    UnknownHandle = "unknown handle index";
+    /// A handle of another type.
+    HandleTypeMismatch = "handle index";
+    /// A lent handle that is taken away.
+    HandleLent = "cannot remove owned resource while borrowed";
+    /// Borrowed handles that outlive their call.
+    BorrowsRemain = "borrow handles still remain at the end of the call";
+    /// A full handle table.
+    HandleTableFull = "resource table has no free keys";
+    /// An unaligned pointer.
+    UnalignedPointer = "unaligned pointer";
+    /// A parameter or result area outside its memory.
+    PointerOutOfBounds = "pointer out of bounds of memory";
+    /// A list outside its memory.
+    ListOutOfBounds = "list content out-of-bounds" | "list pointer/length out of bounds of memory";
+    /// A string outside its memory.
+    StringOutOfBounds = "string content out-of-bounds" | "string pointer/length out of bounds of memory";
+    /// A value beyond a limit.
+    ValueTooLarge = "value exceeds a limit of the canonical ABI";
+    /// An unaligned result of `realloc`.
+    ReallocUnaligned = "realloc return: result not aligned";
+    /// A result of `realloc` outside its memory.
+    ReallocOutOfBounds = "realloc return: beyond end of memory";
+    /// A discriminant without a case.
+    InvalidDiscriminant = "invalid variant discriminant";
+    /// A `char` that is none.
+    InvalidChar = "invalid `char` bit pattern";
+    /// A string that is not UTF-8.
+    InvalidUtf8 = "invalid utf-8";
+    /// A string that ends within a character.
+    IncompleteUtf8 = "incomplete utf-8 byte sequence";
+    /// A string that is not UTF-16.
+    InvalidUtf16 = "unpaired surrogate in utf-16";
+    /// A value that an asynchronous function did not return once.
+    TaskReturn = "task.return was not called exactly once";
+    /// Component async beyond what does not wait.
+    AsyncUnsupported = "component async is not supported";
 }
 
 impl TrapClass {
@@ -70,6 +112,9 @@ impl TrapClass {
     /// assert_eq!(TrapClass::from_text("no such wording"), None);
     /// ```
     pub fn from_text(text: &str) -> Option<TrapClass> {
+        // The component suite quotes another engine's messages.
+        let text = text.strip_prefix("wasm trap: ").unwrap_or(text);
+        let text = text.strip_prefix("wasm `unreachable`").map_or(text, |_| "unreachable");
         Self::ROWS
             .iter()
             .flat_map(|(class, texts)| texts.iter().map(move |known| (*class, *known)))

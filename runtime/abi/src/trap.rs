@@ -95,6 +95,48 @@ traps! {
     UncaughtException = 20, "unhandled exception";
     /// A host function, or a builtin acting for one, returned an error: the error itself is kept by the store.
     HostError = 21, "host error";
+    /// Something in use is entered again, or was left behind by a trap.
+    CannotEnterComponent = 22, "cannot enter component instance";
+    /// A component instance calls out of its `realloc` or `post-return`.
+    CannotLeaveComponent = 23, "cannot leave component instance";
+    /// A handle that is not in its table.
+    UnknownHandle = 24, "unknown handle index";
+    /// A handle of another resource type, or a borrowed one where an owned one is needed.
+    HandleTypeMismatch = 25, "handle index used with the wrong type";
+    /// A handle that is lent is taken away.
+    HandleLent = 26, "cannot remove owned resource while borrowed";
+    /// A call ends with borrowed handles that were not dropped.
+    BorrowsRemain = 27, "borrow handles still remain at the end of the call";
+    /// A handle table is full.
+    HandleTableFull = 28, "resource table has no free keys";
+    /// A pointer that its type's alignment does not divide.
+    UnalignedPointer = 29, "unaligned pointer";
+    /// A parameter or result area outside its memory.
+    PointerOutOfBounds = 30, "pointer out of bounds of memory";
+    /// A list outside its memory.
+    ListOutOfBounds = 31, "list content out-of-bounds";
+    /// A string outside its memory.
+    StringOutOfBounds = 32, "string content out-of-bounds";
+    /// A string, list or value beyond what the canonical ABI or the host allows.
+    ValueTooLarge = 33, "value exceeds a limit of the canonical ABI";
+    /// `realloc` returned an unaligned address.
+    ReallocUnaligned = 34, "realloc return: result not aligned";
+    /// `realloc` returned an address outside its memory.
+    ReallocOutOfBounds = 35, "realloc return: beyond end of memory";
+    /// A discriminant that names no case.
+    InvalidDiscriminant = 36, "invalid variant discriminant";
+    /// A `char` that is none.
+    InvalidChar = 37, "invalid `char` bit pattern";
+    /// A string that is not UTF-8.
+    InvalidUtf8 = 38, "invalid utf-8";
+    /// A string that ends within a character.
+    IncompleteUtf8 = 39, "incomplete utf-8 byte sequence";
+    /// A string that is not UTF-16.
+    InvalidUtf16 = 40, "unpaired surrogate in utf-16";
+    /// An asynchronously lifted function that did not return a value, or returned it twice.
+    TaskReturn = 41, "task.return was not called exactly once";
+    /// Something of component async that would have to wait.
+    AsyncUnsupported = 42, "component async is not supported";
 }
 
 impl std::fmt::Display for TrapCode {

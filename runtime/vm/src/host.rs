@@ -100,7 +100,11 @@ impl<T: 'static> HostFunction<T> {
         HostFunction::new(signature, dynamic_body::<T, F>, Arc::new(data))
     }
 
-    fn new<D: Any + Send + Sync>(signature: Arc<Signature>, body: HostBody, data: Arc<D>) -> HostFunction<T> {
+    pub(crate) fn new<D: Any + Send + Sync>(
+        signature: Arc<Signature>,
+        body: HostBody,
+        data: Arc<D>,
+    ) -> HostFunction<T> {
         let data_address = Arc::as_ptr(&data).cast();
         HostFunction { signature, body, data, data_address, stores: PhantomData }
     }
@@ -146,7 +150,7 @@ impl<T: 'static> Store<T> {
 /// # Safety
 ///
 /// `caller` must be the `vmctx` of an instance of a `Store<T>`, or that store's host context.
-unsafe fn caller_of<'a, T>(caller: *mut u8) -> (&'a mut Store<T>, CallerInfo) {
+pub(crate) unsafe fn caller_of<'a, T>(caller: *mut u8) -> (&'a mut Store<T>, CallerInfo) {
     // SAFETY: by the caller's promise: a header whose store pointer is set, with the instance number before it.
     unsafe {
         let header = &*caller.cast::<wattest_abi::vmctx::VmHeader>();
@@ -157,7 +161,7 @@ unsafe fn caller_of<'a, T>(caller: *mut u8) -> (&'a mut Store<T>, CallerInfo) {
 }
 
 /// Runs `body` so that neither panic nor error leaves it: returns 1, or 0 with the reason recorded in the store.
-fn guarded<T>(store: &mut Store<T>, body: impl FnOnce(&mut Store<T>) -> Result<(), HostError>) -> u32 {
+pub(crate) fn guarded<T>(store: &mut Store<T>, body: impl FnOnce(&mut Store<T>) -> Result<(), HostError>) -> u32 {
     match catch_unwind(AssertUnwindSafe(|| body(store))) {
         Ok(Ok(())) => 1,
         Ok(Err(error)) => {

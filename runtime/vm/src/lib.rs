@@ -15,7 +15,9 @@ pub mod artifact;
 mod builtins;
 mod call;
 pub mod code;
+pub mod component;
 mod entities;
+mod flat;
 mod func;
 mod host;
 mod instance;
@@ -33,6 +35,7 @@ mod value;
 
 pub use call::CallError;
 pub use entities::{GlobalHandle, MemoryGrowError};
+pub use flat::{FLAT_SLOTS, FlatFunc, FlatSlots, MemoryPair};
 pub use func::FuncHandle;
 pub use host::{CallerInfo, HostFunction, ResultMismatch};
 pub use instance::{Extern, InstantiateError};

@@ -103,6 +103,7 @@ pub struct StoreInner {
     pub(crate) host_functions: Vec<Box<HostFunctionEntry>>,
     pub(crate) externs: Vec<Arc<dyn Any + Send + Sync>>,
     pub(crate) fuel_reserve: u64,
+    pub(crate) components: crate::component::ComponentState,
 }
 
 // SAFETY: the raw pointers inside point to memory that the store owns, or to memory shared between threads by design
@@ -231,6 +232,7 @@ impl StoreInner {
             host_functions: Vec::new(),
             externs: Vec::new(),
             fuel_reserve: 0,
+            components: crate::component::ComponentState::default(),
         }
     }
 

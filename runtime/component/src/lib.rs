@@ -15,6 +15,11 @@ pub mod graph;
 mod ids;
 pub mod intrinsics;
 mod linear;
+mod linearize;
+#[cfg(any(test, feature = "random"))]
+pub mod random;
+pub mod schedule;
+pub mod verify;
 
 pub use error::{ComponentError, Limit, LimitError};
 pub use graph::{Graph, GraphLimits, Node, Statics};
@@ -23,3 +28,4 @@ pub use ids::{
     SignatureIndex, Slot, SlotKind,
 };
 pub use linear::{Adapter, AdapterRef, Linear, LoadKey, Op, Plan, SlotCounts};
+pub use linearize::{Emit, Emitted, LinearLimits, linearize};

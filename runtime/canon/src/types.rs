@@ -102,7 +102,7 @@ pub enum Type {
 }
 
 /// A handle's type: what its table entry must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HandleKind {
     /// An owned resource.
     Own(ResourceId),

@@ -1,9 +1,9 @@
-//! The table of component intrinsics: core functions that the runtime makes for components and adapters.
+//! The table of component intrinsics: core functions that the runtime makes for components.
 //!
 //! One row per
-//! [canonical built-in](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#canonical-definitions),
-//! and one per function that only adapter modules import: name, gate, what it needs, core signature, whether it asks
-//! `may_leave`, the meaning of its immediates. Decoding, printing, trampolines and bodies are derived from the rows.
+//! [canonical built-in](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#canonical-definitions):
+//! name, gate, what it needs, core signature, whether it asks `may_leave`, the meaning of its immediates. Decoding, printing,
+//! trampolines and bodies are derived from the rows. (What only adapter modules import is [`wattest_fuse::Intrinsic`].)
 //!
 //! Invariant: a row's position is its number in artifacts; rows are only appended within one artifact version.
 //!
@@ -22,8 +22,6 @@ pub enum Gate {
     Async,
     /// With component async and threads.
     Threads,
-    /// Never by a component: only emitted adapter modules import it.
-    Adapter,
 }
 
 /// An option a built-in needs besides its component instance.
@@ -72,10 +70,6 @@ pub enum Immediate {
     Context,
     /// 1 if it may be cancelled (or, of a cancellation, if it is asynchronous); 0.
     Flag,
-    /// The component instance that receives; the options have the one that gives.
-    Transfer,
-    /// A trap's number, see [`AdapterTrap`].
-    Trap,
 }
 
 macro_rules! rows {
@@ -213,32 +207,6 @@ rows! {
     ThreadYieldThenPromote "thread.yield-then-promote" Threads [] Fixed(&[I32], &[I32]), true, Flag;
     /// How many threads may run at once.
     ThreadAvailableParallelism "thread.available-parallelism" Threads [] Fixed(&[], &[I32]), false, None;
-    /// Moves an owned handle from the caller's or callee's table into the other's: index to index.
-    TransferOwn "adapter.transfer-own" Adapter [Resource] Fixed(&[I32], &[I32]), false, Transfer;
-    /// Lends a handle for the current call: index to index, or to the representation where the resource type is the
-    /// receiver's own.
-    TransferBorrow "adapter.transfer-borrow" Adapter [Resource] Fixed(&[I32], &[I32]), false, Transfer;
-    /// Opens the scope of a call that may lend handles.
-    ScopeEnter "adapter.scope-enter" Adapter [] Fixed(&[], &[]), false, None;
-    /// Closes the scope of a call; traps if a borrowed handle was not dropped.
-    ScopeExit "adapter.scope-exit" Adapter [] Fixed(&[], &[]), false, None;
-    /// Traps with an [`AdapterTrap`].
-    AdapterTrap "adapter.trap" Adapter [] Fixed(&[], &[]), false, Trap;
-    /// A task of the callee begins: what `context.get` and `task.return` refer to.
-    TaskEnter "adapter.task-enter" Adapter [] Fixed(&[], &[]), false, None;
-    /// The task of the callee ends.
-    TaskExit "adapter.task-exit" Adapter [] Fixed(&[], &[]), false, None;
-}
-
-/// What an adapter traps with, as the first immediate of [`Intrinsic::AdapterTrap`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AdapterTrap {
-    /// A component instance may not be left (`may_leave`).
-    CannotLeave,
-    /// A component instance may not be entered.
-    CannotEnter,
-    /// A [`wattest_canon::Fault`]: the second immediate is its position in the order of declaration.
-    Fault,
 }
 
 impl Intrinsic {

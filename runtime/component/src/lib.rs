@@ -10,6 +10,7 @@
 //! Does not know: code generators, stores, instances, threads of execution.
 #![forbid(unsafe_code)]
 
+mod emit;
 mod error;
 pub mod graph;
 mod ids;
@@ -21,6 +22,7 @@ pub mod random;
 pub mod schedule;
 pub mod verify;
 
+pub use emit::{FuseEmitter, component_of};
 pub use error::{ComponentError, Limit, LimitError};
 pub use graph::{Graph, GraphLimits, Node, Statics};
 pub use ids::{

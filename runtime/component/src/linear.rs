@@ -147,7 +147,7 @@ pub struct Linear {
     pub imports: Vec<ImportIndex>,
     /// The operations, in order.
     pub ops: Vec<Op>,
-    /// Core functions of the runtime: [`Node::Lower`], [`Node::Builtin`], [`Node::Transcoder`], [`Node::TrapStub`]. The
+    /// Core functions of the runtime: [`Node::Lower`], [`Node::Builtin`], [`Node::Support`], [`Node::TrapStub`]. The
     /// position is the index of the slot.
     pub trampolines: Vec<Node<Slot>>,
     /// Component functions for the host: [`Node::Lift`]. The position is the index of the slot.

@@ -10,6 +10,7 @@
 //! Does not know: what an identifier stands for.
 
 use crate::intrinsic::Intrinsic;
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::hash::Hash;
 use wattest_canon::{CoreType, Encoding, Fault, TypeId, Width};
@@ -20,7 +21,7 @@ pub trait ImportId: Copy + Eq + Hash + Debug {}
 impl<I: Copy + Eq + Hash + Debug> ImportId for I {}
 
 /// A component instance, numbered by whoever tells instances apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InstanceId(pub u32);
 
 /// An adapter of one module, in the order of adding.

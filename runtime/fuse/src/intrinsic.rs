@@ -20,11 +20,13 @@
 //! Does not know: how an embedding binds a body to its operands.
 
 use crate::adapter::{AbiType, FuncType, InstanceId};
+use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 use wattest_canon::transcode::Step;
 use wattest_canon::{CoreType, HandleKind};
 
 /// A row with its operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Intrinsic<I> {
     /// `trap`.
     Trap,
@@ -126,15 +128,26 @@ impl<I: Copy> Intrinsic<I> {
 
     /// The same with its user's identifiers converted.
     pub fn map<J>(self, mut convert: impl FnMut(I) -> J) -> Intrinsic<J> {
-        match self {
+        match self.try_map(|id| Ok::<J, Infallible>(convert(id))) {
+            Ok(mapped) => mapped,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The same with its user's identifiers converted, source first, or the first error.
+    ///
+    /// # Errors
+    /// Whatever `convert` returns.
+    pub fn try_map<J, E>(self, mut convert: impl FnMut(I) -> Result<J, E>) -> Result<Intrinsic<J>, E> {
+        Ok(match self {
             Intrinsic::Trap => Intrinsic::Trap,
-            Intrinsic::Step { step, from, to } => Intrinsic::Step { step, from: convert(from), to: convert(to) },
+            Intrinsic::Step { step, from, to } => Intrinsic::Step { step, from: convert(from)?, to: convert(to)? },
             Intrinsic::Transfer { kind, from, to } => Intrinsic::Transfer { kind, from, to },
             Intrinsic::Enter { from, to } => Intrinsic::Enter { from, to },
             Intrinsic::Returned => Intrinsic::Returned,
             Intrinsic::Exit => Intrinsic::Exit,
             Intrinsic::EnterAsync { from, to } => Intrinsic::EnterAsync { from, to },
             Intrinsic::ExitAsync => Intrinsic::ExitAsync,
-        }
+        })
     }
 }

@@ -15,8 +15,8 @@ mod statics;
 
 pub use export::{Export, ExportValue};
 pub use node::{
-    Args, Builtin, CoreEntity, Fused, Key, MemoryOpt, MemoryShape, ModuleRef, Node, Operands, Opts, Role, Side, Sort,
-    StubTrap,
+    Args, Builtin, CoreEntity, End, Fused, Key, MemoryOpt, MemoryShape, ModuleRef, Node, Operands, Opts, Role, Side,
+    Sort, StubTrap,
 };
 pub use statics::{Component, FuncType, HostModule, Import, ImportKind, Module, ResourceOrigin, Signature, Statics};
 

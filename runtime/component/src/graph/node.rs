@@ -11,13 +11,15 @@
 //!
 //! Does not know: the order in which nodes come to life, nor how they are carried out.
 
+use crate::graph::statics::Statics;
 use crate::ids::{ComponentIndex, FuncTypeIndex, ImportIndex, ModuleIndex, SignatureIndex, SlotKind};
 use crate::intrinsics::Intrinsic;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::convert::Infallible;
-use wattest_canon::transcode::Step;
-use wattest_canon::{Encoding, Name, ResourceId, TypeId, Width};
+use wattest_canon::{
+    Encoding, FLAT_ASYNC_PARAMS_MAX, FLAT_PARAMS_MAX, FLAT_RESULTS_MAX, Name, ResourceId, TypeId, Width, flatten_types,
+};
 
 /// What a core module imports and exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -182,6 +184,15 @@ pub struct Side<R> {
     pub opts: Opts<R>,
 }
 
+/// Which side of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// The callee's.
+    Lift,
+    /// The caller's.
+    Lower,
+}
+
 /// A canonical built-in with everything it was defined with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Builtin<R> {
@@ -276,17 +287,8 @@ pub enum Node<R> {
     /// A function of another component instance as a core function. In a plan it is a function loaded from an adapter module,
     /// which [`crate::Adapter::exports`] describes by this node.
     Fused(Box<Fused<R>>),
-    /// A step of transcoding as a core function, for adapter modules only.
-    Transcoder {
-        /// What it does.
-        step: Step,
-        /// The memory it reads.
-        from: MemoryOpt<R>,
-        /// The memory it writes.
-        to: MemoryOpt<R>,
-        /// The core type.
-        signature: SignatureIndex,
-    },
+    /// A function of the host that only adapter modules import: transcoding, handles that change tables, call scopes.
+    Support(wattest_fuse::Intrinsic<R>),
     /// The flags of a component instance, a global for adapter modules only.
     Flags(ComponentIndex),
     /// A core function that traps.
@@ -333,9 +335,9 @@ pub enum Role {
     /// The function an adapter or a lift calls.
     Callee,
     /// A memory that is read.
-    From(MemoryShape),
+    From,
     /// A memory that is written.
-    To(MemoryShape),
+    To,
 }
 
 /// Operands of a node, in the order of [`Node::try_map_operands`].
@@ -384,9 +386,11 @@ impl<R: Copy> Node<R> {
                 fused.lift.opts.each(f);
                 f(Role::Callee, fused.callee);
             }
-            Node::Transcoder { from, to, .. } => {
-                f(Role::From(from.shape), from.memory);
-                f(Role::To(to.shape), to.memory);
+            Node::Support(intrinsic) => {
+                if let Some([from, to]) = intrinsic.memories() {
+                    f(Role::From, from);
+                    f(Role::To, to);
+                }
             }
             Node::Lift { callee, side } => {
                 f(Role::Callee, *callee);
@@ -428,12 +432,11 @@ impl<R: Copy> Node<R> {
             }
             Node::Builtin(builtin) => Node::Builtin(Box::new(builtin.map(f)?)),
             Node::Fused(fused) => Node::Fused(Box::new(fused.map(f)?)),
-            Node::Transcoder { step, from, to, signature } => Node::Transcoder {
-                step: *step,
-                from: from.map(Role::From(from.shape), f)?,
-                to: to.map(Role::To(to.shape), f)?,
-                signature: *signature,
-            },
+            Node::Support(intrinsic) => {
+                // Source first, as `memories` has them.
+                let mut role = Role::From;
+                Node::Support(intrinsic.try_map(|memory| f(std::mem::replace(&mut role, Role::To), memory))?)
+            }
             Node::Flags(component) => Node::Flags(*component),
             Node::TrapStub { trap, signature } => Node::TrapStub { trap: *trap, signature: *signature },
             Node::Lift { callee, side } => Node::Lift { callee: f(Role::Callee, *callee)?, side: side.map(f)? },
@@ -443,9 +446,7 @@ impl<R: Copy> Node<R> {
     /// The core type, of a node that is a core function of the runtime.
     pub fn signature(&self) -> Option<SignatureIndex> {
         match self {
-            Node::Lower { signature, .. } | Node::Transcoder { signature, .. } | Node::TrapStub { signature, .. } => {
-                Some(*signature)
-            }
+            Node::Lower { signature, .. } | Node::TrapStub { signature, .. } => Some(*signature),
             Node::Builtin(builtin) => Some(builtin.signature),
             Node::Fused(fused) => Some(fused.signature),
             Node::Project { ty: CoreEntity::Func(signature), .. } => *signature,
@@ -461,9 +462,7 @@ impl<R: Copy> Node<R> {
             // A resource type of the host is in `SlotKind::Resource`: `Statics::slot_kind_of_import` knows.
             Node::Import(_) => SlotKind::Import,
             Node::Project { ty, .. } => ty.sort().slot_kind(),
-            Node::Lower { .. } | Node::Builtin(_) | Node::Transcoder { .. } | Node::TrapStub { .. } => {
-                SlotKind::Trampoline
-            }
+            Node::Lower { .. } | Node::Builtin(_) | Node::Support(_) | Node::TrapStub { .. } => SlotKind::Trampoline,
             Node::Fused(_) => SlotKind::Func,
             Node::Flags(_) => SlotKind::Flags,
             Node::Lift { .. } => SlotKind::Lift,
@@ -526,6 +525,36 @@ impl<R: Copy> Opts<R> {
             callback: optional(self.callback, Role::Callback, f)?,
             is_async: self.is_async,
         })
+    }
+}
+
+impl<R> Side<R> {
+    /// Drops the options that no call of the function needs: a memory that nothing lies in, a `realloc` that nothing calls
+    /// ([which ones](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#canonical-abi-options)).
+    /// Adapters import exactly what is left.
+    pub fn strip(&mut self, statics: &Statics, end: End) {
+        let Some(func) = statics.func_types.get(self.ty.index()) else { return };
+        let (types, width) = (&statics.types, self.opts.width());
+        let params: SmallVec<[TypeId; 8]> = func.params.iter().map(|(_, ty)| *ty).collect();
+        let params_max = match (end, self.opts.is_async) {
+            (End::Lower, true) => FLAT_ASYNC_PARAMS_MAX,
+            _ => FLAT_PARAMS_MAX,
+        };
+        let spilled = flatten_types(types, &params, width).is_none_or(|flat| flat.len() > params_max);
+        let params_lie = spilled || params.iter().any(|ty| types.facts(*ty).pointers);
+        let pointers = func.result.is_some_and(|ty| types.facts(ty).pointers);
+        let results_max = if self.opts.is_async && end == End::Lower { 0 } else { FLAT_RESULTS_MAX };
+        let returned = func.result.is_some_and(|ty| types.flat(ty, width).is_none_or(|flat| flat.len() > results_max));
+        if !(params_lie || pointers || returned) {
+            self.opts.memory = None;
+        }
+        let called = match end {
+            End::Lift => params_lie,
+            End::Lower => pointers,
+        };
+        if !called {
+            self.opts.realloc = None;
+        }
     }
 }
 

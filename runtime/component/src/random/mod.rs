@@ -26,6 +26,7 @@ use crate::ids::NodeId;
 use crate::linearize::{Emit, Emitted};
 use crate::schedule::is_direct;
 use wattest_canon::transcode::Step as Transcode;
+use wattest_fuse::Intrinsic;
 
 /// A step of a recipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -155,8 +156,8 @@ impl Emit for StubEmitter {
                 extra.push(Node::Flags(fused.lower.opts.component));
                 extra.push(Node::Flags(fused.lift.opts.component));
                 if let (Some(from), Some(to)) = (fused.lower.opts.memory, fused.lift.opts.memory) {
-                    let step = Transcode::Utf8ToUtf16;
-                    extra.push(Node::Transcoder { step, from, to, signature: fused.signature });
+                    let (step, from, to) = (Transcode::Utf8ToUtf16, from.memory, to.memory);
+                    extra.push(Node::Support(Intrinsic::Step { step, from, to }));
                 }
             }
         }

@@ -76,7 +76,7 @@ impl Checker<'_> {
             Node::Lift { side, .. } => self.side(id, side, lift(side), None),
             Node::Fused(fused) => self.fused(id, fused),
             Node::Builtin(builtin) => self.builtin(id, builtin),
-            Node::Project { .. } | Node::Transcoder { .. } | Node::TrapStub { .. } => Ok(()),
+            Node::Project { .. } | Node::Support(_) | Node::TrapStub { .. } => Ok(()),
         }
     }
 
@@ -99,10 +99,13 @@ impl Checker<'_> {
             Role::Instance => matches!(value, Node::Instantiate { .. }),
             Role::Table => matches!(value, Node::Project { ty: CoreEntity::Table, .. }),
             Role::Arg(_) => core_entity(value).is_some(),
-            Role::Memory(shape) | Role::From(shape) | Role::To(shape) => {
+            Role::Memory(shape) => {
                 let memory = matches!(value, Node::Project { ty: CoreEntity::Memory(own), .. } if *own == shape);
-                let property = if matches!(role, Role::Memory(_)) { Property::P21 } else { Property::P13 };
-                return property.require(memory, || format!("{id}: {operand} is no memory of this shape"));
+                return Property::P21.require(memory, || format!("{id}: {operand} is no memory of this shape"));
+            }
+            Role::From | Role::To => {
+                let memory = matches!(value, Node::Project { ty: CoreEntity::Memory(_), .. });
+                return Property::P13.require(memory, || format!("{id}: {operand} is no memory"));
             }
             Role::Dtor | Role::Realloc(_) | Role::PostReturn | Role::Callback | Role::Callee => {
                 return self.function(id, node, role, operand);
@@ -238,7 +241,7 @@ fn core_entity(node: &Node<NodeId>) -> Option<CoreEntity> {
     match node {
         Node::Project { ty, .. } => Some(*ty),
         Node::Flags(_) => Some(CoreEntity::Global),
-        Node::Lower { .. } | Node::Builtin(_) | Node::Fused(_) | Node::Transcoder { .. } | Node::TrapStub { .. } => {
+        Node::Lower { .. } | Node::Builtin(_) | Node::Fused(_) | Node::Support(_) | Node::TrapStub { .. } => {
             Some(CoreEntity::Func(node.signature()))
         }
         _ => None,

@@ -1,0 +1,146 @@
+//! The emitter of adapter modules: from adapters of a graph to those of [`wattest_fuse`], and back to imports.
+//!
+//! An adapter is a [`canon lower`](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#canon-lower)
+//! of a `canon lift`; `fuse` says what it imports in terms of node identifiers and host functions, which become nodes here.
+//!
+//! Invariant: `may_leave` of a component instance is left out only if nothing can clear it: no option of the graph gives the
+//! instance a `realloc` or `post-return`. Calls are scopes of their own only if a built-in can see the current task.
+//!
+//! Does not know: how adapters are compiled, where they are placed.
+
+use crate::error::ComponentError;
+use crate::graph::{Fused, Graph, Node, Side};
+use crate::ids::{ComponentIndex, NodeId};
+use crate::intrinsics::Gate;
+use crate::linearize::{Emit, Emitted};
+use wattest_fuse::{
+    Adapter, AdapterId, AdapterModuleBuilder, CallScope, Callee, Concurrency, InstanceId, Memory, ModuleOptions, Source,
+};
+
+/// The emitter.
+#[derive(Clone, Debug)]
+pub struct FuseEmitter {
+    options: ModuleOptions,
+    scope: CallScope,
+    /// Whether something can clear `may_leave`, by component instance.
+    clears: Vec<bool>,
+}
+
+impl FuseEmitter {
+    /// An emitter for a graph.
+    pub fn new(graph: &Graph, options: ModuleOptions) -> FuseEmitter {
+        let mut clears = vec![false; graph.statics.components.len()];
+        let mut scope = CallScope::WhenNeeded;
+        for node in graph.nodes() {
+            let opts = match node {
+                Node::Lower { side, .. } | Node::Lift { side, .. } => [Some(&side.opts), None],
+                Node::Fused(fused) => [Some(&fused.lower.opts), Some(&fused.lift.opts)],
+                Node::Builtin(builtin) => {
+                    if builtin.row.gate() != Gate::Sync {
+                        scope = CallScope::Always;
+                    }
+                    [Some(&builtin.opts), None]
+                }
+                _ => [None, None],
+            };
+            for opts in opts.into_iter().flatten() {
+                if (opts.realloc.is_some() || opts.post_return.is_some())
+                    && let Some(clears) = clears.get_mut(opts.component.index())
+                {
+                    *clears = true;
+                }
+            }
+        }
+        FuseEmitter { options, scope, clears }
+    }
+
+    fn side(
+        &self,
+        graph: &mut Graph,
+        members: &[NodeId],
+        side: &Side<NodeId>,
+    ) -> Result<wattest_fuse::Side<NodeId>, ComponentError> {
+        let opts = &side.opts;
+        let may_leave = match self.clears.get(opts.component.index()) {
+            Some(false) => None,
+            _ => Some(graph.add(Node::Flags(opts.component))?),
+        };
+        let memory = opts.memory.map(|memory| Memory {
+            id: memory.memory,
+            width: memory.shape.width,
+            page_bits: u32::from(memory.shape.page_log2),
+        });
+        Ok(wattest_fuse::Side {
+            instance: InstanceId(opts.component.0),
+            may_leave,
+            encoding: opts.encoding,
+            memory,
+            realloc: opts.realloc.map(|realloc| callee(members, realloc)),
+            post_return: opts.post_return.map(|post_return| callee(members, post_return)),
+            concurrency: match (opts.is_async, opts.callback) {
+                (false, _) => Concurrency::Sync,
+                (true, None) => Concurrency::Async,
+                (true, Some(callback)) => Concurrency::Callback(callback),
+            },
+        })
+    }
+
+    fn adapter(
+        &self,
+        graph: &mut Graph,
+        members: &[NodeId],
+        fused: &Fused<NodeId>,
+    ) -> Result<Adapter<NodeId>, ComponentError> {
+        let lift = self.side(graph, members, &fused.lift)?;
+        let lower = self.side(graph, members, &fused.lower)?;
+        let ty = graph.statics.func_types.get(fused.lift.ty.index());
+        let ty = ty.ok_or_else(|| ComponentError::Rejected(format!("there is no {}", fused.lift.ty)))?;
+        Ok(Adapter {
+            params: ty.params.iter().map(|(_, ty)| *ty).collect(),
+            result: ty.result,
+            lift,
+            lower,
+            callee: callee(members, fused.callee),
+            scope: self.scope,
+        })
+    }
+}
+
+/// A function of the same module, or an import.
+fn callee(members: &[NodeId], id: NodeId) -> Callee<NodeId> {
+    match members.binary_search(&id) {
+        Ok(at) => Callee::Adapter(AdapterId(u32::try_from(at).unwrap_or(u32::MAX))),
+        Err(_) => Callee::Import(id),
+    }
+}
+
+impl Emit for FuseEmitter {
+    fn emit(&mut self, graph: &mut Graph, members: &[NodeId]) -> Result<Emitted, ComponentError> {
+        let mut adapters = Vec::with_capacity(members.len());
+        for member in members {
+            let Node::Fused(fused) = graph.node(*member) else {
+                return Err(ComponentError::Rejected(format!("{member} is no adapter")));
+            };
+            let fused = fused.clone();
+            adapters.push(self.adapter(graph, members, &fused)?);
+        }
+        let mut builder = AdapterModuleBuilder::new(&graph.statics.types, self.options);
+        for adapter in adapters {
+            builder.adapter(adapter).map_err(|error| ComponentError::Unsupported(error.to_string()))?;
+        }
+        let module = builder.finish().map_err(|error| ComponentError::Unsupported(error.to_string()))?;
+        let mut imports = Vec::with_capacity(module.imports.len());
+        for import in module.imports {
+            imports.push(match import.source {
+                Source::Given(id) => id,
+                Source::Intrinsic(intrinsic) => graph.add(Node::Support(intrinsic))?,
+            });
+        }
+        Ok(Emitted { wasm: module.wasm, imports })
+    }
+}
+
+/// The component instance behind a number that `fuse` was given.
+pub const fn component_of(instance: InstanceId) -> ComponentIndex {
+    ComponentIndex(instance.0)
+}

@@ -41,7 +41,4 @@ pub enum FuseError {
     /// A function, or a module, of more bytes than engines accept.
     #[error("adapter code exceeds {0} bytes")]
     TooLarge(usize),
-    /// The emitter is not written yet: every adapter ends here until it is.
-    #[error("fused adapters are not implemented yet")]
-    Unimplemented,
 }

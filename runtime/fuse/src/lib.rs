@@ -14,9 +14,13 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
+mod emit;
 mod error;
+pub mod interp;
 mod intrinsic;
 mod module;
+pub mod plan;
+pub mod print;
 
 pub use adapter::{
     AbiType, Adapter, AdapterId, AdapterTrap, CallScope, Callee, Concurrency, EncodedAdapters, Export, FuncType,

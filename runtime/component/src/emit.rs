@@ -126,9 +126,9 @@ impl Emit for FuseEmitter {
         }
         let mut builder = AdapterModuleBuilder::new(&graph.statics.types, self.options);
         for adapter in adapters {
-            builder.adapter(adapter).map_err(|error| ComponentError::Unsupported(error.to_string()))?;
+            builder.adapter(&adapter).map_err(|error| ComponentError::Unsupported(error.to_string()))?;
         }
-        let module = builder.finish().map_err(|error| ComponentError::Unsupported(error.to_string()))?;
+        let module = builder.finish();
         let mut imports = Vec::with_capacity(module.imports.len());
         for import in module.imports {
             imports.push(match import.source {

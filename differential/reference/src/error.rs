@@ -122,6 +122,42 @@ traps! {
     Deadlock = "wait without end";
     /// The host refused.
     Host = "host";
+    /// A call out of a component instance while its values are lowered or a post-return function runs.
+    CannotLeave = "cannot leave component instance";
+    /// A call that might be recursive, or into a component instance that a trap has ended.
+    CannotEnter = "cannot enter component instance";
+    /// A task that has to return before it may wait.
+    CannotBlock = "cannot block a synchronous task before returning";
+    /// A pointer that is no multiple of its type's alignment.
+    UnalignedPointer = "unaligned pointer";
+    /// A string, list or record that is not inside its memory.
+    PointerOutOfBounds = "pointer out of bounds of memory";
+    /// A string or list of too many bytes.
+    ValueTooLong = "string or list is too long";
+    /// A case that a variant does not have.
+    InvalidDiscriminant = "invalid variant discriminant";
+    /// A number that is no Unicode scalar value.
+    InvalidChar = "invalid `char` bit pattern";
+    /// Bytes that are no string of their encoding.
+    InvalidString = "invalid string";
+    /// An index without a handle.
+    UnknownHandle = "unknown handle index";
+    /// A handle of another resource type, or a borrowed one where an owned one is needed.
+    HandleType = "handle index used with the wrong type";
+    /// A handle that is lent cannot be given away or dropped.
+    HandleLent = "cannot remove owned resource while borrowed";
+    /// A task returns before it has dropped what it borrowed.
+    BorrowsRemain = "borrow handles still remain at the end of the call";
+    /// `task.return` of another type, with other options, twice, or outside of an asynchronous task.
+    TaskReturn = "invalid `task.return`";
+    /// An asynchronous task that ends without `task.return`.
+    NoResult = "async-lifted export failed to produce a result";
+    /// A callback that returns a code without meaning.
+    BadCallbackCode = "unsupported callback code";
+    /// More or fewer than the counter can hold.
+    Backpressure = "backpressure counter overflow";
+    /// An exception at a component's boundary.
+    UncaughtException = "uncaught exception";
 }
 
 /// An execution that [trapped](https://webassembly.github.io/spec/core/exec/runtime.html#administrative-instructions).

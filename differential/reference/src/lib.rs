@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod component;
 pub mod error;
 mod execution;
 mod instantiation;

@@ -323,12 +323,7 @@ fn classify(failure: &Failure) -> Result<TrapClass, Option<Poison>> {
         T::StackExhausted => return Err(Some(Poison::StackOverflow)),
         T::OutOfFuel => return Err(Some(Poison::Budget)),
         T::AllocationTooLarge => return Err(Some(Poison::OutOfMemory)),
-        // Traps of threads and of collected references, which no program here has.
-        T::UnalignedAtomic
-        | T::ExpectedSharedMemory
-        | T::NullReference
-        | T::CastFailure
-        | T::ArrayOutOfBounds
-        | T::Deadlock => return Err(None),
+        // Traps of threads, of collected references and of components, which no program here has.
+        _ => return Err(None),
     })
 }

@@ -125,6 +125,8 @@ pub struct Adapter {
     pub imports: u32,
     /// What each export is: a [`Node::Fused`], by which the plan is verified against its graph.
     pub exports: Vec<Node<AdapterRef>>,
+    /// What those imports are that no export names as an operand, by position: [`Node::Flags`] and [`Node::Support`].
+    pub support: Vec<(u32, Node<AdapterRef>)>,
 }
 
 /// How many slots of each kind there are, in the order of [`SlotKind::ALL`].

@@ -323,6 +323,7 @@ impl<'a> Linearizer<'a> {
                 });
                 exports.push(export?);
             }
+            let support = self.support(&module, &refs)?;
             for id in module.emitted.imports.iter().chain(&module.members) {
                 refs[id.index()] = None;
             }
@@ -332,9 +333,29 @@ impl<'a> Linearizer<'a> {
                 fresh
             });
             let imports = module.emitted.imports.len() as u32;
-            self.linear.adapters.push(Adapter { template, imports, exports });
+            self.linear.adapters.push(Adapter { template, imports, exports, support });
         }
         Ok(())
+    }
+
+    /// Describes the imports that the emitter has added.
+    fn support(
+        &self,
+        module: &EmittedGroup,
+        refs: &[Option<AdapterRef>],
+    ) -> Result<Vec<(u32, Node<AdapterRef>)>, ComponentError> {
+        let mut support = Vec::new();
+        for (at, import) in (0..).zip(&module.emitted.imports) {
+            let node = self.graph.node(*import);
+            if matches!(node, Node::Flags(_) | Node::Support(_)) {
+                let node = node.try_map_operands(|_, operand| {
+                    let missing = || ComponentError::Rejected(format!("{import} is of {operand}, which is no operand"));
+                    refs[operand.index()].ok_or_else(missing)
+                })?;
+                support.push((at, node));
+            }
+        }
+        Ok(support)
     }
 
     fn finish(mut self) -> Result<Linear, ComponentError> {

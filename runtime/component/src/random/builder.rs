@@ -31,6 +31,8 @@ pub(super) struct Builder {
     /// By position in [`SHAPES`].
     memories: [Vec<NodeId>; SHAPES.len()],
     others: Vec<NodeId>,
+    /// Functions that no instance has imported so far.
+    waiting: Vec<NodeId>,
     resources: Vec<NodeId>,
     /// Exported instances.
     parents: Vec<ExportIndex>,
@@ -49,6 +51,7 @@ impl Builder {
             funcs: vec![Vec::new(); palette.statics.signatures.len()],
             memories: Default::default(),
             others: Vec::new(),
+            waiting: Vec::new(),
             resources: Vec::new(),
             parents: Vec::new(),
         }
@@ -65,6 +68,7 @@ impl Builder {
                 StepKind::Project => self.project(),
                 StepKind::Lower => self.lower(),
                 StepKind::Fused => self.fused(),
+                StepKind::Indirect => self.indirect(),
                 StepKind::Builtin => self.builtin(),
                 StepKind::TrapStub => self.stub(),
                 StepKind::Lift => self.lift(),
@@ -91,13 +95,13 @@ impl Builder {
         self.next() % count == count - 1
     }
 
-    /// The newest, the oldest or any.
+    /// The newest, which makes chains, the oldest or any.
     fn pick<T: Copy>(&mut self, pool: &[T]) -> Option<T> {
         let number = self.next();
-        match number % 4 {
-            0 => pool.last().copied(),
-            1 => pool.first().copied(),
-            _ => pool.get((number / 4).checked_rem(pool.len())?).copied(),
+        match number % 8 {
+            0..=3 => pool.last().copied(),
+            4 => pool.first().copied(),
+            _ => pool.get((number / 8).checked_rem(pool.len())?).copied(),
         }
     }
 
@@ -108,7 +112,11 @@ impl Builder {
 
     fn add_func(&mut self, node: Node<NodeId>) -> NodeId {
         let signature = node.signature();
+        let waits = matches!(node, Node::Fused(_) | Node::Lower { .. } | Node::Builtin(_));
         let id = self.add(node);
+        if waits {
+            self.waiting.push(id);
+        }
         if let Some(pool) = signature.and_then(|signature| self.funcs.get_mut(signature.index())) {
             pool.push(id);
         }
@@ -188,7 +196,12 @@ impl Builder {
                 self.others = pool;
                 picked
             }
-            _ => None,
+            2 => None,
+            // Most adapters are to be used by something.
+            _ => {
+                let at = self.below(self.waiting.len());
+                (at < self.waiting.len()).then(|| self.waiting.swap_remove(at))
+            }
         }
         .unwrap_or_else(|| {
             let signature = SignatureIndex::at(self.below(self.funcs.len()));
@@ -204,7 +217,7 @@ impl Builder {
     }
 
     fn instantiate(&mut self) {
-        let args: Box<[NodeId]> = (0..self.below(5)).map(|_| self.any_core()).collect();
+        let args: Box<[NodeId]> = (0..self.below(6)).map(|_| self.any_core()).collect();
         let imports = args.iter().map(|arg| self.entity(*arg)).collect();
         let start = self.one_in(2);
         self.graph.statics.modules.push(Module { bytes: 0..0, imports, start });
@@ -289,7 +302,9 @@ impl Builder {
 
     fn with_memory(&mut self, func: &'static FuncRow) -> (&'static FuncRow, Option<MemoryOpt<NodeId>>) {
         if !func.params_in_memory && !func.result_in_memory {
-            return (func, None);
+            // Options that no call needs are allowed, and must not be lost.
+            let memory = if self.one_in(2) { self.memory() } else { None };
+            return (func, memory);
         }
         match self.memory() {
             Some(memory) => (func, Some(memory)),
@@ -301,7 +316,8 @@ impl Builder {
         let component = self.any_component();
         let encoding = Encoding::ALL[self.below(3)];
         let width = memory.map_or(Width::W32, |memory| memory.shape.width);
-        let realloc = (realloc && memory.is_some()).then(|| self.func(self.palette.realloc[wide(width)]));
+        let realloc =
+            ((realloc || self.one_in(3)) && memory.is_some()).then(|| self.func(self.palette.realloc[wide(width)]));
         Opts { encoding, memory, realloc, ..Opts::new(component) }
     }
 
@@ -338,6 +354,34 @@ impl Builder {
         let signature = func.lower[wide(opts.width())];
         let lower = Side { ty: func.ty, opts };
         self.add_func(Node::Fused(Box::new(Fused { lower, lift, callee, signature })));
+    }
+
+    /// An adapter that reaches another one only through the options of a lowered import.
+    fn indirect(&mut self) {
+        let Some(memory) = self.memory() else { return };
+        let width = wide(memory.shape.width);
+        // The rows whose core type is that of `realloc`.
+        let (row, realloc) = (&self.palette.funcs[width], self.palette.realloc[width]);
+        let Some((import, _)) = self.palette.host_funcs.iter().find(|(_, of)| *of == width).copied() else { return };
+        let import = self.add(Node::Import(import));
+        let opts = Opts { memory: Some(memory), realloc: Some(self.func(realloc)), ..Opts::new(self.any_component()) };
+        let lower = Node::Lower { import, side: Side { ty: row.ty, opts }, signature: row.lower[width] };
+        let lower = self.add(lower);
+        let mut opts = Opts { memory: Some(memory), ..Opts::new(self.any_component()) };
+        let callee = if self.one_in(2) {
+            opts.realloc = Some(lower);
+            self.func(row.lift[width])
+        } else {
+            lower
+        };
+        let caller = Opts { memory: Some(memory), ..Opts::new(self.any_component()) };
+        let fused = Fused {
+            lower: Side { ty: row.ty, opts: caller },
+            lift: Side { ty: row.ty, opts },
+            callee,
+            signature: row.lower[width],
+        };
+        self.add_func(Node::Fused(Box::new(fused)));
     }
 
     fn builtin(&mut self) {

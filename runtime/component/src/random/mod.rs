@@ -14,11 +14,13 @@
 mod builder;
 mod chain;
 mod palette;
+mod wrong;
 
 #[cfg(test)]
 mod tests;
 
 pub use chain::Chain;
+pub use wrong::Fault;
 
 use crate::error::ComponentError;
 use crate::graph::{Graph, Node};
@@ -61,9 +63,11 @@ step_kinds! {
     /// An export of an instance.
     Project 30;
     /// A function of the host as a core function.
-    Lower 34;
+    Lower 28;
     /// An adapter.
-    Fused 66;
+    Fused 56;
+    /// An adapter that reaches another one only through the options of a lowered import.
+    Indirect 16;
     /// A canonical built-in.
     Builtin 18;
     /// A function that traps.

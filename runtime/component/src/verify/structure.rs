@@ -8,11 +8,13 @@
 //!
 //! Does not know: graphs.
 
+use crate::emit::component_of;
 use crate::graph::{Node, ResourceOrigin, Statics};
 use crate::ids::{Slot, SlotKind};
-use crate::linear::{AdapterRef, Linear, LoadKey, Op};
+use crate::linear::{Adapter, AdapterRef, Linear, LoadKey, Op};
 use crate::verify::{Defect, Property};
 use std::collections::BTreeSet;
+use wattest_fuse::Intrinsic;
 
 /// Checks all rules.
 pub(super) fn check(statics: &Statics, linear: &Linear) -> Result<(), Defect> {
@@ -234,8 +236,50 @@ fn p9_descriptions(space: &Space<'_>) -> Result<(), Defect> {
                 Property::P9.require(fits, || format!("export {position} of a{at} refers to {operand:?}"))?;
             }
         }
+        p13_support(at, row)?;
     }
     Ok(())
+}
+
+/// Every import of an adapter module is an operand of its adapters, or serves them: flags of their component instances,
+/// transcoders between their memories, handles between their tables.
+fn p13_support(at: usize, row: &Adapter) -> Result<(), Defect> {
+    let mut named = vec![0u32; row.imports as usize];
+    let mut name = |operand: AdapterRef| {
+        if let AdapterRef::Import(import) = operand
+            && let Some(count) = named.get_mut(import as usize)
+        {
+            *count += 1;
+        }
+    };
+    let mut memories = BTreeSet::new();
+    let mut components = BTreeSet::new();
+    for export in &row.exports {
+        export.for_each_operand(|_, operand| name(operand));
+        if let Node::Fused(fused) = export {
+            for opts in [&fused.lower.opts, &fused.lift.opts] {
+                components.insert(opts.component);
+                memories.extend(opts.memory.map(|memory| memory.memory));
+            }
+        }
+    }
+    for (position, node) in &row.support {
+        name(AdapterRef::Import(*position));
+        let fits = match node {
+            Node::Flags(component) => components.contains(component),
+            Node::Support(intrinsic) => match intrinsic {
+                Intrinsic::Transfer { from, to, .. }
+                | Intrinsic::Enter { from, to }
+                | Intrinsic::EnterAsync { from, to } => {
+                    components.contains(&component_of(*from)) && components.contains(&component_of(*to))
+                }
+                intrinsic => intrinsic.memories().iter().flatten().all(|memory| memories.contains(memory)),
+            },
+            _ => false,
+        };
+        Property::P13.require(fits, || format!("import {position} of a{at} serves none of its adapters"))?;
+    }
+    Property::P9.require(!named.contains(&0), || format!("a{at} has an import that nothing names"))
 }
 
 /// Everything that is not an effect is reached from effects and exports.

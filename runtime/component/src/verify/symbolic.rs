@@ -285,6 +285,16 @@ impl<'a> Machine<'a> {
                     let term = self.terms.value(node);
                     self.adapters.push(Placed { term, position: self.effects.len() });
                 }
+                for (position, node) in &row.support {
+                    let node = node.try_map_operands(|_, operand| {
+                        let AdapterRef::Import(import) = operand else { return Err(Property::P13.broken("an export")) };
+                        let term = imports.get(import as usize).copied();
+                        term.ok_or_else(|| Property::P9.broken(format!("{adapter} has no import {import}")))
+                    })?;
+                    let term = self.terms.value(node);
+                    let same = imports.get(*position as usize) == Some(&term);
+                    Property::P13.require(same, || format!("import {position} of {adapter} is another one"))?;
+                }
                 self.write(*dst, Register::Adapters(first, self.adapters.len()))
             }
         }

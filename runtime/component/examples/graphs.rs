@@ -1,0 +1,56 @@
+//! Graphs per second through generator, linearizer and verifier, and the time of chains:
+//! `cargo run --release -p wattest-component --features random --example graphs -- [first seed] [count]`.
+//!
+//! Prints any graph whose plan does not mean the same, by its seed, and then fails.
+
+use std::process::ExitCode;
+use std::time::Instant;
+use wattest_component::random::{Chain, StubEmitter, graph, recipe};
+use wattest_component::schedule::Grouping;
+use wattest_component::verify::verify;
+use wattest_component::{Graph, LinearLimits, linearize};
+
+fn check(graph: &mut Graph) -> Result<(), String> {
+    let limits = LinearLimits { groups_max: 1 << 20, ..LinearLimits::default() };
+    let linear = linearize(graph, Grouping::Fewest, &limits, &mut StubEmitter::default());
+    let linear = linear.map_err(|error| error.to_string())?;
+    verify(graph, &linear).map_err(|defect| defect.to_string())
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>().unwrap_or(0));
+    let first = arguments.next().unwrap_or(0);
+    let count = arguments.next().unwrap_or(100_000);
+    let (mut nodes, mut effects, mut wrong) = (0, 0, 0);
+    let begin = Instant::now();
+    for seed in first..first + count {
+        let mut graph = graph(&recipe(seed));
+        nodes += graph.nodes().len();
+        effects += graph.effects().len();
+        if let Err(message) = check(&mut graph) {
+            println!("seed {seed}: {message}");
+            wrong += 1;
+        }
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    let per = |number: usize| number as f64 / count as f64;
+    println!(
+        "{count} graphs from seed {first}: {:.0} per second, {:.1} nodes and {:.1} effects on average, {wrong} wrong",
+        count as f64 / seconds,
+        per(nodes),
+        per(effects),
+    );
+    for chain in Chain::ALL {
+        for length in [10, 100, 1_000, 10_000] {
+            let begin = Instant::now();
+            let mut graph = chain.graph(length);
+            let made = begin.elapsed();
+            let verdict = check(&mut graph);
+            wrong += u64::from(verdict.is_err());
+            let all = begin.elapsed();
+            let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+            println!("{chain:?} of {length}: {:.2} ms, of which making the graph {:.2} ms", ms(all), ms(made));
+        }
+    }
+    ExitCode::from(u8::from(wrong > 0))
+}

@@ -1,7 +1,8 @@
 //! Plans carried out without wasm: between two byte arrays.
 //!
 //! The same plans that the emitter turns into code, for tests and for whoever has memories at hand. Checks come in the
-//! emitter's order, so a bad value ends in the same [`Fault`], after the same calls of `realloc`.
+//! emitter's order, so a bad value ends in the same [`Fault`], after the same calls of `realloc`; only what `realloc` gives
+//! wrongly has the host's name here, and that of a bad address there, as the suite of the specification has it.
 //!
 //! Invariant: nothing recurses; memory is reached only through checked ranges.
 //!

@@ -194,3 +194,80 @@ impl Step {
         i64::try_from(length).map_err(|_| Fault::StringTooLong)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CANARY: u8 = 0xa5;
+
+    /// A step between two memories, and the same within one at every distance of source and target.
+    fn check(step: Step, source: &[u8], units: u64, room: u64) {
+        let mut apart = vec![CANARY; 200];
+        let expected = step.between(source, Text { base: 0, units }, &mut apart, Room { base: 60, bytes: room });
+        assert!(apart[..60].iter().chain(&apart[60 + room as usize..]).all(|byte| *byte == CANARY), "{step:?}");
+        for base in 0..120u64 {
+            let mut memory = vec![CANARY; 200];
+            memory[base as usize..base as usize + source.len()].copy_from_slice(source);
+            let before = memory.clone();
+            let found = step.within(&mut memory, Text { base, units }, Room { base: 60, bytes: room });
+            if !step.is_in_place() {
+                assert_eq!(found, expected, "{step:?} from {base}");
+            }
+            let outside = |at: &usize| *at < 60 || *at >= 60 + room as usize;
+            assert!((0..200).filter(outside).all(|at| memory[at] == before[at]), "{step:?} from {base}");
+            if let (Ok(_), false) = (found, step.is_in_place()) {
+                let differs = |at: usize| memory[at] != apart[at] && memory[at] != before[at];
+                assert!(!(60..60 + room as usize).any(differs), "{step:?} from {base}");
+            }
+        }
+    }
+
+    #[test]
+    fn ranges_of_one_memory_may_overlap() {
+        for step in Step::ALL {
+            let unit_bytes = step.source_unit_bytes();
+            for source in [&b"abcdefgh"[..], b"a\0b\0\xc3\0\xe9\0", "äöüß".as_bytes(), b"\xff\xfe\xfd\xdc\xd8\0\0\xd8"]
+            {
+                let units = source.len() as u64 / unit_bytes;
+                for room in [0, 4, 8, 16, 24] {
+                    check(*step, source, units, room);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ranges_beyond_a_memory_are_refused() {
+        let source = [b'a'; 16];
+        for step in Step::ALL {
+            for (base, units) in [(17, 0), (10, 9), (u64::MAX, 1), (1, u64::MAX), (0, 1 << 63)] {
+                let mut target = [CANARY; 64];
+                let text = Text { base, units };
+                let result = step.between(&source, text, &mut target, Room { base: 0, bytes: 64 });
+                let units_do_not_matter = *step == Step::DeflateLatin1 || *step == Step::InflateLatin1 && units <= 32;
+                assert!(units_do_not_matter || result == Err(Fault::StringOutOfBounds), "{step:?} {text:?}");
+            }
+            for (base, bytes) in [(65, 0), (60, 5), (u64::MAX, 1), (1, u64::MAX)] {
+                let mut target = [CANARY; 64];
+                let room = Room { base, bytes };
+                let result = step.between(&source, Text { base: 0, units: 8 }, &mut target, room);
+                assert_eq!(result, Err(Fault::StringOutOfBounds), "{step:?} {room:?}");
+                assert_eq!(target, [CANARY; 64]);
+                assert_eq!(step.within(&mut target, Text { base: 0, units: 8 }, room), result);
+            }
+        }
+    }
+
+    #[test]
+    fn faults_have_codes_and_answers_have_none() {
+        for number in 1..=Fault::CODES {
+            let fault = Fault::from_code(number).unwrap();
+            assert_eq!(fault.code(), Some(number));
+            assert_eq!(Step::answer(Err(fault)), -i64::from(number));
+        }
+        assert_eq!([0, Fault::CODES + 1, i32::MIN].map(Fault::from_code), [None; 3]);
+        assert_eq!(Fault::ValueTooLarge(1).code(), None);
+        assert_eq!(Step::answer(Ok(7)), 7);
+    }
+}

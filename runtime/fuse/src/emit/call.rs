@@ -20,7 +20,7 @@ use crate::module::Module;
 use crate::plan::{Abi, PlanId, Route};
 use wasm_encoder::{BlockType, Catch, HeapType};
 use wattest_canon::{
-    Convention, CoreSignature, CoreType, FLAT_PARAMS_MAX, Passing, TypeId, Types, Width, flatten_function,
+    Convention, CoreSignature, CoreType, FLAT_PARAMS_MAX, Fault, Passing, TypeId, Types, Width, flatten_function,
     flatten_types,
 };
 
@@ -415,7 +415,7 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         self.code.sink().i64_const(i64::from(layout.size));
         let bytes = self.code.local_set_new(CoreType::I64);
         let address = self.code.local(CoreType::I64);
-        self.allocate(Request { old: None, align: layout.align }, bytes, address);
+        self.allocate(Request { old: None, align: layout.align, beyond: Fault::PointerOutOfBounds }, bytes, address);
         self.code.get(address);
         self.narrow(&end);
         let base = self.code.local_set_new(end.pointer());

@@ -64,7 +64,7 @@ impl<I: ImportId> Emitter<'_, '_, I> {
             self.code.set(bytes);
         }
         let target = self.code.local(CoreType::I64);
-        self.allocate(Request { old: None, align: to.align }, bytes, target);
+        self.allocate(Request { old: None, align: to.align, beyond: Fault::ListOutOfBounds }, bytes, target);
         if bulk {
             self.copy_bytes(source, target, bytes);
         } else {

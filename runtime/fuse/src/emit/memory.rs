@@ -19,6 +19,8 @@ pub struct Request {
     pub old: Option<(Local, Local)>,
     /// The alignment in bytes.
     pub align: u32,
+    /// What an allocation beyond the end of memory is called: the same as if the guest had supplied the address.
+    pub beyond: Fault,
 }
 
 impl<I: ImportId> Emitter<'_, '_, I> {
@@ -123,7 +125,7 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         self.code.call(realloc);
         self.widen(&end);
         self.code.set(address);
-        self.check_align(address, request.align, Fault::ReallocUnaligned);
-        self.check_bounds(&end, address, bytes, Fault::ReallocOutOfBounds);
+        self.check_align(address, request.align, Fault::Unaligned);
+        self.check_bounds(&end, address, bytes, request.beyond);
     }
 }

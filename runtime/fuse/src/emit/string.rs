@@ -146,7 +146,11 @@ impl<I: ImportId> Emitter<'_, '_, I> {
     }
 
     fn resize(&mut self, text: Text, bytes: Local, align: u32) {
-        self.allocate(Request { old: Some((text.target, text.bytes)), align }, bytes, text.target);
+        self.allocate(
+            Request { old: Some((text.target, text.bytes)), align, beyond: Fault::StringOutOfBounds },
+            bytes,
+            text.target,
+        );
         self.code.get(bytes);
         self.code.set(text.bytes);
     }
@@ -166,7 +170,7 @@ impl<I: ImportId> Emitter<'_, '_, I> {
     /// One allocation of the exact size: as many units as the source has. `None` copies bytes as they are.
     fn copy_string(&mut self, text: Text, unit_bytes: u32, align: u32, step: Option<Step>) {
         self.product(text.units, unit_bytes, text.bytes);
-        self.allocate(Request { old: None, align }, text.bytes, text.target);
+        self.allocate(Request { old: None, align, beyond: Fault::StringOutOfBounds }, text.bytes, text.target);
         match step {
             None => self.copy_bytes(text.source, text.target, text.bytes),
             Some(Step::CopyUtf8) => {
@@ -254,7 +258,7 @@ impl<I: ImportId> Emitter<'_, '_, I> {
     /// Hopes for ASCII; on the first other character grows to the worst case, converts the rest and shrinks.
     fn string_to_utf8(&mut self, text: Text, worst: u32, unit_bytes: u32, ascii: Step, rest: Step) {
         self.product(text.units, 1, text.bytes);
-        self.allocate(Request { old: None, align: 1 }, text.bytes, text.target);
+        self.allocate(Request { old: None, align: 1, beyond: Fault::StringOutOfBounds }, text.bytes, text.target);
         let done = self.step_all(ascii, text, 0);
         self.code.get(done);
         self.code.set(text.length);
@@ -305,7 +309,7 @@ impl<I: ImportId> Emitter<'_, '_, I> {
     /// Takes two bytes for each byte and shrinks.
     fn utf8_to_utf16(&mut self, text: Text) {
         self.product(text.units, 2, text.bytes);
-        self.allocate(Request { old: None, align: 2 }, text.bytes, text.target);
+        self.allocate(Request { old: None, align: 2, beyond: Fault::StringOutOfBounds }, text.bytes, text.target);
         let units = self.step_all(Step::Utf8ToUtf16, text, 0);
         self.code.get(units);
         self.code.set(text.length);
@@ -317,7 +321,7 @@ impl<I: ImportId> Emitter<'_, '_, I> {
     fn string_to_compact(&mut self, form: Form, text: Text) {
         let tag = self.ends.to.abi.width.utf16_tag().cast_signed();
         self.product(text.units, 1, text.bytes);
-        self.allocate(Request { old: None, align: 2 }, text.bytes, text.target);
+        self.allocate(Request { old: None, align: 2, beyond: Fault::StringOutOfBounds }, text.bytes, text.target);
         let read = self.code.local(CoreType::I64);
         let written = if form == Form::Utf8 {
             let progress = self.step_all(Step::Utf8ToLatin1, text, 0);
@@ -370,7 +374,7 @@ impl<I: ImportId> Emitter<'_, '_, I> {
     fn tagged_to_compact(&mut self, text: Text) {
         let tag = self.ends.to.abi.width.utf16_tag().cast_signed();
         self.product(text.units, 2, text.bytes);
-        self.allocate(Request { old: None, align: 2 }, text.bytes, text.target);
+        self.allocate(Request { old: None, align: 2, beyond: Fault::StringOutOfBounds }, text.bytes, text.target);
         let is_latin1 = self.step_all(Step::CopyUtf16, text, 1);
         self.code.get(is_latin1);
         self.code.sink().i64_eqz().if_(BlockType::Empty);

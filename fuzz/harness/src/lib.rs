@@ -10,9 +10,11 @@
 
 pub mod campaign;
 pub mod case;
+pub mod components;
 pub mod corpus;
 pub mod diff_core;
 pub mod generate;
+pub mod generate_component;
 pub mod op_matrix;
 pub mod panics;
 pub mod quarantine;

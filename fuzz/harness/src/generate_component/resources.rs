@@ -1,0 +1,321 @@
+//! Components that make, lend, give away and drop resources.
+//!
+//! One component defines two resource types, one with a destructor; others hold handles of both. What they do is a list of
+//! steps with small constants, so that most handles exist, some are of the other type, lent, or gone.
+//!
+//! Invariant: the text is a valid component.
+//!
+//! Does not know: which steps trap.
+
+use super::Invocation;
+use super::libc::{self, Allocator, DATA_BYTES};
+use crate::source::{Source, expand};
+use std::fmt::Write;
+use wattest_reference::component::Val;
+
+/// The functions that the defining component exports: name, component type, core type.
+const FUNCS: [(&str, &str, &str); 8] = [
+    ("make-a", "(param \"rep\" u32) (result (own $a))", "(param i32) (result i32)"),
+    ("make-b", "(param \"rep\" u32) (result (own $b))", "(param i32) (result i32)"),
+    ("take-a", "(param \"r\" (own $a))", "(param i32)"),
+    ("look-a", "(param \"r\" (borrow $a)) (result u32)", "(param i32) (result i32)"),
+    ("look-b", "(param \"r\" (borrow $b)) (result u32)", "(param i32) (result i32)"),
+    ("swap-a", "(param \"r\" (own $a)) (param \"s\" (borrow $a)) (result (own $a))", "(param i32 i32) (result i32)"),
+    ("give-a", "(param \"r\" (borrow $a)) (param \"s\" (own $a)) (result u32)", "(param i32 i32) (result i32)"),
+    ("many-a", "(param \"r\" (list (borrow $a))) (result u32)", "(param i32 i32) (result i32)"),
+];
+
+const OPTIONS: &str = "(memory (core memory $libc \"mem\")) (realloc (core func $libc \"realloc\"))";
+
+fn libc(source: &mut Source<'_>) -> String {
+    let data = expand(source.u64());
+    let mut text = libc::module_text(Allocator::lawful(source), &data[..DATA_BYTES]);
+    text.push_str("\n(core instance $libc (instantiate $Libc))\n");
+    text
+}
+
+/// The component that defines both types.
+fn definer(source: &mut Source<'_>) -> String {
+    let mut text = format!("(component $Definer\n{}", libc(source));
+    text.push_str(
+        r#"(core module $Dtors (import "libc" "log" (func $log (param i64)))
+  (func (export "a") (param i32) (call $log (i64.extend_i32_u (local.get 0)))))
+(core instance $dtors (instantiate $Dtors (with "libc" (instance $libc))))
+(type $a' (resource (rep i32) (dtor (core func $dtors "a"))))
+(export $a "a" (type $a'))
+(type $b' (resource (rep i32)))
+(export $b "b" (type $b'))
+(core func $new-a (canon resource.new $a'))
+(core func $new-b (canon resource.new $b'))
+(core func $rep-a (canon resource.rep $a'))
+(core func $drop-a (canon resource.drop $a'))
+"#,
+    );
+    let keeps = source.percent(20);
+    let take = if keeps { "(drop (call $rep-a (local.get 0)))" } else { "(call $drop-a (local.get 0))" };
+    let _ = write!(
+        text,
+        r#"(core module $M
+  (import "libc" "log" (func $log (param i64)))
+  (import "libc" "mem" (memory 1))
+  (import "r" "new-a" (func $new-a (param i32) (result i32)))
+  (import "r" "new-b" (func $new-b (param i32) (result i32)))
+  (import "r" "rep-a" (func $rep-a (param i32) (result i32)))
+  (import "r" "drop-a" (func $drop-a (param i32)))
+  (func (export "make-a") (param i32) (result i32) (call $new-a (local.get 0)))
+  (func (export "make-b") (param i32) (result i32) (call $new-b (local.get 0)))
+  (func (export "take-a") (param i32) {take})
+  (func (export "look-a") (param i32) (result i32) (local.get 0))
+  (func (export "look-b") (param i32) (result i32) (local.get 0))
+  (func (export "swap-a") (param i32 i32) (result i32)
+    (call $log (i64.extend_i32_u (local.get 0)))
+    (call $drop-a (local.get 0))
+    (call $new-a (i32.add (local.get 1) (i32.const 1))))
+  (func (export "give-a") (param i32 i32) (result i32)
+    (call $drop-a (local.get 1))
+    (local.get 0))
+  (func (export "many-a") (param i32 i32) (result i32)
+    (local $sum i32)
+    (block $done (loop $again
+      (br_if $done (i32.eqz (local.get 1)))
+      (local.set $sum (i32.add (local.get $sum) (i32.load (local.get 0))))
+      (local.set 0 (i32.add (local.get 0) (i32.const 4)))
+      (local.set 1 (i32.sub (local.get 1) (i32.const 1)))
+      (br $again)))
+    (local.get $sum)))
+(core instance $m (instantiate $M (with "libc" (instance $libc)) (with "r" (instance
+  (export "new-a" (func $new-a)) (export "new-b" (func $new-b))
+  (export "rep-a" (func $rep-a)) (export "drop-a" (func $drop-a))))))
+"#
+    );
+    for (name, ty, _) in FUNCS {
+        let _ = writeln!(text, "(func (export \"{name}\") {ty} (canon lift (core func $m \"{name}\") {OPTIONS}))");
+    }
+    text.push_str("(func (export \"hash\") (result u64) (canon lift (core func $libc \"hash\")))\n)\n");
+    text
+}
+
+/// The import of what [`definer`] exports.
+fn import_text() -> String {
+    let mut text = "(import \"up\" (instance $up (export \"a\" (type $a (sub resource)))\n\
+        (export \"b\" (type $b (sub resource)))\n"
+        .to_owned();
+    for (name, ty, _) in FUNCS {
+        let _ = writeln!(text, "(export \"{name}\" (func {ty}))");
+    }
+    text.push_str("))\n(alias export $up \"a\" (type $a))\n(alias export $up \"b\" (type $b))\n");
+    text
+}
+
+/// A component that only passes handles on.
+fn passer(source: &mut Source<'_>) -> String {
+    let mut text = format!("(component $Passer\n{}{}", import_text(), libc(source));
+    text.push_str(
+        "(export $ea \"a\" (type $a))\n(export $eb \"b\" (type $b))\n(core func $drop-a (canon resource.drop $a))\n\
+        (core func $drop-b (canon resource.drop $b))\n",
+    );
+    // Borrowed handles that were passed on are dropped, or forgotten, which is a trap.
+    let forgets = source.percent(10);
+    let mut module = "(core module $M (import \"r\" \"drop-a\" (func $drop-a (param i32)))\n\
+        (import \"r\" \"drop-b\" (func $drop-b (param i32)))\n(import \"libc\" \"mem\" (memory 1))\n"
+        .to_owned();
+    let mut bodies = String::new();
+    for (name, _, core) in FUNCS {
+        let _ = writeln!(text, "(core func $low-{name} (canon lower (func $up \"{name}\") {OPTIONS}))");
+        let _ = writeln!(module, "(import \"r\" \"{name}\" (func ${name} {core}))");
+        let args = if core.contains("i32 i32)") { "(local.get 0) (local.get 1)" } else { "(local.get 0)" };
+        let lent = match name {
+            "look-a" => "(call $drop-a (local.get 0))",
+            "look-b" => "(call $drop-b (local.get 0))",
+            "swap-a" => "(call $drop-a (local.get 1))",
+            "give-a" => "(call $drop-a (local.get 0))",
+            "many-a" => {
+                "(block $done (loop $again
+                  (br_if $done (i32.eqz (local.get 1)))
+                  (call $drop-a (i32.load (local.get 0)))
+                  (local.set 0 (i32.add (local.get 0) (i32.const 4)))
+                  (local.set 1 (i32.sub (local.get 1) (i32.const 1)))
+                  (br $again)))"
+            }
+            _ => "",
+        };
+        let lent = if forgets { "" } else { lent };
+        let _ = writeln!(bodies, "(func (export \"{name}\") {core} (call ${name} {args}) {lent})");
+    }
+    let _ = writeln!(text, "{module}{bodies})");
+    text.push_str("(core instance $m (instantiate $M (with \"libc\" (instance $libc)) (with \"r\" (instance\n");
+    text.push_str("(export \"drop-a\" (func $drop-a)) (export \"drop-b\" (func $drop-b))\n");
+    for (name, ..) in FUNCS {
+        let _ = writeln!(text, "(export \"{name}\" (func $low-{name}))");
+    }
+    text.push_str("))))\n");
+    for (name, ty, _) in FUNCS {
+        let ty = ty.replace("$a", "$ea").replace("$b", "$eb");
+        let _ = writeln!(text, "(func (export \"{name}\") {ty} (canon lift (core func $m \"{name}\") {OPTIONS}))");
+    }
+    text.push_str("(func (export \"hash\") (result u64) (canon lift (core func $libc \"hash\")))\n)\n");
+    text
+}
+
+/// What a user's handle table holds if nothing trapped, so that most steps are legal.
+#[derive(Default)]
+struct Table {
+    entries: Vec<Option<char>>,
+    free: Vec<usize>,
+}
+
+impl Table {
+    fn add(&mut self, ty: char) {
+        match self.free.pop() {
+            Some(index) => self.entries[index] = Some(ty),
+            None => self.entries.push(Some(ty)),
+        }
+    }
+
+    fn remove(&mut self, index: usize) {
+        self.entries[index - 1] = None;
+        self.free.push(index - 1);
+    }
+
+    /// Indices of handles of a type.
+    fn of(&self, ty: char) -> Vec<usize> {
+        self.entries.iter().enumerate().filter(|(_, entry)| **entry == Some(ty)).map(|(at, _)| at + 1).collect()
+    }
+}
+
+/// One step of a user; one in twelve with any index.
+fn step(source: &mut Source<'_>, table: &mut Table) -> String {
+    let wild = source.percent(9);
+    let rep = format!("(i32.const {})", source.between(100, 120));
+    let logged = |call: String| format!("(call $log (i64.extend_i32_u {call}))");
+    let mut chosen = |table: &Table, ty: char| match table.of(ty)[..] {
+        _ if wild => source.pick(&[0, 1, 2, 3, 4, 7]),
+        [] => 0,
+        ref live => source.pick(live),
+    };
+    let (a, b, c) = (chosen(table, 'a'), chosen(table, 'a'), chosen(table, 'b'));
+    let kind = source.below(13);
+    let index = |at: usize| format!("(i32.const {at})");
+    if !wild && (a == 0 && kind > 4 || c == 0 && matches!(kind, 7 | 11) || a == b && kind == 8) {
+        table.add('a');
+        return logged(format!("(call $make-a {rep})"));
+    }
+    let mut gone = |at: usize| {
+        if !wild {
+            table.remove(at);
+        }
+    };
+    match kind {
+        0..=2 => {
+            table.add('a');
+            logged(format!("(call $make-a {rep})"))
+        }
+        3 | 4 => {
+            table.add('b');
+            logged(format!("(call $make-b {rep})"))
+        }
+        5 => {
+            gone(a);
+            format!("(call $take-a {})", index(a))
+        }
+        6 => logged(format!("(call $look-a {})", index(a))),
+        7 => logged(format!("(call $look-b {})", index(c))),
+        8 => {
+            gone(a);
+            table.add('a');
+            logged(format!("(call $swap-a {} {})", index(a), index(b)))
+        }
+        9 => {
+            let stores = format!("(i32.store (i32.const 512) {}) (i32.store (i32.const 516) {})", index(a), index(b));
+            format!("{stores} {}", logged("(call $many-a (i32.const 512) (i32.const 2))".to_owned()))
+        }
+        10 => {
+            gone(a);
+            format!("(call $drop-a {})", index(a))
+        }
+        11 => {
+            gone(c);
+            format!("(call $drop-b {})", index(c))
+        }
+        // A handle that is lent cannot be given away by the same call.
+        _ if wild => logged(format!("(call $give-a {} {})", index(1), index(1))),
+        _ if a == b => logged(format!("(call $look-a {})", index(a))),
+        _ => {
+            gone(b);
+            logged(format!("(call $give-a {} {})", index(a), index(b)))
+        }
+    }
+}
+
+/// A component that does things.
+fn user(source: &mut Source<'_>, scripts: usize) -> String {
+    let mut text = format!("(component $User\n{}{}", import_text(), libc(source));
+    text.push_str("(core func $drop-a (canon resource.drop $a))\n(core func $drop-b (canon resource.drop $b))\n");
+    let mut module =
+        "(core module $M (import \"libc\" \"log\" (func $log (param i64)))\n(import \"libc\" \"mem\" (memory 1))\n\
+        (import \"r\" \"drop-a\" (func $drop-a (param i32)))\n(import \"r\" \"drop-b\" (func $drop-b (param i32)))\n"
+            .to_owned();
+    for (name, _, core) in FUNCS {
+        let _ = writeln!(text, "(core func $low-{name} (canon lower (func $up \"{name}\") {OPTIONS}))");
+        let _ = writeln!(module, "(import \"r\" \"{name}\" (func ${name} {core}))");
+    }
+    let mut table = Table::default();
+    for script in 0..scripts {
+        let _ = writeln!(module, "(func (export \"run{script}\")");
+        for _ in 0..source.between(2, 8) {
+            let _ = writeln!(module, "{}", step(source, &mut table));
+        }
+        module.push_str(")\n");
+    }
+    let _ = writeln!(text, "{module})");
+    text.push_str("(core instance $m (instantiate $M (with \"libc\" (instance $libc)) (with \"r\" (instance\n");
+    text.push_str("(export \"drop-a\" (func $drop-a)) (export \"drop-b\" (func $drop-b))\n");
+    for (name, ..) in FUNCS {
+        let _ = writeln!(text, "(export \"{name}\" (func $low-{name}))");
+    }
+    text.push_str("))))\n");
+    for script in 0..scripts {
+        let _ = writeln!(text, "(func (export \"run{script}\") (canon lift (core func $m \"run{script}\")))");
+    }
+    text.push_str("(func (export \"hash\") (result u64) (canon lift (core func $libc \"hash\")))\n)\n");
+    text
+}
+
+/// A component and calls of it.
+pub fn generate(source: &mut Source<'_>) -> (String, Vec<Invocation>) {
+    let scripts = source.between(1, 4);
+    let mut text = format!("(component\n{}{}{}", definer(source), passer(source), user(source, scripts));
+    let mut hashed = vec!["d0"];
+    text.push_str("(instance $d0 (instantiate $Definer))\n");
+    let passes = source.below(3);
+    let mut last = "d0";
+    for name in ["p0", "p1"].into_iter().take(passes) {
+        let _ = writeln!(text, "(instance ${name} (instantiate $Passer (with \"up\" (instance ${last}))))");
+        last = name;
+        hashed.push(name);
+    }
+    let users: &[&str] = if source.percent(40) { &["u0", "u1"] } else { &["u0"] };
+    for name in users {
+        let from = if source.percent(80) { last } else { "d0" };
+        let _ = writeln!(text, "(instance ${name} (instantiate $User (with \"up\" (instance ${from}))))");
+        let _ = writeln!(text, "(export \"{name}\" (instance ${name}))");
+        hashed.push(name);
+    }
+    for name in &hashed[..=passes] {
+        let _ = writeln!(text, "(alias export ${name} \"hash\" (func $h-{name}))");
+        let _ = writeln!(text, "(instance $x-{name} (export \"hash\" (func $h-{name})))");
+        let _ = writeln!(text, "(export \"{name}\" (instance $x-{name}))");
+    }
+    text.push(')');
+    let mut calls = Vec::new();
+    for script in 0..scripts {
+        for user in users {
+            let (instance, func) = ((*user).to_owned(), format!("run{script}"));
+            calls.push(Invocation { instance, func, args: Vec::<Val>::new() });
+        }
+    }
+    for name in hashed {
+        calls.push(Invocation { instance: name.to_owned(), func: "hash".to_owned(), args: Vec::new() });
+    }
+    (text, calls)
+}

@@ -227,6 +227,7 @@ impl WattestSession {
                 let number = value.data(&self.store).and_then(|data| data.downcast_ref::<u32>());
                 number.map_or(Value::Ref(RefKind::Extern), |number| Value::Extern(*number))
             }
+            Val::ExnRef(_) => Value::Ref(RefKind::Exn),
             Val::Null(heap) => Value::Null(hierarchy(*heap)),
         }
     }
@@ -253,11 +254,11 @@ fn hierarchy(heap: HeapType) -> Heap {
 /// The neutral form of an error.
 fn failure(error: Error) -> Failure {
     match &error {
-        Error::Trap(trap) => match (trap.code(), TrapClass::from_text(trap.code().text())) {
-            (wattest::TrapCode::UncaughtException, _) => Failure::Exception,
-            (_, Some(class)) => Failure::Trap(class),
-            (code, None) => broken(format!("trap without a class: {}", code.text())),
+        Error::Trap(trap) => match TrapClass::from_text(trap.code().text()) {
+            Some(class) => Failure::Trap(class),
+            None => broken(format!("trap without a class: {}", trap.code().text())),
         },
+        Error::Exception(_) => Failure::Exception,
         Error::Limit(text) => Failure::Limit(text.clone()),
         other => broken(other),
     }

@@ -64,7 +64,7 @@ const FOLDERS: &[Folder] = &[
     folder("spec/custom/", "custom sections", &[]),
     folder("spec/", "WebAssembly 3.0", &[]),
     folder("spec-extra/", "WebAssembly 3.0", &[]),
-    folder("own/", "own", &["threads", "wide-arithmetic", "custom-page-sizes"]),
+    folder("own/", "own", &["threads", "wide-arithmetic", "custom-page-sizes", "legacy-exceptions"]),
     folder("component-model/", "component-model", &["component-model"]),
 ];
 

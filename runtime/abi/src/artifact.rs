@@ -43,6 +43,8 @@ pub enum SectionKind {
     Images = 8,
     /// The name section's bytes.
     Names = 9,
+    /// [`HandlerRecord`]s by text offset.
+    Handlers = 10,
 }
 
 /// Where a function's code lies.
@@ -72,6 +74,18 @@ pub struct AddressRecord {
     pub wasm_offset: u32,
 }
 
+/// A call inside a `try_table`: where control goes when the callee throws instead of returning. Machine code there decides
+/// which clause catches; one that none does is thrown again from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandlerRecord {
+    /// Byte offset in the text of the call's return address.
+    pub text_offset: u32,
+    /// Byte offset in the text of the landing pad.
+    pub landing_offset: u32,
+    /// Distance in bytes from the frame pointer down to the stack pointer that the landing pad expects.
+    pub frame_bytes: u32,
+}
+
 /// What the compiler produces for a module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompiledCode {
@@ -83,9 +97,13 @@ pub struct CompiledCode {
     pub traps: Vec<TrapRecord>,
     /// Sorted by offset.
     pub addresses: Vec<AddressRecord>,
+    /// Sorted by offset.
+    pub handlers: Vec<HandlerRecord>,
 }
 
 /// Bytes of an encoded [`FunctionRecord`] or [`AddressRecord`].
 pub const RECORD_BYTES: usize = 8;
+/// Bytes of an encoded [`HandlerRecord`].
+pub const HANDLER_RECORD_BYTES: usize = 12;
 /// Bytes of an encoded [`TrapRecord`].
 pub const TRAP_RECORD_BYTES: usize = 5;

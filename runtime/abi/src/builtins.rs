@@ -81,6 +81,10 @@ macro_rules! for_each_builtin {
             new_epoch() -> I64, Traps;
             /// Traps with the given [`crate::TrapCode`] at the calling instruction. Used where hardware traps are off.
             trap(code: I32) -> I32, Traps;
+            /// Throws `exception`, which is not null, from the calling instruction: never returns.
+            throw_ref(exception: I32) -> I32, Traps;
+            /// Allocates an exception of type `type_id`, of which only that is initialized.
+            exception_alloc(type_id: I32, bytes: I32) -> I32, Traps;
             /// `f32.ceil` for CPUs without a rounding instruction.
             f32_ceil(x: F32) -> F32, None;
             /// `f64.ceil` for CPUs without a rounding instruction.

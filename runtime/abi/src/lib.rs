@@ -13,6 +13,7 @@
 pub mod artifact;
 pub mod builtins;
 pub mod call;
+pub mod gc;
 pub mod trap;
 pub mod tunables;
 pub mod vmctx;

@@ -75,6 +75,14 @@ pub struct VmStoreContext {
     pub entry_fp: usize,
     /// The owning store, for the virtual machine's use.
     pub owner: *mut u8,
+    /// Where unwinding continues: the address of a landing pad, or 0 to end the innermost entry.
+    pub landing_pc: usize,
+    /// Stack pointer at the landing pad.
+    pub landing_sp: usize,
+    /// Frame pointer at the landing pad.
+    pub landing_fp: usize,
+    /// The exception that the landing pad gets.
+    pub landing_exception: u64,
 }
 
 /// Offset of [`VmStoreContext::stack_limit`].
@@ -89,6 +97,15 @@ pub const STORE_EPOCH: u32 = 24;
 pub const STORE_EXIT_FP: u32 = 32;
 /// Offset of [`VmStoreContext::entry_fp`].
 pub const STORE_ENTRY_FP: u32 = 40;
+
+/// Offset of [`VmStoreContext::landing_pc`].
+pub const STORE_LANDING_PC: u32 = 56;
+/// Offset of [`VmStoreContext::landing_sp`].
+pub const STORE_LANDING_SP: u32 = 64;
+/// Offset of [`VmStoreContext::landing_fp`].
+pub const STORE_LANDING_FP: u32 = 72;
+/// Offset of [`VmStoreContext::landing_exception`].
+pub const STORE_LANDING_EXCEPTION: u32 = 80;
 
 /// A function as a value: what a `funcref` points to. Constant once created.
 #[derive(Clone, Copy, Debug)]
@@ -253,7 +270,7 @@ pub struct VmOffsets {
     pub imported_memories: u32,
     /// Pointers to global slots.
     pub imported_globals: u32,
-    /// Pointers to tag slots.
+    /// Identities of imported tags: one `u64` each, equal exactly for the same tag of the store. Constant.
     pub imported_tags: u32,
     /// [`VmTableDefinition`]s.
     pub defined_tables: u32,
@@ -261,7 +278,7 @@ pub struct VmOffsets {
     pub defined_memories: u32,
     /// Slots of [`GLOBAL_BYTES`].
     pub defined_globals: u32,
-    /// One `u64` per tag.
+    /// Identities of defined tags, right after those of imported ones. Constant.
     pub defined_tags: u32,
     /// [`VmFuncRef`]s of escaping functions.
     pub func_refs: u32,
@@ -333,6 +350,10 @@ mod tests {
             (offset_of!(VmStoreContext, epoch), STORE_EPOCH),
             (offset_of!(VmStoreContext, exit_fp), STORE_EXIT_FP),
             (offset_of!(VmStoreContext, entry_fp), STORE_ENTRY_FP),
+            (offset_of!(VmStoreContext, landing_pc), STORE_LANDING_PC),
+            (offset_of!(VmStoreContext, landing_sp), STORE_LANDING_SP),
+            (offset_of!(VmStoreContext, landing_fp), STORE_LANDING_FP),
+            (offset_of!(VmStoreContext, landing_exception), STORE_LANDING_EXCEPTION),
             (offset_of!(VmFuncRef, vmctx), FUNC_REF_VMCTX),
             (offset_of!(VmFuncRef, type_id), FUNC_REF_TYPE_ID),
             (size_of::<VmFuncRef>(), FUNC_REF_BYTES),

@@ -8,11 +8,11 @@ use crate::translate::State;
 use crate::{CompileError, CompileErrorKind, ModuleCompiler};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::ir::{ExternalName, SourceLoc};
-use cranelift_codegen::{CodegenError, CompiledCode, Context, FinalizedRelocTarget};
+use cranelift_codegen::{CodegenError, CompiledCode, Context, FinalizedMachExceptionHandler, FinalizedRelocTarget};
 use cranelift_control::ControlPlane;
 use cranelift_frontend::FunctionBuilderContext;
 use wattest_abi::TrapCode;
-use wattest_abi::artifact::{AddressRecord, TrapRecord};
+use wattest_abi::artifact::{AddressRecord, HandlerRecord, TrapRecord};
 use wattest_module::{DefinedFuncIndex, TableIndex};
 
 /// Name space of defined functions in relocations.
@@ -74,6 +74,8 @@ pub struct FunctionCode {
     pub traps: Vec<TrapRecord>,
     /// Where the instructions came from, by offset.
     pub addresses: Vec<AddressRecord>,
+    /// Landing pads, by return address.
+    pub handlers: Vec<HandlerRecord>,
     pub(crate) relocations: Vec<Relocation>,
     pub(crate) align_bytes: u32,
 }
@@ -130,6 +132,7 @@ impl ModuleCompiler<'_> {
             code: buffer.data().to_vec(),
             traps,
             addresses,
+            handlers: collect_handlers(code)?,
             relocations,
             align_bytes: buffer.alignment,
         })
@@ -194,6 +197,21 @@ fn collect_addresses(code: &CompiledCode, body_offset: u32, addresses: &mut Vec<
         end = range.end;
     }
     push(end, u32::MAX);
+}
+
+/// The landing pads of a function's calls. The translator gives a call at most one, for every exception.
+fn collect_handlers(code: &CompiledCode) -> Result<Vec<HandlerRecord>, CompileErrorKind> {
+    let mut records = Vec::new();
+    for site in code.buffer.call_sites().filter(|site| !site.exception_handlers.is_empty()) {
+        let ([FinalizedMachExceptionHandler::Default(landing)], Some(frame_bytes)) =
+            (site.exception_handlers, site.frame_offset)
+        else {
+            return Err(CompileErrorKind::Internal(format!("call site {site:?}")));
+        };
+        records.push(HandlerRecord { text_offset: site.ret_addr, landing_offset: *landing, frame_bytes });
+    }
+    records.sort_unstable_by_key(|record| record.text_offset);
+    Ok(records)
 }
 
 fn codegen_error(error: &CodegenError, context: &Context) -> CompileErrorKind {

@@ -6,7 +6,7 @@
 
 use crate::function::RelocationTarget;
 use crate::{CompileError, CompileErrorKind, FunctionCode, ModuleCompiler};
-use wattest_abi::artifact::{AddressRecord, CompiledCode, FunctionRecord, TrapRecord};
+use wattest_abi::artifact::{AddressRecord, CompiledCode, FunctionRecord, HandlerRecord, TrapRecord};
 use wattest_abi::tunables::CallPath;
 use wattest_module::TableIndex;
 
@@ -25,6 +25,7 @@ pub(crate) fn link(compiler: &ModuleCompiler<'_>, functions: Vec<FunctionCode>) 
         functions: Vec::with_capacity(functions.len()),
         traps: Vec::with_capacity(functions.iter().map(|code| code.traps.len()).sum()),
         addresses: Vec::with_capacity(functions.iter().map(|code| code.addresses.len()).sum()),
+        handlers: Vec::with_capacity(functions.iter().map(|code| code.handlers.len()).sum()),
     };
     for code in &functions {
         append(&mut out, code)?;
@@ -64,6 +65,11 @@ fn append(out: &mut CompiledCode, code: &FunctionCode) -> Result<(), CompileErro
     out.functions.push(FunctionRecord { text_offset: start, text_bytes: code.code.len() as u32 });
     let traps = code.traps.iter().map(|trap| TrapRecord { text_offset: start + trap.text_offset, code: trap.code });
     out.traps.extend(traps);
+    out.handlers.extend(code.handlers.iter().map(|handler| HandlerRecord {
+        text_offset: start + handler.text_offset,
+        landing_offset: start + handler.landing_offset,
+        ..*handler
+    }));
     for row in &code.addresses {
         let row = AddressRecord { text_offset: start + row.text_offset, wasm_offset: row.wasm_offset };
         match out.addresses.last_mut() {

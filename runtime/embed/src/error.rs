@@ -7,6 +7,7 @@
 //!
 //! Does not know: how errors are shown on a terminal.
 
+use crate::exception::{ExnRef, UncaughtException};
 use crate::types::ExternType;
 use std::sync::Arc;
 use wattest_abi::TrapCode;
@@ -24,6 +25,8 @@ pub enum Error {
     Host(HostError),
     /// The API was misused.
     Usage(UsageError),
+    /// The guest threw an exception that nothing caught. Returned by a host function: throw it on.
+    Exception(UncaughtException),
     /// A limit of the store or the machine.
     Limit(String),
 }
@@ -52,6 +55,14 @@ impl Error {
         }
     }
 
+    /// The exception, if it is one.
+    pub fn exception(&self) -> Option<ExnRef> {
+        match self {
+            Error::Exception(thrown) => Some(thrown.exception),
+            _ => None,
+        }
+    }
+
     /// The trap, if it is one.
     pub fn trap(&self) -> Option<&Trap> {
         match self {
@@ -67,6 +78,7 @@ impl std::fmt::Display for Error {
             Error::Trap(trap) => trap.fmt(f),
             Error::Host(error) => error.source.fmt(f),
             Error::Usage(error) => error.fmt(f),
+            Error::Exception(thrown) => thrown.fmt(f),
             Error::Limit(text) => f.write_str(text),
         }
     }

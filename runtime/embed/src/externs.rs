@@ -6,6 +6,7 @@
 
 use crate::context::AsContext;
 use crate::error::UsageError;
+use crate::exception::Tag;
 use crate::func::Func;
 use crate::global::Global;
 use crate::memory::{Memory, SharedMemory};
@@ -22,6 +23,8 @@ pub enum Extern {
     Global(Global),
     /// A table.
     Table(Table),
+    /// A tag.
+    Tag(Tag),
     /// A memory of one store.
     Memory(Memory),
     /// A memory shared between stores and threads.
@@ -37,6 +40,11 @@ impl Extern {
     /// The global, if it is one.
     pub fn into_global(self) -> Option<Global> {
         if let Extern::Global(global) = self { Some(global) } else { None }
+    }
+
+    /// The tag, if it is one.
+    pub fn into_tag(self) -> Option<Tag> {
+        if let Extern::Tag(tag) = self { Some(tag) } else { None }
     }
 
     /// The table, if it is one.
@@ -69,6 +77,7 @@ impl Extern {
         Ok(match self {
             Extern::Func(func) => ExternType::Func(FuncType { ty: func.signature(engine, store)?.ty.clone() }),
             Extern::Global(global) => ExternType::Global(global.handle.ty()),
+            Extern::Tag(tag) => ExternType::Tag(FuncType { ty: tag.signature(engine, store)?.ty.clone() }),
             Extern::Table(table) => ExternType::Table(store.table_type(table.handle).map_err(wrong("table"))?),
             Extern::Memory(memory) => ExternType::Memory(store.memory_type(memory.handle).map_err(wrong("memory"))?),
             Extern::SharedMemory(memory) => ExternType::Memory(memory.ty()),
@@ -84,6 +93,7 @@ impl Extern {
         Ok(match self {
             Extern::Func(func) => wattest_vm::Extern::Func(func.handle),
             Extern::Global(global) => wattest_vm::Extern::Global(global.handle),
+            Extern::Tag(tag) => wattest_vm::Extern::Tag(tag.handle),
             Extern::Table(table) => wattest_vm::Extern::Table(table.handle),
             Extern::Memory(memory) => wattest_vm::Extern::Memory(memory.handle),
             Extern::SharedMemory(memory) if !memory.inner.suits(&store.config().tunables) => {
@@ -97,6 +107,7 @@ impl Extern {
         match given {
             wattest_vm::Extern::Func(handle) => Extern::Func(Func { handle }),
             wattest_vm::Extern::Global(handle) => Extern::Global(Global { handle }),
+            wattest_vm::Extern::Tag(handle) => Extern::Tag(Tag { handle }),
             wattest_vm::Extern::Table(handle) => Extern::Table(Table { handle }),
             wattest_vm::Extern::Memory(handle) => match store.as_shared_memory(handle) {
                 Ok(Some(inner)) => Extern::SharedMemory(SharedMemory { inner: inner.clone() }),
@@ -117,4 +128,4 @@ macro_rules! from {
         )*
     };
 }
-from!(Func, Global, Table, Memory, SharedMemory);
+from!(Func, Global, Tag, Table, Memory, SharedMemory);

@@ -7,6 +7,7 @@
 use crate::context::{AsContext, AsContextMut, Caller, StoreContextMut};
 use crate::engine::Engine;
 use crate::error::{Backtrace, Error, Frame, HostError, Result, Trap, UsageError};
+use crate::exception::{self, ExnRef, UncaughtException};
 use crate::store::StoreData;
 use crate::typed::{IntoFunc, WasmParams, WasmResults};
 use crate::types::FuncType;
@@ -137,9 +138,10 @@ pub(crate) fn dynamic_host<T: 'static>(
         let params = params.collect::<Vec<_>>();
         let mut results =
             raw_results.iter().zip(ty.results()).map(|(raw, ty)| Val::from_raw(*raw, *ty, id)).collect::<Vec<_>>();
-        let boxed = |error: Error| Box::new(error) as wattest_vm::HostError;
         let view = Caller { store: StoreContextMut(store), instance: caller.instance };
-        closure(view, &params, &mut results).map_err(boxed)?;
+        let ended = closure(view, &params, &mut results);
+        ended.map_err(|error| exception::to_vm(error, store.inner()))?;
+        let boxed = |error: Error| Box::new(error) as wattest_vm::HostError;
         for ((raw, value), ty) in raw_results.iter_mut().zip(&results).zip(ty.results()) {
             if !value.fits(*ty) {
                 let (wanted, given) = (ty.to_string(), value.ty().to_string());
@@ -195,7 +197,7 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
 
 /// The embedder's error for a call that was not made or did not return.
 #[cold]
-fn call_error<T: 'static>(_store: &StoreContextMut<'_, T>, error: CallError) -> Error {
+fn call_error<T: 'static>(store: &StoreContextMut<'_, T>, error: CallError) -> Error {
     match error {
         CallError::WrongStore => UsageError::WrongStore { what: "function or reference" }.into(),
         CallError::Mismatch => UsageError::Invalid("the arguments do not fit the function's type".to_owned()).into(),
@@ -203,6 +205,10 @@ fn call_error<T: 'static>(_store: &StoreContextMut<'_, T>, error: CallError) -> 
             Error::Trap(Trap::with_backtrace(code, backtrace(&frames)))
         }
         CallError::Failed(CallFailure::Host { error, frames }) => host_error(error, &frames),
+        CallError::Failed(CallFailure::Exception { exception, frames }) => Error::Exception(UncaughtException {
+            exception: ExnRef { store: store.inner().id(), reference: exception },
+            backtrace: backtrace(&frames),
+        }),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::context::{AsContext, AsContextMut, StoreContextMut};
 use crate::error::{Error, ImportMismatch, InstantiateError, LinkError, MissingImport, Result, Trap, UsageError};
+use crate::exception::Tag;
 use crate::externs::Extern;
 use crate::func::{Func, TypedFunc};
 use crate::global::Global;
@@ -115,6 +116,11 @@ impl Instance {
         self.get_export(store, name)?.into_table()
     }
 
+    /// The tag exported as `name`.
+    pub fn get_tag(&self, store: impl AsContext, name: &str) -> Option<Tag> {
+        self.get_export(store, name)?.into_tag()
+    }
+
     /// The function exported as `name`, with its types fixed.
     ///
     /// # Errors
@@ -205,7 +211,6 @@ pub(crate) fn instantiate_error(
             UsageError::Invalid(text).into()
         }
         wattest_vm::InstantiateError::WrongStore => UsageError::WrongStore { what: "import" }.into(),
-        wattest_vm::InstantiateError::Unsupported(what) => InstantiateError::Limit(format!("{what} are not supported")),
         wattest_vm::InstantiateError::Limit(what) => InstantiateError::Limit(format!("limit reached: {what}")),
         wattest_vm::InstantiateError::Limiter(error) => InstantiateError::Start(crate::func::host_error(error, &[])),
         wattest_vm::InstantiateError::OutOfMemory => {

@@ -36,6 +36,7 @@ mod config;
 mod context;
 mod engine;
 mod error;
+mod exception;
 mod externs;
 mod func;
 mod global;
@@ -59,6 +60,7 @@ pub use error::{
     Backtrace, CompileError, DeserializeError, Error, Frame, HostError, ImportMismatch, InstantiateError, LinkError,
     MissingImport, Result, SerializeError, Trap, UsageError,
 };
+pub use exception::{ExnRef, Tag, UncaughtException};
 pub use externs::Extern;
 pub use func::{Func, TypedFunc};
 pub use global::Global;

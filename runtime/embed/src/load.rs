@@ -32,6 +32,7 @@ pub(crate) fn from_compiled(engine: &Engine, code: CompiledCode, data: ModuleDat
         functions: RecordTable::Own(code.functions),
         traps: RecordTable::Own(code.traps),
         addresses: RecordTable::Own(code.addresses),
+        handlers: RecordTable::Own(code.handlers),
         owner: Some(names.clone()),
     };
     let copy_on_write = engine.config().options.copy_on_write;
@@ -161,6 +162,7 @@ unsafe fn from_artifact(engine: &Engine, artifact: ArtifactFile) -> Result<Modul
         functions: RecordTable::Artifact(artifact.clone()),
         traps: RecordTable::Artifact(artifact.clone()),
         addresses: RecordTable::Artifact(artifact.clone()),
+        handlers: RecordTable::Artifact(artifact.clone()),
         owner: Some(names.clone()),
     };
     let mut images = Vec::with_capacity(records.len());

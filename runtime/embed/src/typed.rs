@@ -167,7 +167,7 @@ where
         let id = store.inner().id();
         let view = Caller { store: StoreContextMut(store), instance: caller.instance };
         let results = closure(view, P::from_abi(params, id)).into_result();
-        let results = results.map_err(|error| Box::new(error) as HostError)?;
+        let results = results.map_err(|error| crate::exception::to_vm(error, store.inner()))?;
         if !results.belong_to(store.inner()) {
             let error: Error = crate::error::UsageError::WrongStore { what: "reference" }.into();
             return Err(Box::new(error) as HostError);

@@ -6,6 +6,7 @@
 
 use crate::context::AsContextMut;
 use crate::error::{Error, Result, UsageError};
+use crate::exception::ExnRef;
 use crate::func::Func;
 use std::any::Any;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub enum Val {
     FuncRef(Option<Func>),
     /// External reference.
     ExternRef(Option<ExternRef>),
+    /// Reference to an exception, not null.
+    ExnRef(ExnRef),
     /// The null of another reference type.
     Null(HeapType),
 }
@@ -64,6 +67,7 @@ impl Val {
             Val::V128(_) => ValType::V128,
             Val::FuncRef(_) => ValType::Ref(RefType::FUNC),
             Val::ExternRef(_) => ValType::Ref(RefType::EXTERN),
+            Val::ExnRef(_) => ValType::Ref(RefType { nullable: false, heap: HeapType::Exn, is_func: false }),
             Val::Null(heap) => ValType::Ref(RefType { nullable: true, heap: *heap, is_func: false }),
         }
     }
@@ -97,6 +101,7 @@ impl Val {
             Val::V128(bits) => Raw::V128(bits),
             Val::FuncRef(func) => Raw::Func(func.map(|func| func.handle)),
             Val::ExternRef(value) => Raw::Ref(value.map_or(0, |value| value.reference)),
+            Val::ExnRef(exception) => Raw::Ref(exception.reference),
             Val::Null(_) => Raw::Ref(0),
         }
     }
@@ -111,6 +116,9 @@ impl Val {
             (Raw::Func(func), _) => Val::FuncRef(func.map(Func::from_handle)),
             (Raw::Ref(0), ValType::Ref(RefType { heap, .. })) if heap != HeapType::Extern => Val::Null(heap),
             (Raw::Ref(0), _) => Val::ExternRef(None),
+            (Raw::Ref(reference), ValType::Ref(RefType { heap: HeapType::Exn, .. })) => {
+                Val::ExnRef(ExnRef { store, reference })
+            }
             (Raw::Ref(reference), _) => Val::ExternRef(Some(ExternRef { store, reference })),
         }
     }
@@ -120,6 +128,7 @@ impl Val {
         let of = match self {
             Val::FuncRef(Some(func)) => func.handle.store(),
             Val::ExternRef(Some(value)) => value.store,
+            Val::ExnRef(exception) => exception.store,
             _ => return Ok(()),
         };
         if of == store.id() { Ok(()) } else { Err(UsageError::WrongStore { what: "reference" }) }
@@ -132,6 +141,7 @@ impl Val {
             (Val::ExternRef(value), ValType::Ref(ty)) => {
                 ty.heap == HeapType::Extern && (ty.nullable || value.is_some())
             }
+            (Val::ExnRef(_), ValType::Ref(ty)) => ty.heap == HeapType::Exn,
             // A null function is `FuncRef(None)`.
             (Val::Null(heap), ValType::Ref(ty)) => ty.heap == *heap && ty.nullable && !ty.is_func,
             (value, ty) => value.ty() == ty,

@@ -9,7 +9,7 @@
 //!
 //! Does not know: what compilers do with the values.
 
-use crate::{CompositeType, DecodeError, FuncIndex, ModuleDesc, TypeIndex};
+use crate::{CompositeType, DecodeError, FuncIndex, ModuleDesc, TagIndex, TypeIndex};
 use wasmparser::{BinaryReader, BlockType, FrameKind, FuncValidator, ValidatorResources};
 
 /// Values that any module may pass, however short its code.
@@ -54,14 +54,16 @@ impl<'a> Traffic<'a> {
         reader: &BinaryReader<'_>,
         validator: &FuncValidator<ValidatorResources>,
     ) -> Result<(), DecodeError> {
-        if !matches!(opcode, 0x02..=0x04 | 0x0c..=0x15) {
+        if !matches!(opcode, 0x02..=0x04 | 0x06..=0x08 | 0x0c..=0x15 | 0x1f) {
             return Ok(());
         }
         let mut immediates = reader.clone();
         let values = immediates.read_u8().and_then(|_| match opcode {
-            0x02..=0x04 => Ok(self.block(immediates.read_var_i64()?)),
+            0x02..=0x04 | 0x06 => Ok(self.block(immediates.read_var_i64()?)),
             0x0c | 0x0d => Ok(self.label(immediates.read_var_u32()?, validator)),
+            0x07 | 0x08 => Ok(self.tag(immediates.read_var_u32()?)),
             0x0e => self.table(&mut immediates, validator),
+            0x1f => self.clauses(&mut immediates, validator),
             0x0f => Ok(self.label(validator.control_stack_height().saturating_sub(1), validator)),
             0x10 | 0x12 => Ok(self.function(immediates.read_var_u32()?)),
             _ => Ok(self.signature(immediates.read_var_u32()?)),
@@ -106,6 +108,31 @@ impl<'a> Traffic<'a> {
             (BlockType::FuncType(ty), FrameKind::Loop) => self.arity(ty).0,
             (BlockType::FuncType(ty), _) => self.arity(ty).1,
         }
+    }
+
+    /// Values of an exception with the tag.
+    fn tag(&self, tag: u32) -> u64 {
+        self.desc.tags.get(TagIndex(tag).index()).map_or(0, |tag| self.arity(tag.ty.0).0)
+    }
+
+    /// Values of a `try_table`, and of the branches of its clauses.
+    fn clauses(
+        &self,
+        immediates: &mut BinaryReader<'_>,
+        validator: &FuncValidator<ValidatorResources>,
+    ) -> wasmparser::Result<u64> {
+        let mut values = self.block(immediates.read_var_i64()?);
+        for _ in 0..immediates.read_var_u32()? {
+            if let 0x00 | 0x01 = immediates.read_u8()? {
+                values += self.tag(immediates.read_var_u32()?);
+            }
+            // A clause costs something even if it passes nothing.
+            values += 1 + self.label(immediates.read_var_u32()?, validator);
+            if values > self.values_max {
+                break;
+            }
+        }
+        Ok(values)
     }
 
     fn table(

@@ -6,11 +6,13 @@
 //!
 //! Does not know: why a walk is made.
 
+use crate::registry::CodeInfo;
 use crate::store::StoreInner;
 use crate::sys::trampoline::EntryFrame;
 use crate::trap::Unwind;
 use crate::{registry, trap};
 use std::cell::Cell;
+use std::sync::Arc;
 use wattest_abi::vmctx::VmStoreContext;
 
 thread_local! {
@@ -93,6 +95,39 @@ pub fn walk(store: &VmStoreContext, fault: Option<(usize, usize)>) -> Vec<trap::
         }
     }
     frames
+}
+
+/// Where an exception is taken up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Landing {
+    /// Address of the landing pad.
+    pub pc: usize,
+    /// Stack pointer that it expects.
+    pub sp: usize,
+    /// Frame pointer that it expects.
+    pub fp: usize,
+}
+
+/// The landing pad of the innermost call of `store`'s innermost activation that has one.
+pub fn find_landing(store: &VmStoreContext) -> Option<Landing> {
+    // SAFETY: as in `walk`.
+    let (mut pc, mut fp) = unsafe { return_of(store.exit_fp) };
+    // Neighbouring frames mostly belong to one module.
+    let mut code = None::<Arc<CodeInfo>>;
+    while fp != store.entry_fp {
+        if code.as_ref().is_none_or(|code| code.text_offset(pc - 1).is_none()) {
+            code = registry::lookup(pc - 1).map(|(code, _)| code);
+        }
+        if let Some(code) = &code
+            && let Some(record) = code.text_offset(pc - 1).and_then(|call| code.handler_at(call + 1))
+        {
+            let pc = code.code.range().start + record.landing_offset as usize;
+            return Some(Landing { pc, sp: fp - record.frame_bytes as usize, fp });
+        }
+        // SAFETY: as in `walk`: `fp` is the frame pointer of a compiled frame of this activation.
+        (pc, fp) = unsafe { return_of(fp) };
+    }
+    None
 }
 
 /// The return address and caller's frame pointer of the frame at `fp`.

@@ -54,7 +54,7 @@ fn damaged(what: &'static str, offset: usize) -> ArtifactError {
 }
 
 /// Every section kind, in the order of their numbers.
-const KINDS: [SectionKind; 9] = [
+const KINDS: [SectionKind; 10] = [
     SectionKind::Compatibility,
     SectionKind::Module,
     SectionKind::Text,
@@ -64,6 +64,7 @@ const KINDS: [SectionKind; 9] = [
     SectionKind::Data,
     SectionKind::Images,
     SectionKind::Names,
+    SectionKind::Handlers,
 ];
 
 fn is_mapped_kind(kind: SectionKind) -> bool {

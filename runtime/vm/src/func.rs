@@ -122,6 +122,9 @@ impl StoreInner {
         match self.pending.take() {
             Some(Unwind::Trap { code, frames }) => CallFailure::Trap { code, frames: trap::resolve(&frames) },
             Some(Unwind::Host { error, frames }) => CallFailure::Host { error, frames: trap::resolve(&frames) },
+            Some(Unwind::Exception { exception, frames }) => {
+                CallFailure::Exception { exception, frames: trap::resolve(&frames) }
+            }
             Some(Unwind::Panic(payload)) => std::panic::resume_unwind(payload),
             None => unreachable!("an activation ended without a reason"),
         }

@@ -10,8 +10,9 @@
 //! Does not know: what host functions do.
 
 use crate::activation;
+use crate::exception::Thrown;
 use crate::func::FuncHandle;
-use crate::store::{InstanceId, Store};
+use crate::store::{InstanceId, Store, StoreInner};
 use crate::sys::trampoline::{self, HostBody, Registers};
 use crate::trap::{HostError, Unwind};
 use crate::types::Signature;
@@ -160,14 +161,25 @@ pub(crate) unsafe fn caller_of<'a, T>(caller: *mut u8) -> (&'a mut Store<T>, Cal
     }
 }
 
+impl StoreInner {
+    /// Ends the running activation with an error.
+    fn fail(&mut self, error: HostError) {
+        let frames = activation::walk(&self.context, None);
+        self.pending = Some(Unwind::Host { error, frames });
+    }
+}
+
 /// Runs `body` so that neither panic nor error leaves it: returns 1, or 0 with the reason recorded in the store.
 pub(crate) fn guarded<T>(store: &mut Store<T>, body: impl FnOnce(&mut Store<T>) -> Result<(), HostError>) -> u32 {
     match catch_unwind(AssertUnwindSafe(|| body(store))) {
         Ok(Ok(())) => 1,
         Ok(Err(error)) => {
             let inner = store.inner_mut();
-            let frames = activation::walk(&inner.context, None);
-            inner.pending = Some(Unwind::Host { error, frames });
+            match error.downcast::<Thrown>() {
+                Ok(thrown) if thrown.store == inner.id() => inner.throw(thrown.exception),
+                Ok(thrown) => inner.fail(thrown),
+                Err(error) => inner.fail(error),
+            }
             0
         }
         Err(payload) => {

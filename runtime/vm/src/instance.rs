@@ -10,6 +10,7 @@
 //! Does not know: names, the start function (the embedder calls it).
 
 use crate::entities::{GlobalHandle, MemoryEntry};
+use crate::exception::TagHandle;
 use crate::func::FuncHandle;
 use crate::limits::{Growth, TABLE_ELEMENTS_MAX};
 use crate::memory::LinearMemory;
@@ -42,6 +43,8 @@ pub enum Extern {
     Memory(MemoryHandle),
     /// A global.
     Global(GlobalHandle),
+    /// A tag.
+    Tag(TagHandle),
 }
 
 impl Extern {
@@ -51,6 +54,7 @@ impl Extern {
             Extern::Table(table) => table.store,
             Extern::Memory(memory) => memory.store,
             Extern::Global(global) => global.store,
+            Extern::Tag(tag) => tag.store,
         }
     }
 }
@@ -65,8 +69,6 @@ pub enum InstantiateError {
     },
     /// An import belongs to another store.
     WrongStore,
-    /// The module needs something that cannot be instantiated yet.
-    Unsupported(&'static str),
     /// A limit of the store.
     Limit(&'static str),
     /// The limiter failed.
@@ -161,6 +163,11 @@ impl Instance {
     fn global_slot_at(&self, defined: u32) -> *mut u128 {
         // SAFETY: as in `func_ref_at`; slots are sixteen bytes, aligned.
         unsafe { self.at(self.module.offsets.defined_globals + defined * GLOBAL_BYTES) }
+    }
+
+    fn tag_at(&self, index: u32) -> *mut u64 {
+        // SAFETY: as in `func_ref_at`; identities of defined tags follow those of imported ones.
+        unsafe { self.at(self.module.offsets.imported_tags + index * 8) }
     }
 
     /// Whether `address` is that of one of this instance's own function references.
@@ -263,8 +270,9 @@ impl StoreInner {
             dropped_data: vec![false; desc.data.len()].into(),
             dropped_elements: vec![false; desc.elements.len()].into(),
         };
-        self.init_header(&instance, number);
+        self.init_header(&instance, number).map_err(|_| InstantiateError::OutOfMemory)?;
         self.init_imports(&mut instance, imports);
+        self.make_tags(&instance);
         init_func_refs(&instance);
         let (_, memories, tables) = self.sizes();
         if let Err(error) = self.make_memories(&mut instance).and_then(|()| self.make_tables(&mut instance)) {
@@ -314,9 +322,6 @@ impl StoreInner {
         if imports.len() != desc.imports.len() {
             return Err(InstantiateError::Mismatch { import: imports.len().min(desc.imports.len()) });
         }
-        if !desc.tags.is_empty() {
-            return Err(InstantiateError::Unsupported("exception tags"));
-        }
         for (position, (import, given)) in desc.imports.iter().zip(imports).enumerate() {
             let wanted = desc.entity_type(import.kind);
             if !self.import_matches(&wanted, &module.type_ids, *given)? {
@@ -359,11 +364,15 @@ impl StoreInner {
                     && limits_match((given.minimum, given.maximum), (wanted.minimum, wanted.maximum))
             }
             (EntityType::Global(wanted), Extern::Global(global)) => global.ty == *wanted,
+            // Tags are matched by equal types, not by subtypes.
+            (EntityType::Tag(wanted), Extern::Tag(tag)) => {
+                self.tag_type_id(tag).map_err(wrong_store)? == type_ids[wanted.ty.index()]
+            }
             _ => false,
         })
     }
 
-    fn init_header(&mut self, instance: &Instance, number: u32) {
+    fn init_header(&mut self, instance: &Instance, number: u32) -> Result<(), crate::sys::MapError> {
         let module = &instance.module;
         let entries = if module.entries.is_empty() { std::ptr::null() } else { module.entries.as_ptr() };
         let header = VmHeader {
@@ -373,7 +382,7 @@ impl StoreInner {
             type_ids: module.type_ids.as_ptr(),
             entries,
             text: module.text_address(),
-            heap_base: std::ptr::null_mut(),
+            heap_base: if module.desc.tags.is_empty() { std::ptr::null_mut() } else { self.heap_base()? },
             heap_length: 0,
         };
         // SAFETY: the block has room for the prefix and the header.
@@ -381,6 +390,7 @@ impl StoreInner {
             instance.vmctx().cast::<u64>().sub(1).write(u64::from(number));
             instance.vmctx().cast::<VmHeader>().write(header);
         }
+        Ok(())
     }
 
     fn init_imports(&mut self, instance: &mut Instance, imports: &[Extern]) {
@@ -416,6 +426,7 @@ impl StoreInner {
                         instance.at::<NonNull<u128>>(offsets.imported_globals + index.0 * 8).write(global.slot);
                         globals.push(global);
                     }
+                    (ImportKind::Tag(index), Extern::Tag(tag)) => instance.tag_at(index.0).write(tag.identity()),
                     _ => unreachable!("imports were checked"),
                 }
             }
@@ -423,6 +434,15 @@ impl StoreInner {
         instance.imported_globals = globals.into();
         instance.tables = tables.into();
         instance.memories = memories.into();
+    }
+
+    fn make_tags(&mut self, instance: &Instance) {
+        let desc = instance.desc();
+        for (index, ty) in desc.tags.iter().enumerate().skip(desc.imported_tags as usize) {
+            let tag = self.new_tag(instance.module.type_ids[ty.ty.index()]);
+            // SAFETY: the slot is this instance's own.
+            unsafe { instance.tag_at(index as u32).write(tag.identity()) };
+        }
     }
 
     fn make_memories(&mut self, instance: &mut Instance) -> Result<(), InstantiateError> {
@@ -619,7 +639,11 @@ impl StoreInner {
             ImportKind::Global(index) => {
                 (index.index() < desc.globals.len()).then(|| Extern::Global(instance.global(self, index)))
             }
-            ImportKind::Tag(_) => None,
+            ImportKind::Tag(index) => {
+                // SAFETY: identities were filled in when the instance was made.
+                let known = index.index() < desc.tags.len();
+                known.then(|| Extern::Tag(self.tag_of_identity(unsafe { instance.tag_at(index.0).read() })))
+            }
         }
     }
 

@@ -17,6 +17,7 @@ mod call;
 pub mod code;
 pub mod component;
 mod entities;
+mod exception;
 mod flat;
 mod func;
 mod host;
@@ -35,6 +36,7 @@ mod value;
 
 pub use call::CallError;
 pub use entities::{GlobalHandle, MemoryGrowError};
+pub use exception::{TagHandle, Thrown};
 pub use flat::{FLAT_SLOTS, FlatFunc, FlatSlots, MemoryPair};
 pub use func::FuncHandle;
 pub use host::{CallerInfo, HostFunction, ResultMismatch};

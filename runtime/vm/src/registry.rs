@@ -17,7 +17,10 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use wattest_abi::TrapCode;
-use wattest_abi::artifact::{AddressRecord, FunctionRecord, RECORD_BYTES, SectionKind, TRAP_RECORD_BYTES, TrapRecord};
+use wattest_abi::artifact::{
+    AddressRecord, FunctionRecord, HANDLER_RECORD_BYTES, HandlerRecord, RECORD_BYTES, SectionKind, TRAP_RECORD_BYTES,
+    TrapRecord,
+};
 use wattest_module::DefinedFuncIndex;
 
 /// A fixed-size record of a table sorted by text offset.
@@ -77,6 +80,22 @@ impl Record for TrapRecord {
     fn encode(self, bytes: &mut Vec<u8>) {
         bytes.extend(self.text_offset.to_le_bytes());
         bytes.push(self.code);
+    }
+    fn text_offset(self) -> u32 {
+        self.text_offset
+    }
+}
+
+impl Record for HandlerRecord {
+    const BYTES: usize = HANDLER_RECORD_BYTES;
+    const SECTION: SectionKind = SectionKind::Handlers;
+    fn decode(bytes: &[u8]) -> Self {
+        HandlerRecord { text_offset: word(bytes, 0), landing_offset: word(bytes, 4), frame_bytes: word(bytes, 8) }
+    }
+    fn encode(self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.text_offset.to_le_bytes());
+        bytes.extend(self.landing_offset.to_le_bytes());
+        bytes.extend(self.frame_bytes.to_le_bytes());
     }
     fn text_offset(self) -> u32 {
         self.text_offset
@@ -157,6 +176,8 @@ pub struct CodeInfo {
     pub traps: RecordTable<TrapRecord>,
     /// Sorted by offset.
     pub addresses: RecordTable<AddressRecord>,
+    /// Sorted by offset.
+    pub handlers: RecordTable<HandlerRecord>,
     /// What the code belongs to, for whoever registered it.
     pub owner: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -166,6 +187,12 @@ impl CodeInfo {
     pub fn trap_at(&self, text_offset: u32) -> Option<TrapCode> {
         let (_, record) = self.traps.last_at_or_before(text_offset)?;
         (record.text_offset == text_offset).then(|| TrapCode::from_u8(record.code))?
+    }
+
+    /// Where the call that returns to `text_offset` lands when its callee throws, if it is handled at all.
+    pub fn handler_at(&self, text_offset: u32) -> Option<HandlerRecord> {
+        let (_, record) = self.handlers.last_at_or_before(text_offset)?;
+        (record.text_offset == text_offset).then_some(record)
     }
 
     /// The module's byte offset that the code at `text_offset` came from.
@@ -267,6 +294,13 @@ mod tests {
     const FUNCTIONS: [(u32, u32); 3] = [(0, 16), (32, 16), (16, 8)];
     const TRAPS: [(u32, u8); 3] = [(4, 1), (20, 2), (40, 255)];
     const ADDRESSES: [(u32, u32); 4] = [(2, 100), (16, u32::MAX), (18, 120), (32, 130)];
+    const HANDLERS: [(u32, u32, u32); 2] = [(6, 12, 32), (36, 44, 0)];
+
+    fn handlers() -> Vec<HandlerRecord> {
+        let record =
+            |(text_offset, landing_offset, frame_bytes)| HandlerRecord { text_offset, landing_offset, frame_bytes };
+        HANDLERS.map(record).to_vec()
+    }
 
     fn records() -> (Vec<FunctionRecord>, Vec<TrapRecord>, Vec<AddressRecord>) {
         (
@@ -288,6 +322,8 @@ mod tests {
         let offsets = [1, 2, 15, 16, 17, 18, 31, 90].map(|at| info.wasm_offset_at(at));
         let expected = [None, Some(100), Some(100), None, None, Some(120), Some(120), Some(130)];
         assert_eq!(offsets, expected);
+        let landings = [5, 6, 7, 36, 90].map(|at| info.handler_at(at).map(|record| record.landing_offset));
+        assert_eq!(landings, [None, Some(12), None, Some(44), None]);
         let range = info.code.range();
         let registration = register(Arc::new(info));
         assert_eq!(trap_at(range.start + 20), Some(TrapCode::MemoryOutOfBounds));
@@ -306,6 +342,7 @@ mod tests {
             functions: RecordTable::Own(functions),
             traps: RecordTable::Own(traps),
             addresses: RecordTable::Own(addresses),
+            handlers: RecordTable::Own(handlers()),
             owner: None,
         });
     }
@@ -318,12 +355,14 @@ mod tests {
         writer.section(SectionKind::Functions, encode_records(&functions));
         writer.section(SectionKind::Traps, encode_records(&traps));
         writer.section(SectionKind::Addresses, encode_records(&addresses));
+        writer.section(SectionKind::Handlers, encode_records(&handlers()));
         let artifact = Arc::new(ArtifactFile::from_bytes(writer.finish(), false).unwrap());
         check(CodeInfo {
             code: Arc::new(CodeMemory::from_artifact(&artifact).unwrap()),
             functions: RecordTable::Artifact(artifact.clone()),
             traps: RecordTable::Artifact(artifact.clone()),
-            addresses: RecordTable::Artifact(artifact),
+            addresses: RecordTable::Artifact(artifact.clone()),
+            handlers: RecordTable::Artifact(artifact),
             owner: None,
         });
     }

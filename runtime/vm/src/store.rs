@@ -102,6 +102,9 @@ pub struct StoreInner {
     #[expect(clippy::vec_box, reason = "the contents must stay where they are")]
     pub(crate) host_functions: Vec<Box<HostFunctionEntry>>,
     pub(crate) externs: Vec<Arc<dyn Any + Send + Sync>>,
+    /// Engine-wide type identifiers of tags.
+    pub(crate) tags: Vec<u32>,
+    pub(crate) exception_heap: Option<crate::exception::ExceptionHeap>,
     pub(crate) fuel_reserve: u64,
     pub(crate) components: crate::component::ComponentState,
 }
@@ -219,6 +222,10 @@ impl StoreInner {
                 exit_fp: 0,
                 entry_fp: 0,
                 owner: std::ptr::null_mut(),
+                landing_pc: 0,
+                landing_sp: 0,
+                landing_fp: 0,
+                landing_exception: 0,
             },
             host_context: HostContext { reserved: 0, instance: u64::MAX, header },
             id: StoreId(NEXT_STORE.fetch_add(1, Ordering::Relaxed)),
@@ -231,6 +238,8 @@ impl StoreInner {
             globals: Vec::new(),
             host_functions: Vec::new(),
             externs: Vec::new(),
+            tags: Vec::new(),
+            exception_heap: None,
             fuel_reserve: 0,
             components: crate::component::ComponentState::default(),
         }

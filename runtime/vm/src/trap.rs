@@ -29,6 +29,8 @@ pub(crate) enum Unwind {
     Trap { code: TrapCode, frames: Vec<RawFrame> },
     /// A host function returned an error.
     Host { error: HostError, frames: Vec<RawFrame> },
+    /// An exception that nothing in the activation catches.
+    Exception { exception: u32, frames: Vec<RawFrame> },
     /// A host function panicked.
     Panic(Box<dyn Any + Send>),
 }
@@ -58,6 +60,13 @@ pub enum CallFailure {
         /// The error.
         error: HostError,
         /// The WebAssembly stack at the time.
+        frames: Vec<Frame>,
+    },
+    /// An exception that nothing caught.
+    Exception {
+        /// The exception, an object of the store.
+        exception: u32,
+        /// The stack from which it was thrown, or thrown on, last.
         frames: Vec<Frame>,
     },
 }

@@ -13,8 +13,8 @@ use crate::function::{NAME_FUNCTION, NAME_TABLE};
 use crate::signature::{POINTER, clif_type, returns_in_memory};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    ExtFuncData, ExternalName, FuncRef, GlobalValueData, InstBuilder, SigRef, StackSlotData, StackSlotKind,
-    UserExternalName, Value, types,
+    Block, BlockArg, BlockCall, ExceptionTableData, ExceptionTableItem, ExtFuncData, ExternalName, FuncRef,
+    GlobalValueData, Inst, InstBuilder, SigRef, StackSlotData, StackSlotKind, UserExternalName, Value, types,
 };
 use wattest_abi::call::RESULT_SLOT_BYTES;
 use wattest_abi::tunables::CallPath;
@@ -29,6 +29,15 @@ struct Callee {
     ty: TypeIndex,
     /// Whether the callee may be a host function.
     to_host: bool,
+}
+
+/// Where a call's results are.
+#[derive(Clone, Copy)]
+enum After {
+    /// They are the instruction's.
+    Call(Inst),
+    /// They are the parameters of the block that control went on to.
+    TryCall(Block),
 }
 
 #[derive(Clone, Copy)]
@@ -219,17 +228,15 @@ impl<'a> Translator<'a> {
     fn emit_call(&mut self, callee: Callee) {
         let ty: &'a FuncType = self.env.desc.func_type(callee.ty);
         let memory = returns_in_memory(ty).then(|| self.results_area(ty.results.len() as u32));
-        self.prepare_call(callee.to_host);
+        // A landing pad relies on the counter in memory.
+        self.prepare_call(callee.to_host || self.state.scope.is_some());
         self.collect_call_args(&callee, ty, memory);
-        let call = match callee.code {
-            Code::Direct(func) => self.builder.ins().call(func, &self.state.call_args),
-            Code::Address(code) => {
-                let signature = self.signature(callee.ty);
-                self.builder.ins().call_indirect(signature, code, &self.state.call_args)
-            }
-        };
+        let after = self.call_instruction(&callee);
         match memory {
-            None => self.state.stack.extend_from_slice(self.builder.inst_results(call)),
+            None => match after {
+                After::Call(call) => self.state.stack.extend_from_slice(self.builder.inst_results(call)),
+                After::TryCall(next) => self.state.stack.extend_from_slice(self.builder.block_params(next)),
+            },
             Some(area) => {
                 let flags = self.trusted(Region::Results);
                 for (position, ty) in ty.results.iter().enumerate() {
@@ -240,6 +247,38 @@ impl<'a> Translator<'a> {
             }
         }
         self.reload_after_call();
+    }
+
+    /// The call itself, its arguments collected: with a landing pad, inside a `try_table`.
+    fn call_instruction(&mut self, callee: &Callee) -> After {
+        let Some(pad) = self.current_pad() else {
+            return After::Call(match callee.code {
+                Code::Direct(func) => self.builder.ins().call(func, &self.state.call_args),
+                Code::Address(code) => {
+                    let signature = self.signature(callee.ty);
+                    self.builder.ins().call_indirect(signature, code, &self.state.call_args)
+                }
+            });
+        };
+        let signature = self.signature(callee.ty);
+        let next = self.builder.create_block();
+        let count = self.builder.func.dfg.signatures[signature].returns.len();
+        for position in 0..count {
+            let ty = self.builder.func.dfg.signatures[signature].returns[position].value_type;
+            self.builder.append_block_param(next, ty);
+        }
+        let pool = &mut self.builder.func.dfg.value_lists;
+        let results = (0..count as u32).map(BlockArg::TryCallRet);
+        let normal = BlockCall::new(next, results, pool);
+        let landing = BlockCall::new(pad, [BlockArg::TryCallExn(0)], pool);
+        let table = ExceptionTableData::new(signature, normal, [ExceptionTableItem::Default(landing)]);
+        let table = self.builder.func.dfg.exception_tables.push(table);
+        match callee.code {
+            Code::Direct(func) => self.builder.ins().try_call(func, &self.state.call_args, table),
+            Code::Address(code) => self.builder.ins().try_call_indirect(code, &self.state.call_args, table),
+        };
+        self.continue_in(next);
+        After::TryCall(next)
     }
 
     /// Calls `callee` with the operands on top of the stack in place of this function.

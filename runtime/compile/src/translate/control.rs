@@ -3,7 +3,7 @@
 //!
 //! Invariant: a frame's target takes `branch_arity` block parameters of canonical types; it is sealed when its frame ends.
 //!
-//! Does not know: exceptions. Their frames will be further [`FrameKind`]s.
+//! Does not know: what happens to exceptions; see the chapter of those.
 
 use super::state::{ElseArm, Frame, FrameKind};
 use super::vmctx::Region;
@@ -79,6 +79,7 @@ impl<'a> Translator<'a> {
             branch_arity,
             results,
             height,
+            scope: self.state.scope,
             loop_depth: self.state.loop_depth,
             joined: false,
             fuel_pending: 0,
@@ -87,16 +88,18 @@ impl<'a> Translator<'a> {
     }
 
     pub(super) fn block(&mut self, ty: BlockType) -> Step {
+        self.push_block_frame(ty, FrameKind::Block, self.state.scope);
+        Ok(())
+    }
+
+    /// Opens a frame whose branches go to its end, inside scope `scope`.
+    pub(super) fn push_block_frame(&mut self, ty: BlockType, kind: FrameKind, scope: Option<u32>) {
         let shape = self.shape(ty);
         let target = self.join_block(&shape);
-        self.push_frame(
-            FrameKind::Block,
-            target,
-            shape.result_count(),
-            shape.result_count(),
-            shape.params().len() as u32,
-        );
-        Ok(())
+        self.push_frame(kind, target, shape.result_count(), shape.result_count(), shape.params().len() as u32);
+        if let Some(frame) = self.state.frames.last_mut() {
+            frame.scope = scope;
+        }
     }
 
     pub(super) fn loop_(&mut self, ty: BlockType) -> Step {
@@ -163,20 +166,40 @@ impl<'a> Translator<'a> {
     }
 
     pub(super) fn end(&mut self) -> Step {
+        let onward = self.state.frames.last().and_then(|frame| frame.scope);
+        self.end_structured(onward)
+    }
+
+    /// Ends the innermost frame; exceptions that a legacy `try` leaves are handled as in scope `onward`.
+    pub(super) fn end_structured(&mut self, onward: Option<u32>) -> Step {
         let at = self.state.frames.len() - 1;
         let kind = self.state.frames[at].kind;
         if let FrameKind::Loop = kind {
             self.end_loop(at);
             return Ok(());
         }
-        let mut joined = self.state.frames[at].joined;
+        // What follows a landing pad is a block of its own.
+        let has_more = match kind {
+            FrameKind::TryTable(scope) => self.has_pad(scope),
+            FrameKind::Try(scope) => self.is_undecided(scope),
+            _ => false,
+        };
         if let FrameKind::If(arm) = kind {
             self.end_if_without_else(at, arm);
-            joined = true;
-        } else if joined && self.state.reachable {
+        } else if self.state.reachable && (has_more || self.state.frames[at].joined) {
             self.jump_to_join(at);
         }
         let frame = self.state.frames.pop().expect("a frame is open");
+        if let FrameKind::TryTable(_) | FrameKind::Try(_) = kind {
+            if has_more {
+                self.state.stack.truncate(frame.height as usize);
+            }
+            match kind {
+                FrameKind::TryTable(_) => self.end_try_table(),
+                _ => self.end_try(onward),
+            }
+        }
+        let joined = frame.joined;
         self.builder.seal_block(frame.target);
         if joined {
             self.builder.switch_to_block(frame.target);
@@ -236,7 +259,7 @@ impl<'a> Translator<'a> {
         self.builder.ins().jump(block, &self.state.branch_args);
     }
 
-    fn jump_to_join(&mut self, at: usize) {
+    pub(super) fn jump_to_join(&mut self, at: usize) {
         self.prepare_edges(std::iter::once(at));
         let frame = &mut self.state.frames[at];
         frame.joined = true;
@@ -244,12 +267,12 @@ impl<'a> Translator<'a> {
         self.jump_with_top(target, results as usize);
     }
 
-    fn frame_at_depth(&self, depth: u32) -> usize {
+    pub(super) fn frame_at_depth(&self, depth: u32) -> usize {
         self.state.frames.len() - 1 - depth as usize
     }
 
     /// Prepares a branch to the frame at position `at`: its target, its arguments in `branch_args`.
-    fn prepare_branch(&mut self, at: usize) -> Block {
+    pub(super) fn prepare_branch(&mut self, at: usize) -> Block {
         self.prepare_edges(std::iter::once(at));
         let frame = &mut self.state.frames[at];
         frame.joined = true;

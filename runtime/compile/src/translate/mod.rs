@@ -14,6 +14,7 @@ mod bulk;
 mod call;
 mod control;
 mod convert;
+mod exception;
 mod interrupt;
 mod memory;
 mod numeric;
@@ -195,6 +196,11 @@ impl<'a> Translator<'a> {
             | Operator::Try { .. }
             | Operator::TryTable { .. } => self.state.skipped_depth += 1,
             Operator::Else if self.state.skipped_depth == 0 => return self.else_(),
+            Operator::Catch { tag_index } if self.state.skipped_depth == 0 => return self.catch(*tag_index),
+            Operator::CatchAll if self.state.skipped_depth == 0 => return self.catch_all(),
+            Operator::Delegate { relative_depth } if self.state.skipped_depth == 0 => {
+                return self.delegate(*relative_depth);
+            }
             Operator::End if self.state.skipped_depth == 0 => return self.end(),
             Operator::End | Operator::Delegate { .. } => {
                 self.state.skipped_depth = self.state.skipped_depth.saturating_sub(1);

@@ -4,6 +4,7 @@
 //!
 //! Does not know: what any instruction means.
 
+use super::exception::Clause;
 use cranelift_codegen::entity::packed_option::PackedOption;
 use cranelift_codegen::ir::{AliasRegion, Block, BlockArg, FuncRef, GlobalValue, Inst, SigRef, StackSlot, Type, Value};
 use cranelift_frontend::Variable;
@@ -28,6 +29,10 @@ pub(crate) enum FrameKind {
     If(ElseArm),
     /// The second arm of an `if`.
     Else,
+    /// A `try_table` with this scope.
+    TryTable(u32),
+    /// A legacy `try` with this scope, its handlers included.
+    Try(u32),
 }
 
 /// A control frame: one entered and not yet ended structured instruction.
@@ -36,6 +41,8 @@ pub(crate) struct Frame {
     pub kind: FrameKind,
     /// Where branches go: the header of a loop, the join of everything else.
     pub target: Block,
+    /// The scope around the frame.
+    pub scope: Option<u32>,
     /// Number of values a branch takes along.
     pub branch_arity: u32,
     /// Number of values on the stack at the end.
@@ -50,6 +57,23 @@ pub(crate) struct Frame {
     pub fuel_pending: u32,
     /// Uncommitted fuel when the condition was tested.
     pub fuel_at_else: u32,
+}
+
+/// What handles exceptions thrown in a `try_table` or in the body of a legacy `try`.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    /// Where calls that throw go on, if there are any.
+    pub pad: Option<Block>,
+    /// The clauses of a `try_table`; none for a legacy `try`, whose handlers come later.
+    pub clauses: Vec<Clause>,
+    /// The scope around it.
+    pub outer: Option<u32>,
+    /// Whether the body has not ended.
+    pub is_body: bool,
+    /// What a handler of a legacy `try` has caught.
+    pub exception: Option<Value>,
+    /// Where a legacy `try` goes on with an exception that none of its handlers so far takes.
+    pub undecided: Option<Block>,
 }
 
 /// A local variable.
@@ -111,6 +135,10 @@ pub(crate) struct State {
     pub stack: Vec<Value>,
     pub frames: Vec<Frame>,
     pub locals: Vec<Local>,
+    /// Scopes whose frames are open, and the innermost whose body is.
+    pub scopes: Vec<Scope>,
+    /// See [`State::scopes`].
+    pub scope: Option<u32>,
     /// Scratch for branch arguments.
     pub branch_args: Vec<BlockArg>,
     /// Scratch for call arguments.
@@ -141,6 +169,8 @@ impl State {
         self.stack.clear();
         self.frames.clear();
         self.locals.clear();
+        self.scopes.clear();
+        self.scope = None;
         self.reachable = true;
         self.skipped_depth = 0;
         self.loop_depth = 0;

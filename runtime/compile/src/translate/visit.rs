@@ -256,6 +256,16 @@ impl<'w> VisitOperator<'w> for Translator<'_> {
         // Tail calls.
         visit_return_call(function_index: u32) => return_call(function_index);
         visit_return_call_indirect(type_index: u32, table_index: u32) => return_call_indirect(type_index, table_index);
+        // Exceptions.
+        visit_try_table(try_table: TryTable) => try_table(&try_table);
+        visit_throw(tag_index: u32) => throw(tag_index);
+        visit_throw_ref() => throw_ref();
+        // Exceptions in their legacy encoding.
+        visit_try(blockty: BlockType) => try_(blockty);
+        visit_catch(tag_index: u32) => catch(tag_index);
+        visit_rethrow(relative_depth: u32) => rethrow(relative_depth);
+        visit_delegate(relative_depth: u32) => delegate(relative_depth);
+        visit_catch_all() => catch_all();
         // Threads.
         visit_memory_atomic_notify(memarg: MemArg) => atomic_notify(&memarg);
         visit_memory_atomic_wait32(memarg: MemArg) => atomic_wait(&memarg, types::I32);
@@ -377,18 +387,6 @@ impl<'w> VisitOperator<'w> for Translator<'_> {
             ;
         "memory control":
             visit_memory_discard(_: u32)
-            ;
-        "exception handling":
-            visit_try_table(_: TryTable)
-            visit_throw(_: u32)
-            visit_throw_ref()
-            ;
-        "legacy exception handling":
-            visit_try(_: BlockType)
-            visit_catch(_: u32)
-            visit_rethrow(_: u32)
-            visit_delegate(_: u32)
-            visit_catch_all()
             ;
         "shared-everything threads":
             visit_global_atomic_get(_: Ordering, _: u32)

@@ -9,6 +9,7 @@
 //! Does not know: which instruction called it.
 
 mod control;
+mod exception;
 mod float;
 mod memory;
 mod table;
@@ -123,6 +124,7 @@ macro_rules! table {
 }
 
 use control::{new_epoch, out_of_fuel, trap};
+use exception::{exception_alloc, throw_ref};
 use float::{
     f32_ceil, f32_floor, f32_fma, f32_nearest, f32_trunc, f64_ceil, f64_floor, f64_fma, f64_nearest, f64_trunc,
 };

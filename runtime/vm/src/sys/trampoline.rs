@@ -18,7 +18,8 @@
 use std::arch::naked_asm;
 use std::mem::MaybeUninit;
 use wattest_abi::vmctx::{
-    HOST_BODY, HOST_STACK_BYTES, STORE, STORE_ENTRY_FP, STORE_EXIT_FP, VmHostFunction, VmStoreContext,
+    HOST_BODY, HOST_STACK_BYTES, STORE, STORE_ENTRY_FP, STORE_EXIT_FP, STORE_LANDING_EXCEPTION, STORE_LANDING_FP,
+    STORE_LANDING_PC, STORE_LANDING_SP, VmHostFunction, VmStoreContext,
 };
 
 /// The argument and result registers of a call.
@@ -136,14 +137,20 @@ pub unsafe extern "C" fn enter<const FLOATS: bool>(
     )
 }
 
-/// Ends the innermost [`enter`] of `store`, which then returns 0.
+/// Ends the innermost [`enter`] of `store`, which then returns 0; or, if the store's context names a landing pad, goes on
+/// there, with the exception in the first result register. A landing pad expects nothing of other registers: calls that
+/// may land clobber all.
 ///
 /// # Safety
 ///
-/// An `enter` of `store` must be running on this thread, and no frame above it may need cleaning up.
+/// An `enter` of `store` must be running on this thread, and no frame above it may need cleaning up; a landing pad must
+/// be that of a call that runs in its innermost activation.
 #[unsafe(naked)]
 pub unsafe extern "C" fn unwind(store: *mut VmStoreContext) -> ! {
     naked_asm!(
+        "mov rcx, qword ptr [rdi + {landing_pc}]",
+        "test rcx, rcx",
+        "jnz 2f",
         "mov rbp, qword ptr [rdi + {entry_fp}]",
         "xor eax, eax",
         "mov rcx, qword ptr [rbp - 48]",
@@ -159,8 +166,18 @@ pub unsafe extern "C" fn unwind(store: *mut VmStoreContext) -> ! {
         "pop rbx",
         "pop rbp",
         "ret",
+        "2:",
+        "mov qword ptr [rdi + {landing_pc}], 0",
+        "mov rsp, qword ptr [rdi + {landing_sp}]",
+        "mov rbp, qword ptr [rdi + {landing_fp}]",
+        "mov rax, qword ptr [rdi + {landing_exception}]",
+        "jmp rcx",
         entry_fp = const STORE_ENTRY_FP,
         exit_fp = const STORE_EXIT_FP,
+        landing_pc = const STORE_LANDING_PC,
+        landing_sp = const STORE_LANDING_SP,
+        landing_fp = const STORE_LANDING_FP,
+        landing_exception = const STORE_LANDING_EXCEPTION,
     )
 }
 

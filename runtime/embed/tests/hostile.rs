@@ -256,7 +256,7 @@ fn unknown_proposals_are_errors_with_an_offset() {
     says("arrays", "(module (type (array i8)))");
     says("recursion groups", "(module (rec (type (func)) (type (func))))");
     says("typed function references", "(module (type $t (func)) (func (param (ref $t)) (call_ref $t (local.get 0))))");
-    says("exceptions", "(module (tag (param i32)))");
+    says("legacy exceptions", "(module (func try catch_all end))");
     says("stack switching", "(module (type $f (func)) (type (cont $f)))");
     for feature in Feature::ALL.iter().filter(|feature| !feature.is_implemented()) {
         let mut config = Config::new();
@@ -363,6 +363,41 @@ fn wide_branches_and_multiplying_blocks() {
     check("65,000 targets with 1,000 values", &one_function(&wide, 0, &[0], &tables), budget);
     let tables = [&[0x02, 0x40][..], &[&[0x41, 0][..], &one].concat().repeat(100), &[0x0b]].concat();
     check("100 times 65,000 targets", &one_function(&wide, 0, &[0], &tables), Says("targets"));
+}
+
+#[test]
+fn scopes_and_clauses_of_exceptions() {
+    use Expected::{Module as Made, Says};
+    // Types of functions and, by the same number, tags: nothing, a thousand values, the results of a block for them.
+    let types = [ty(&[], &[]), ty(&[I32; 1000], &[]), ty(&[], &[I32; 1000])];
+    let with_tags = |code: &[u8]| {
+        module(&[
+            section(1, &vector(&types)),
+            section(3, &[1, 0]),
+            section(13, &vector(&[vec![0, 0], vec![0, 1]])),
+            section(10, &vector(&[body(&[0], code)])),
+        ])
+    };
+    let clauses = |count: usize, clause: &[u8]| [&[0x1f, 0x40][..], &leb(count as u64), &clause.repeat(count)].concat();
+    // Calls at every depth: a handler list per call and level would be quadratic.
+    for depth in [100, 5_000] {
+        let nested =
+            [&[&clauses(1, &[0, 0, 0])[..], &[0x10, 0]].concat().repeat(depth)[..], &vec![0x0b; depth]].concat();
+        check("nested scopes with calls", &with_tags(&nested), Made);
+        let nested = [&[0x06, 0x40, 0x10, 0].repeat(depth)[..], &[0x07, 0, 0x0b].repeat(depth)].concat();
+        let mut config = Config::new();
+        config.opt_level(OptLevel::None).feature(Feature::LegacyExceptions, true);
+        check_with(&Engine::new(&config).expect("sound"), "nested legacy scopes", &with_tags(&nested), Made);
+    }
+    // Clauses that a throw in the same function might be compared with, one by one, are not.
+    let throws = [&[0x02, 0x40][..], &clauses(9_999, &[0, 1, 0]), &[0x08, 0].repeat(1), &[0x0b, 0x0b]].concat();
+    check("9,999 clauses of 1,000 values", &with_tags(&throws), Says("values passed"));
+    let branches = [0x02, 0x40, 0x41, 0, 0x0d, 0, 0x08, 0, 0x0b].repeat(20_000);
+    let throws = [&[0x02, 0x40][..], &clauses(9_999, &[0, 0, 0]), &branches, &[0x0b, 0x0b]].concat();
+    check("20,000 throws past 9,999 clauses", &with_tags(&throws), Made);
+    let wide = [&[0x41, 0].repeat(1000)[..], &[0x08, 1]].concat();
+    let throws = [&wide[..], &[0x08, 1].repeat(200_000)].concat();
+    check("unreachable throws of 1,000 values", &with_tags(&throws), Says("values passed"));
 }
 
 #[test]

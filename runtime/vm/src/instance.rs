@@ -640,9 +640,10 @@ impl StoreInner {
                 (index.index() < desc.globals.len()).then(|| Extern::Global(instance.global(self, index)))
             }
             ImportKind::Tag(index) => {
-                // SAFETY: identities were filled in when the instance was made.
                 let known = index.index() < desc.tags.len();
-                known.then(|| Extern::Tag(self.tag_of_identity(unsafe { instance.tag_at(index.0).read() })))
+                // SAFETY: identities were filled in when the instance was made.
+                let identity = known.then(|| unsafe { instance.tag_at(index.0).read() })?;
+                Some(Extern::Tag(self.tag_of_identity(identity)))
             }
         }
     }

@@ -10,8 +10,11 @@
 //! Does not know: code generators, stores, instances, threads of execution.
 #![forbid(unsafe_code)]
 
+mod decode;
+mod elaborate;
 mod emit;
 mod error;
+mod features;
 pub mod graph;
 mod ids;
 pub mod intrinsics;
@@ -20,10 +23,14 @@ mod linearize;
 #[cfg(any(test, feature = "random"))]
 pub mod random;
 pub mod schedule;
+mod types;
 pub mod verify;
 
+pub use decode::{DEPTH_MAX, DecodeOptions, is_component};
+pub use elaborate::ElaborateLimits;
 pub use emit::{FuseEmitter, component_of};
 pub use error::{ComponentError, Limit, LimitError};
+pub use features::{Features, Proposal};
 pub use graph::{Graph, GraphLimits, Node, Statics};
 pub use ids::{
     AdapterIndex, ComponentIndex, ExportIndex, FuncTypeIndex, ImportIndex, ModuleIndex, NodeId, Position,
@@ -31,3 +38,12 @@ pub use ids::{
 };
 pub use linear::{Adapter, AdapterRef, Linear, LoadKey, Op, Plan, SlotCounts};
 pub use linearize::{Emit, Emitted, LinearLimits, linearize};
+
+/// The graph of a component: what decoding and elaboration come to.
+///
+/// # Errors
+/// A [`ComponentError`] when the component is not valid, uses something unsupported or reaches a limit.
+pub fn graph_of(bytes: &[u8], decode: &DecodeOptions, limits: &ElaborateLimits) -> Result<Graph, ComponentError> {
+    let ast = decode::decode(bytes, decode)?;
+    elaborate::elaborate(&ast, limits)
+}

@@ -154,7 +154,7 @@ impl Features {
     }
 
     /// The validator's flags.
-    pub(crate) fn to_parser(self) -> WasmFeatures {
+    pub fn to_parser(self) -> WasmFeatures {
         let base = WasmFeatures::FLOATS | WasmFeatures::GC_TYPES;
         self.iter().fold(base, |flags, feature| flags | feature.flags())
     }

@@ -91,8 +91,16 @@ impl Layout {
 }
 
 fn bounded(size: u64) -> Result<u32, TypeError> {
-    u32::try_from(size).ok().filter(|size| *size <= ELEMENT_BYTES_MAX).ok_or(TypeError::TooLarge)
+    within(size, ELEMENT_BYTES_MAX)
 }
+
+fn within(size: u64, max: u32) -> Result<u32, TypeError> {
+    u32::try_from(size).ok().filter(|size| *size <= max).ok_or(TypeError::TooLarge)
+}
+
+/// The most bytes of the pair of a map's key and value. Only the map's own size is limited, so a pair may be larger than any
+/// type; a list of them that is not empty is then too long.
+pub(crate) const PAIR_BYTES_MAX: u32 = 1 << 30;
 
 /// The next multiple of `align`, a power of two; saturates at the end of the address space.
 pub const fn align_to(address: u64, align: u32) -> u64 {
@@ -123,19 +131,25 @@ pub const fn flags_bytes(labels: u32) -> u32 {
 ///
 /// # Errors
 /// [`TypeError::TooLarge`].
-pub fn tuple_layout(
+pub fn tuple_layout(members: impl IntoIterator<Item = Layout>, place: impl FnMut(u32)) -> Result<Layout, TypeError> {
+    tuple_layout_within(members, ELEMENT_BYTES_MAX, place)
+}
+
+/// As [`tuple_layout`], with a limit of its own.
+pub(crate) fn tuple_layout_within(
     members: impl IntoIterator<Item = Layout>,
+    max: u32,
     mut place: impl FnMut(u32),
 ) -> Result<Layout, TypeError> {
     let (mut end, mut align) = (0u64, 1);
     for member in members {
         let offset = align_to(end, member.align);
         end = offset + u64::from(member.size);
-        bounded(end)?;
-        place(bounded(offset)?);
+        within(end, max)?;
+        place(within(offset, max)?);
         align = align.max(member.align);
     }
-    Ok(Layout { size: bounded(align_to(end, align))?, align })
+    Ok(Layout { size: within(align_to(end, align), max)?, align })
 }
 
 /// Lays out a discriminant and the largest payload; also gives the offset of the payload.

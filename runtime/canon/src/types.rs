@@ -11,7 +11,10 @@
 
 use crate::fault::TypeError;
 use crate::flatten::{CoreType, FlatTypes};
-use crate::layout::{Layout, Width, discriminant_bytes, flags_bytes, tuple_layout, variant_layout};
+use crate::layout::{
+    ELEMENT_BYTES_MAX, Layout, PAIR_BYTES_MAX, Width, discriminant_bytes, flags_bytes, tuple_layout_within,
+    variant_layout,
+};
 use crate::scalar::Scalar;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -239,7 +242,9 @@ impl TryFrom<Listing> for Types {
             types.name(name)?;
         }
         for ty in listing.types {
-            types.intern(ty)?;
+            // A pair may be that of a map, and larger than a type of its own.
+            let pair = matches!(&ty, Type::Tuple(members) if members.len() == 2);
+            types.intern_within(ty, if pair { PAIR_BYTES_MAX } else { ELEMENT_BYTES_MAX })?;
         }
         Ok(types)
     }
@@ -305,8 +310,13 @@ impl Types {
     /// A [`TypeError`] when the type is not valid or a limit is reached; the arena is then as before, apart from the pair
     /// that a map interns.
     pub fn intern(&mut self, ty: Type) -> Result<TypeId, TypeError> {
+        self.intern_within(ty, ELEMENT_BYTES_MAX)
+    }
+
+    fn intern_within(&mut self, ty: Type, bytes_max: u32) -> Result<TypeId, TypeError> {
         if let Some(id) = self.ids.get(&ty) {
-            return Ok(*id);
+            let fits = self.layout(*id, Width::W64).size <= bytes_max;
+            return if fits { Ok(*id) } else { Err(TypeError::TooLarge) };
         }
         if self.types.len() >= self.limits.types_max as usize {
             return Err(TypeError::TooMany(self.limits.types_max));
@@ -318,7 +328,7 @@ impl Types {
         let members = u32::try_from(members).ok().and_then(|count| count.checked_add(self.members));
         let members = members.filter(|count| *count <= self.limits.members_max);
         let members = members.ok_or(TypeError::MembersTooMany(self.limits.members_max))?;
-        let info = self.describe(&ty)?;
+        let info = self.describe(&ty, bytes_max)?;
         if info.facts.depth > self.limits.depth_max {
             return Err(TypeError::TooDeep(self.limits.depth_max));
         }
@@ -418,7 +428,7 @@ impl Types {
         id
     }
 
-    fn describe(&mut self, ty: &Type) -> Result<Info, TypeError> {
+    fn describe(&mut self, ty: &Type, bytes_max: u32) -> Result<Info, TypeError> {
         match ty {
             Type::Scalar(scalar) => Ok(scalar_info(*scalar)),
             Type::String => Ok(slice_info(Shape::String, 1)),
@@ -426,8 +436,8 @@ impl Types {
             Type::List(element) => self.list(*element),
             Type::FixedList { element, count } => self.array(*element, *count),
             Type::Map { key, value } => self.map(*key, *value),
-            Type::Record(fields) => self.fields(fields.iter().map(|field| field.ty).collect()),
-            Type::Tuple(members) => self.fields(members.clone()),
+            Type::Record(fields) => self.fields(fields.iter().map(|field| field.ty).collect(), bytes_max),
+            Type::Tuple(members) => self.fields(members.clone(), bytes_max),
             Type::Variant(cases) => self.cases(cases.iter().map(|case| case.ty).collect()),
             Type::Enum(labels) => Ok(word_info(
                 Shape::Enum(u32::try_from(labels.len()).map_err(|_| TypeError::TooLarge)?),
@@ -464,7 +474,7 @@ impl Types {
         if !allowed {
             return Err(TypeError::MapKey);
         }
-        let pair = self.intern(Type::Tuple([key, value].into()))?;
+        let pair = self.intern_within(Type::Tuple([key, value].into()), PAIR_BYTES_MAX)?;
         self.list(pair)
     }
 
@@ -484,7 +494,7 @@ impl Types {
         })
     }
 
-    fn fields(&self, members: Box<[TypeId]>) -> Result<Info, TypeError> {
+    fn fields(&self, members: Box<[TypeId]>, bytes_max: u32) -> Result<Info, TypeError> {
         let mut facts = Facts { plain: true, ..Facts::LEAF };
         let mut flat = [Some(FlatTypes::default()); 2];
         let mut bytes = 0;
@@ -500,7 +510,7 @@ impl Types {
         let lay = |width: Width| {
             let mut offsets = Vec::with_capacity(members.len());
             let layouts = members.iter().map(|member| self.layout(*member, width));
-            let layout = tuple_layout(layouts, |offset| offsets.push(offset))?;
+            let layout = tuple_layout_within(layouts, bytes_max, |offset| offsets.push(offset))?;
             Ok((layout, offsets.into_boxed_slice()))
         };
         let ((narrow, narrow_offsets), (wide, wide_offsets)) = (lay(Width::W32)?, lay(Width::W64)?);

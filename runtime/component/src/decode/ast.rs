@@ -100,22 +100,48 @@ pub(crate) struct Named {
 #[derive(Debug)]
 pub(crate) enum Def {
     CoreModule(u32),
-    CoreInstance { module: u32, args: Box<[(Symbol, u32)]> },
+    CoreInstance {
+        module: u32,
+        args: Box<[(Symbol, u32)]>,
+    },
     CoreBundle(Box<[(Symbol, Sort, u32)]>),
-    CoreAlias { sort: Sort, instance: u32, name: Symbol },
+    CoreAlias {
+        sort: Sort,
+        instance: u32,
+        name: Symbol,
+    },
     Component(ScopeIndex),
-    Instance { component: u32, args: Box<[Named]> },
+    Instance {
+        component: u32,
+        args: Box<[Named]>,
+    },
     Bundle(Box<[Named]>),
-    AliasExport { kind: Kind, instance: u32, name: Symbol },
-    AliasLocal { kind: Kind, index: u32 },
-    AliasCapture { kind: Kind, capture: u32 },
+    AliasExport {
+        kind: Kind,
+        instance: u32,
+        name: Symbol,
+    },
+    AliasLocal {
+        kind: Kind,
+        index: u32,
+    },
+    AliasCapture {
+        kind: Kind,
+        capture: u32,
+    },
     Type(TypeDef),
     Canon(Canon),
-    Import { name: Symbol, ty: TypeRef },
+    Import {
+        name: Symbol,
+        ty: TypeRef,
+    },
     /// In a component: exports an item and defines it anew.
     Export(Named),
     /// In a type: an export of instances of the type.
-    Declare { name: Symbol, ty: TypeRef },
+    Declare {
+        name: Symbol,
+        ty: TypeRef,
+    },
 }
 
 /// The type of an import or of a declared export.
@@ -196,8 +222,15 @@ pub(crate) struct Options {
 /// A canonical definition.
 #[derive(Debug)]
 pub(crate) enum Canon {
-    Lift { func: u32, ty: u32, options: Options },
-    Lower { func: u32, options: Options },
+    Lift {
+        func: u32,
+        ty: u32,
+        options: Options,
+    },
+    Lower {
+        func: u32,
+        options: Options,
+    },
     Builtin(BuiltinDef),
     /// Something that no supported proposal has.
     Unsupported(&'static str),

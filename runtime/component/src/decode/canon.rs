@@ -21,9 +21,7 @@ impl Decoder<'_> {
             Form::Lift { core_func_index, type_index, options } => {
                 Canon::Lift { func: *core_func_index, ty: *type_index, options: decode_options(options) }
             }
-            Form::Lower { func_index, options } => {
-                Canon::Lower { func: *func_index, options: decode_options(options) }
-            }
+            Form::Lower { func_index, options } => Canon::Lower { func: *func_index, options: decode_options(options) },
             other => builtin(other).map_or_else(Canon::Unsupported, Canon::Builtin),
         };
         self.define(Def::Canon(canon))
@@ -109,7 +107,7 @@ fn builtin(form: &Form) -> Result<BuiltinDef, &'static str> {
         Form::WaitableSetPoll { cancellable, memory } => waits(Intrinsic::WaitableSetPoll, *cancellable, *memory),
         Form::WaitableSetDrop => row(Intrinsic::WaitableSetDrop),
         Form::WaitableJoin => row(Intrinsic::WaitableJoin),
-        other => return transfer(other).or_else(|other| thread(other)),
+        other => return transfer(other).or_else(thread),
     })
 }
 

@@ -98,6 +98,7 @@ impl<'a> Decoder<'a> {
     pub(super) fn end_module(&mut self, types: &Types) -> Result<(), ComponentError> {
         let Some(module) = self.module.take() else { return Ok(()) };
         let types_ref = types.as_ref();
+        // ORDER: only looked up by name.
         let mut def = ModuleDef {
             bytes: module.bytes,
             imports: Vec::with_capacity(module.imports.len()),

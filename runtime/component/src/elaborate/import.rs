@@ -48,6 +48,7 @@ impl Elaborator<'_, '_> {
                     return Err(broken("an instance type"));
                 };
                 let component = self.top().component;
+                // ORDER: only looked up by name.
                 return self.enter(closure, Purpose::Host { path, export }, component, HashMap::new());
             }
             TypeRef::Component => {
@@ -73,7 +74,8 @@ impl Elaborator<'_, '_> {
     fn host_module(&mut self, path: Box<[Name]>, ty: ModuleTypeIndex) -> Result<ModuleValue, ComponentError> {
         let module = &self.ast.module_types[ty.0 as usize];
         self.spend((module.imports.len() + module.exports.len()) as u64)?;
-        let imports = module.imports.iter().map(|(from, name, ty)| Ok((self.name_of(*from)?, self.name_of(*name)?, *ty)));
+        let imports =
+            module.imports.iter().map(|(from, name, ty)| Ok((self.name_of(*from)?, self.name_of(*name)?, *ty)));
         let imports = imports.collect::<Result<_, ComponentError>>()?;
         let exports = module.exports.iter().map(|(name, ty)| Ok((self.name_of(*name)?, *ty)));
         let exports: Box<[_]> = exports.collect::<Result<_, ComponentError>>()?;

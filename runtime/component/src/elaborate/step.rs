@@ -126,6 +126,7 @@ impl<'b> Elaborator<'_, 'b> {
             return Err(broken("a component"));
         };
         self.spend(args.len() as u64)?;
+        // ORDER: only looked up by name.
         let mut map = HashMap::with_capacity(args.len());
         for named in args {
             map.insert(named.name, self.item(named.kind, named.index)?);
@@ -154,8 +155,7 @@ impl<'b> Elaborator<'_, 'b> {
                 return found.map(|(_, item)| *item).ok_or_else(|| broken("a core export"));
             }
             CoreInstance::Static(instance, module) => {
-                let (index, ty) =
-                    *self.module(module).exports.get(&name).ok_or_else(|| broken("a module's export"))?;
+                let (index, ty) = *self.module(module).exports.get(&name).ok_or_else(|| broken("a module's export"))?;
                 (instance, Key::Index(index), ty)
             }
             CoreInstance::Host(instance, import) => {
@@ -188,7 +188,7 @@ impl<'b> Elaborator<'_, 'b> {
                 CoreInstance::Static(self.graph.add(node)?, module)
             }
             ModuleValue::Host(node, import) => {
-                let args = Args::Named(self.named_arguments(import, &instances)?);
+                let args = self.named_arguments(import, &instances)?;
                 let node = Node::Instantiate { module: ModuleRef::Host(node), args, component };
                 CoreInstance::Host(self.graph.add(node)?, import)
             }
@@ -212,7 +212,7 @@ impl<'b> Elaborator<'_, 'b> {
         &mut self,
         import: ImportIndex,
         instances: &HashMap<Symbol, CoreInstance>,
-    ) -> Result<Box<[(Name, Name, NodeId)]>, ComponentError> {
+    ) -> Result<Args<NodeId>, ComponentError> {
         let imports = self.host_imports.get(&import).copied().ok_or_else(|| broken("a module type"))?;
         let imports = &self.ast.module_types[imports.0 as usize].imports;
         self.spend(imports.len() as u64)?;
@@ -220,7 +220,7 @@ impl<'b> Elaborator<'_, 'b> {
             let value = self.argument(instances, *from, *name, *ty)?;
             Ok((self.name_of(*from)?, self.name_of(*name)?, value))
         });
-        rows.collect()
+        Ok(Args::Named(rows.collect::<Result<_, ComponentError>>()?))
     }
 
     fn define_type(&mut self, def: &TypeDef) -> Result<(), ComponentError> {

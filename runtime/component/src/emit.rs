@@ -3,16 +3,16 @@
 //! An adapter is a [`canon lower`](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#canon-lower)
 //! of a `canon lift`; `fuse` says what it imports in terms of node identifiers and host functions, which become nodes here.
 //!
-//! Invariant: `may_leave` of a component instance is left out only if nothing can clear it: no option of the graph gives the
-//! instance a `realloc` or `post-return`. Calls are scopes of their own only if a built-in can see the current task.
+//! Invariant: `may_leave` of a component instance is left out, and a call is no scope of its own, only if [`Facts`] says that
+//! nothing can tell.
 //!
 //! Does not know: how adapters are compiled, where they are placed.
 
 use crate::error::ComponentError;
 use crate::graph::{Fused, Graph, Node, Side};
 use crate::ids::{ComponentIndex, NodeId};
-use crate::intrinsics::Gate;
 use crate::linearize::{Emit, Emitted};
+use crate::passes::{Facts, Passes};
 use wattest_fuse::{
     Adapter, AdapterId, AdapterModuleBuilder, CallScope, Callee, Concurrency, InstanceId, Memory, ModuleOptions, Source,
 };
@@ -21,37 +21,13 @@ use wattest_fuse::{
 #[derive(Clone, Debug)]
 pub struct FuseEmitter {
     options: ModuleOptions,
-    scope: CallScope,
-    /// Whether something can clear `may_leave`, by component instance.
-    clears: Vec<bool>,
+    facts: Facts,
 }
 
 impl FuseEmitter {
     /// An emitter for a graph.
-    pub fn new(graph: &Graph, options: ModuleOptions) -> FuseEmitter {
-        let mut clears = vec![false; graph.statics.components.len()];
-        let mut scope = CallScope::WhenNeeded;
-        for node in graph.nodes() {
-            let opts = match node {
-                Node::Lower { side, .. } | Node::Lift { side, .. } => [Some(&side.opts), None],
-                Node::Fused(fused) => [Some(&fused.lower.opts), Some(&fused.lift.opts)],
-                Node::Builtin(builtin) => {
-                    if builtin.row.gate() != Gate::Sync {
-                        scope = CallScope::Always;
-                    }
-                    [Some(&builtin.opts), None]
-                }
-                _ => [None, None],
-            };
-            for opts in opts.into_iter().flatten() {
-                if (opts.realloc.is_some() || opts.post_return.is_some())
-                    && let Some(clears) = clears.get_mut(opts.component.index())
-                {
-                    *clears = true;
-                }
-            }
-        }
-        FuseEmitter { options, scope, clears }
+    pub fn new(graph: &Graph, options: ModuleOptions, passes: &Passes) -> FuseEmitter {
+        FuseEmitter { options, facts: Facts::of(graph, passes) }
     }
 
     fn side(
@@ -61,9 +37,9 @@ impl FuseEmitter {
         side: &Side<NodeId>,
     ) -> Result<wattest_fuse::Side<NodeId>, ComponentError> {
         let opts = &side.opts;
-        let may_leave = match self.clears.get(opts.component.index()) {
-            Some(false) => None,
-            _ => Some(graph.add(Node::Flags(opts.component))?),
+        let may_leave = match self.facts.sees_may_leave(opts.component) {
+            false => None,
+            true => Some(graph.add(Node::Flags(opts.component))?),
         };
         let memory = opts.memory.map(|memory| Memory {
             id: memory.memory,
@@ -101,7 +77,10 @@ impl FuseEmitter {
             lift,
             lower,
             callee: callee(members, fused.callee),
-            scope: self.scope,
+            scope: match self.facts.sees_tasks(fused.lift.opts.component) {
+                false => CallScope::WhenNeeded,
+                true => CallScope::Always,
+            },
         })
     }
 }

@@ -20,6 +20,8 @@ mod ids;
 pub mod intrinsics;
 mod linear;
 mod linearize;
+mod passes;
+mod pipeline;
 #[cfg(any(test, feature = "random"))]
 pub mod random;
 pub mod schedule;
@@ -38,12 +40,5 @@ pub use ids::{
 };
 pub use linear::{Adapter, AdapterRef, Linear, LoadKey, Op, Plan, SlotCounts};
 pub use linearize::{Emit, Emitted, LinearLimits, linearize};
-
-/// The graph of a component: what decoding and elaboration come to.
-///
-/// # Errors
-/// A [`ComponentError`] when the component is not valid, uses something unsupported or reaches a limit.
-pub fn graph_of(bytes: &[u8], decode: &DecodeOptions, limits: &ElaborateLimits) -> Result<Graph, ComponentError> {
-    let ast = decode::decode(bytes, decode)?;
-    elaborate::elaborate(&ast, limits)
-}
+pub use passes::{Facts, Pass, Passes, run_passes};
+pub use pipeline::{CompileOptions, compile, compile_with_graph, graph_of};

@@ -15,7 +15,7 @@ use wast::lexer::Lexer;
 use wast::parser::{self, ParseBuffer};
 use wast::{QuoteWat, Wast, WastDirective, Wat};
 use wattest_component::verify::verify_graph;
-use wattest_component::{ComponentError, DecodeOptions, ElaborateLimits, Features, graph_of};
+use wattest_component::{CompileOptions, ComponentError, DecodeOptions, Features, graph_of};
 
 const FOLDERS: [&str; 5] = ["binary", "linking", "resources", "validation", "values"];
 
@@ -26,14 +26,15 @@ enum Expected {
     Refusal,
 }
 
-fn options() -> DecodeOptions {
+fn options() -> CompileOptions {
     let core = wattest_module::Feature::ALL.iter().filter(|feature| !feature.name().starts_with("legacy"));
     let core = core.fold(wattest_module::Features::MVP, |set, feature| set.with(*feature));
-    DecodeOptions { features: Features::all(core), ..DecodeOptions::default() }
+    let decode = DecodeOptions { features: Features::all(core), ..DecodeOptions::default() };
+    CompileOptions { decode, ..CompileOptions::default() }
 }
 
 fn check(binary: &[u8], expected: Expected) -> Result<(), String> {
-    let graph = graph_of(binary, &options(), &ElaborateLimits::default());
+    let graph = graph_of(binary, &options());
     match (graph, expected) {
         (Ok(graph), Expected::Graph) => verify_graph(&graph).map_err(|defect| defect.to_string()),
         (Err(ComponentError::Invalid { .. }), Expected::Refusal) => Ok(()),

@@ -63,6 +63,11 @@ impl Graph {
         Graph { statics, limits, ..Graph::default() }
     }
 
+    /// How large it may become.
+    pub const fn limits(&self) -> GraphLimits {
+        self.limits
+    }
+
     /// Adds an effect, after all others, or a pure value. A pure value that is there already keeps its identifier.
     ///
     /// # Errors

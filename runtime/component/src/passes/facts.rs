@@ -1,0 +1,74 @@
+//! What guest code can tell about calls between component instances.
+//!
+//! A component instance [may not be left](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#component-instance-state)
+//! while its `realloc` or `post-return` runs. Only a lowered function or a built-in of the same instance can notice, since
+//! core instances are linked within one component instance and nowhere else.
+//!
+//! Invariant: a fact errs towards being observable.
+//!
+//! Does not know: what core code does.
+
+use super::{Pass, Passes};
+use crate::graph::{Graph, Node, Opts};
+use crate::ids::{ComponentIndex, NodeId};
+use crate::intrinsics::Gate;
+
+/// What can be observed, by component instance.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// `may_leave` is set by something and asked by something.
+    may_leave: Vec<bool>,
+    /// A built-in depends on the current task.
+    tasks: Vec<bool>,
+}
+
+impl Facts {
+    /// The facts of a graph, as far as the set of passes wants them used.
+    pub fn of(graph: &Graph, passes: &Passes) -> Facts {
+        let count = graph.statics.components.len();
+        let (mut cleared, mut asked) = (vec![false; count], vec![false; count]);
+        let mut tasks = vec![!passes.contains(Pass::ElideTasks); count];
+        for node in graph.nodes() {
+            each_options(node, |opts, leaves| {
+                let at = opts.component.index();
+                if at < count {
+                    cleared[at] |= opts.realloc.is_some() || opts.post_return.is_some();
+                    asked[at] |= leaves;
+                }
+            });
+            if let Node::Builtin(builtin) = node
+                && builtin.row.gate() != Gate::Sync
+                && let Some(tasks) = tasks.get_mut(builtin.opts.component.index())
+            {
+                *tasks = true;
+            }
+        }
+        let all = !passes.contains(Pass::ElideMayLeave);
+        let may_leave = cleared.into_iter().zip(asked).map(|(cleared, asked)| all || (cleared && asked)).collect();
+        Facts { may_leave, tasks }
+    }
+
+    /// Whether `may_leave` of the instance can be told apart from one that is always set.
+    pub fn sees_may_leave(&self, component: ComponentIndex) -> bool {
+        self.may_leave.get(component.index()).copied().unwrap_or(true)
+    }
+
+    /// Whether code of the instance can tell which task is current.
+    pub fn sees_tasks(&self, component: ComponentIndex) -> bool {
+        self.tasks.get(component.index()).copied().unwrap_or(true)
+    }
+}
+
+/// All options of a node, and whether a call through them leaves the component instance.
+fn each_options(node: &Node<NodeId>, mut f: impl FnMut(&Opts<NodeId>, bool)) {
+    match node {
+        Node::Lower { side, .. } => f(&side.opts, true),
+        Node::Lift { side, .. } => f(&side.opts, false),
+        Node::Fused(fused) => {
+            f(&fused.lower.opts, true);
+            f(&fused.lift.opts, false);
+        }
+        Node::Builtin(builtin) => f(&builtin.opts, builtin.row.asks_may_leave()),
+        _ => {}
+    }
+}

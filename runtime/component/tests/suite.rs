@@ -1,8 +1,8 @@
-//! The component-model suite through decoding, elaboration and the graph's types.
+//! The component-model suite through the whole pipeline.
 //!
 //! Every `.wast` file of the
 //! [suite](https://github.com/WebAssembly/component-model/tree/main/test) outside of `async/`: components that are valid must
-//! elaborate into a graph that verifies, components that are not must be refused. The folder of suites is named by
+//! become plans that verify, components that are not must be refused. The folder of suites is named by
 //! `WATTEST_SUITES`; without it the test says that it was skipped.
 //!
 //! Invariant: a directive is decided by its text alone, no file is special.
@@ -14,15 +14,14 @@ use wast::core::EncodeOptions;
 use wast::lexer::Lexer;
 use wast::parser::{self, ParseBuffer};
 use wast::{QuoteWat, Wast, WastDirective, Wat};
-use wattest_component::verify::verify_graph;
-use wattest_component::{CompileOptions, ComponentError, DecodeOptions, Features, graph_of};
+use wattest_component::{CompileOptions, ComponentError, DecodeOptions, Features, compile};
 
 const FOLDERS: [&str; 5] = ["binary", "linking", "resources", "validation", "values"];
 
 /// What a directive expects of a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
-    Graph,
+    Plan,
     Refusal,
 }
 
@@ -30,13 +29,13 @@ fn options() -> CompileOptions {
     let core = wattest_module::Feature::ALL.iter().filter(|feature| !feature.name().starts_with("legacy"));
     let core = core.fold(wattest_module::Features::MVP, |set, feature| set.with(*feature));
     let decode = DecodeOptions { features: Features::all(core), ..DecodeOptions::default() };
-    CompileOptions { decode, ..CompileOptions::default() }
+    CompileOptions { decode, verify: true, ..CompileOptions::default() }
 }
 
 fn check(binary: &[u8], expected: Expected) -> Result<(), String> {
-    let graph = graph_of(binary, &options());
-    match (graph, expected) {
-        (Ok(graph), Expected::Graph) => verify_graph(&graph).map_err(|defect| defect.to_string()),
+    let plan = compile(binary, &options());
+    match (plan, expected) {
+        (Ok(_), Expected::Plan) => Ok(()),
         (Err(ComponentError::Invalid { .. }), Expected::Refusal) => Ok(()),
         (Err(error), _) => Err(error.to_string()),
         (Ok(_), Expected::Refusal) => Err("was accepted".to_owned()),
@@ -54,11 +53,11 @@ fn encode(wat: &mut QuoteWat<'_>) -> Option<Vec<u8>> {
 
 fn directive(directive: WastDirective<'_>) -> Option<Result<(), String>> {
     let (mut wat, expected) = match directive {
-        WastDirective::Module(wat) | WastDirective::ModuleDefinition(wat) => (wat, Expected::Graph),
+        WastDirective::Module(wat) | WastDirective::ModuleDefinition(wat) => (wat, Expected::Plan),
         WastDirective::AssertInvalid { module, .. } | WastDirective::AssertMalformed { module, .. } => {
             (module, Expected::Refusal)
         }
-        WastDirective::AssertUnlinkable { module, .. } => (QuoteWat::Wat(module), Expected::Graph),
+        WastDirective::AssertUnlinkable { module, .. } => (QuoteWat::Wat(module), Expected::Plan),
         _ => return None,
     };
     Some(check(&encode(&mut wat)?, expected))
@@ -83,7 +82,7 @@ fn file(path: &Path, failures: &mut Vec<String>) -> usize {
 }
 
 #[test]
-fn components_of_the_suite_elaborate_or_are_refused() {
+fn components_of_the_suite_compile_or_are_refused() {
     let Some(suites) = std::env::var_os("WATTEST_SUITES") else {
         eprintln!("skipped: suites/component-model (WATTEST_SUITES is not set)");
         return;

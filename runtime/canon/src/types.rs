@@ -360,6 +360,16 @@ impl Types {
         self.names.get(name.0 as usize).map_or("", |text| text)
     }
 
+    /// All names, in the order of interning.
+    pub fn names(&self) -> impl Iterator<Item = (Name, &str)> {
+        self.names.iter().zip(0..).map(|(text, name)| (Name(name), text.as_ref()))
+    }
+
+    /// All types, in the order of interning.
+    pub fn ids(&self) -> impl Iterator<Item = TypeId> + use<> {
+        (0..u32::try_from(self.types.len()).unwrap_or(u32::MAX)).map(TypeId)
+    }
+
     /// The type as it was interned.
     pub fn get(&self, id: TypeId) -> &Type {
         &self.types[id.index()]

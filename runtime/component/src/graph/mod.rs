@@ -9,15 +9,21 @@
 //!
 //! Does not know: binaries, the order in which pure values come to life, adapter code.
 
+mod dot;
 mod export;
 mod node;
+mod parse;
+mod print;
 mod statics;
 
+pub use dot::dot;
 pub use export::{Export, ExportValue};
 pub use node::{
     Args, Builtin, CoreEntity, End, Fused, Key, MemoryOpt, MemoryShape, ModuleRef, Node, Operands, Opts, Role, Side,
     Sort, StubTrap,
 };
+pub use parse::{ParseError, parse};
+pub use print::{print, print_plan};
 pub use statics::{Component, FuncType, HostModule, Import, ImportKind, Module, ResourceOrigin, Signature, Statics};
 
 use crate::error::{Limit, LimitError};

@@ -16,6 +16,45 @@ fn plan(graph: &mut Graph, grouping: Grouping) -> Linear {
     linearize(graph, grouping, &limits, &mut StubEmitter { binaries: true }).expect("a plan")
 }
 
+/// P25 for graphs: text comes back as the same graph, which has the same plan.
+#[test]
+fn text_comes_back_as_the_same_graph() {
+    for seed in 0..150 {
+        let mut graph = graph(&recipe(seed));
+        let text = crate::graph::print(&graph, None);
+        let mut back =
+            crate::graph::parse(&text, GraphLimits::default()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(crate::graph::print(&back, None), text);
+        let linear = plan(&mut graph, Grouping::Fewest);
+        assert_eq!(plan(&mut back, Grouping::Fewest), linear);
+        // Support nodes are there only now; comments do not matter.
+        let schedule = crate::schedule::Schedule::of(&graph, Grouping::Fewest);
+        let text = crate::graph::print(&graph, Some(&schedule));
+        let back = crate::graph::parse(&text, GraphLimits::default()).expect("text with comments");
+        assert_eq!(back.nodes(), graph.nodes());
+        assert_eq!(back.effects(), graph.effects());
+        assert!(!crate::graph::print_plan(&graph.statics, &linear).contains("4294967295"));
+    }
+}
+
+#[test]
+fn broken_text_is_an_error() {
+    let check = |text: &str, expected: &str| {
+        let error = crate::graph::parse(text, GraphLimits::default()).expect_err(text).to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    };
+    check("component i1", "line 1: row i1 stands where i0 should");
+    check("name \"a", "a name without its end");
+    check("n0 = flags i0\nn1 = flags i0", "line 2: the value is n0 already");
+    check("n0 = lift n0 f0 @i0 utf8", "an operand that comes later");
+    check("n0 ! flags i0", "effects have");
+    check("n0 = flags i0 i1", "unexpected");
+    check("type t14 = string", "no type begins with string");
+    check("type t14 = list t20", "there is no t20");
+    check("n0 = stub cannot-enter", "the line ends too early");
+    check("export x0 \"a\" = func n0", "an export of no value");
+}
+
 fn bytes(linear: &Linear) -> Vec<u8> {
     serde_json::to_vec(linear).expect("plain data")
 }

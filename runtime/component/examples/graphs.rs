@@ -40,16 +40,25 @@ fn main() -> ExitCode {
         per(nodes),
         per(effects),
     );
+    let limits = wattest_component::LinearLimits::default();
+    println!("{:<10} {:>6} {:>7} {:>7} {:>10} {:>10}", "chain", "links", "nodes", "modules", "make ms", "check ms");
     for chain in Chain::ALL {
-        for length in [10, 100, 1_000, 10_000] {
+        for links in [10, 100, 1_000, 10_000] {
             let begin = Instant::now();
-            let mut graph = chain.graph(length);
+            let mut graph = chain.graph(links);
             let made = begin.elapsed();
-            let verdict = check(&mut graph);
-            wrong += u64::from(verdict.is_err());
-            let all = begin.elapsed();
+            wrong += u64::from(check(&mut graph).is_err());
+            let checked = begin.elapsed() - made;
             let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
-            println!("{chain:?} of {length}: {:.2} ms, of which making the graph {:.2} ms", ms(all), ms(made));
+            let modules = linearize(&mut graph, Grouping::Fewest, &limits, &mut StubEmitter::default());
+            let modules = modules.map_or(0, |linear| linear.adapters.len());
+            let name = format!("{chain:?}");
+            println!(
+                "{name:<10} {links:>6} {:>7} {modules:>7} {:>10.2} {:>10.2}",
+                graph.nodes().len(),
+                ms(made),
+                ms(checked)
+            );
         }
     }
     ExitCode::from(u8::from(wrong > 0))

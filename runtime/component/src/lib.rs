@@ -16,6 +16,7 @@ mod emit;
 mod error;
 mod features;
 pub mod graph;
+mod hash;
 mod ids;
 pub mod intrinsics;
 mod linear;

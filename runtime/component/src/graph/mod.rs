@@ -27,6 +27,7 @@ pub use print::{print, print_plan};
 pub use statics::{Component, FuncType, HostModule, Import, ImportKind, Module, ResourceOrigin, Signature, Statics};
 
 use crate::error::{Limit, LimitError};
+use crate::hash::Folding;
 use crate::ids::{ExportIndex, NodeId};
 use std::collections::HashMap;
 
@@ -60,7 +61,7 @@ pub struct Graph {
     exports: Vec<Export<NodeId>>,
     operands: u32,
     // ORDER: only looked up; identifiers come from the vector.
-    ids: HashMap<Node<NodeId>, NodeId>,
+    ids: HashMap<Node<NodeId>, NodeId, Folding>,
 }
 
 impl Graph {

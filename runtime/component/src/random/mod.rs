@@ -111,14 +111,14 @@ impl Seed {
     }
 }
 
-/// The recipe of a seed: 30 to 45 steps, and now and then only a few or many.
+/// The recipe of a seed: 20 to 35 steps, and now and then only a few or many.
 pub fn recipe(seed: u64) -> Vec<Step> {
     let mut seed = Seed(seed);
     let size = seed.draw();
     let steps = match size % 32 {
         0 => (size >> 8) % 8,
         1 => 128 + (size >> 8) % 128,
-        _ => 30 + (size >> 8) % 16,
+        _ => 20 + (size >> 8) % 16,
     };
     let step = |_| {
         let numbers = [seed.draw(), seed.draw(), seed.draw()];

@@ -11,6 +11,7 @@
 //! Does not know: how the plan was made.
 
 use crate::graph::{Args, CoreEntity, Export, Graph, ImportKind, MemoryShape, ModuleRef, Node};
+use crate::hash::Folding;
 use crate::ids::{ImportIndex, NodeId, Slot, SlotKind};
 use crate::linear::{AdapterRef, Linear, LoadKey, Op};
 use crate::verify::{Defect, Property};
@@ -42,7 +43,7 @@ enum Term {
 #[derive(Default)]
 struct Terms {
     // ORDER: only looked up; numbers count up.
-    ids: HashMap<Term, TermId>,
+    ids: HashMap<Term, TermId, Folding>,
 }
 
 impl Terms {
@@ -398,7 +399,8 @@ fn p11_between_bounds(graph: &Graph, nodes: &[Option<TermId>], adapters: &[Place
         }
     }
     // ORDER: only looked up.
-    let positions: HashMap<TermId, usize> = adapters.iter().map(|placed| (placed.term, placed.position)).collect();
+    let positions: HashMap<TermId, usize, Folding> =
+        adapters.iter().map(|placed| (placed.term, placed.position)).collect();
     for (at, term) in nodes.iter().enumerate() {
         if let Some(position) = term.and_then(|term| positions.get(&term)) {
             let fits = early[at] <= *position && *position <= late[at];

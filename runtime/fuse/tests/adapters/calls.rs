@@ -168,6 +168,20 @@ fn a_synchronous_callee_of_an_asynchronous_lower_has_returned() {
 }
 
 #[test]
+fn core_values_a_case_does_not_use_are_zero() {
+    let mut types = Types::default();
+    let none = types.intern(Type::Option(TypeId::scalar(Scalar::U64))).unwrap();
+    let mut adapter = adapter(&[none; 3], None, (UTF8, UTF8));
+    adapter.lower.concurrency = Concurrency::Async;
+    // Six core values are too many for an asynchronous lower. Checking their area uses locals that are used again.
+    let outcome = run(&types, &adapter, &[64], |world| {
+        let memory = world.store.data().memories[LOWER].unwrap();
+        memory.data_mut(&mut world.store)[64..112].fill(0);
+    });
+    assert_eq!(outcome.events, [call(&[0; 6])]);
+}
+
+#[test]
 fn adapters_call_adapters_of_the_same_module() {
     let types = Types::default();
     let inner = adapter(&[U32], Some(U32), (UTF8, UTF8));

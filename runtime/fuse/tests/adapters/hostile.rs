@@ -1,10 +1,15 @@
 //! Guests that lie: about addresses and lengths, in what they call text, in what their `realloc` gives.
 
+use crate::interpret::{self, Pair};
 use crate::world::{
-    HEAP, Id, LIFT, LOWER, Outcome, PAGE, Policy, World, adapter, check_canaries, code, encode, engine, memory,
-    with_room,
+    Event, HEAP, Heap, Id, LIFT, LOWER, Outcome, PAGE, Policy, World, adapter, check_canaries, code, encode, engine,
+    memory, with_room,
 };
-use wattest_canon::{Encoding, Fault, Form, LIST_BYTES_MAX, STRING_BYTES_MAX, Scalar, Type, TypeId, Types, Width};
+use wattest_canon::{
+    Convention, Encoding, Fault, Form, LIST_BYTES_MAX, STRING_BYTES_MAX, Scalar, Type, TypeId, Types, Width,
+    flatten_function,
+};
+use wattest_fuse::plan::{Abi, Route};
 use wattest_fuse::{Callee, Memory};
 
 /// Types, whether a length counts units of two bytes, and a name for messages.
@@ -144,8 +149,22 @@ fn pass_text(lower: Encoding, lift: Encoding, text: &[u8], length: u64) -> Outco
     let encoded = encode(&types, &adapter(&[TypeId::STRING], None, ends));
     let (mut caller, callee) = (memory(2 * PAGE), memory(2 * PAGE));
     caller[1024..1024 + text.len()].copy_from_slice(text);
-    let outcome = World::new(&engine(), &encoded, [Policy::Moving; 2], [&caller, &callee]).call(&[1024, length]);
+    let args = [1024, length];
+    let outcome = World::new(&engine(), &encoded, [Policy::Moving; 2], [&caller, &callee]).call(&args);
     check_canaries(&callee, &outcome.memories[LIFT], &outcome.given[LIFT], (0, 0));
+    // The interpreter makes the same calls of `realloc` and leaves the same memory.
+    let heap = Heap::new(Policy::Moving);
+    let mut pair = Pair { source: &caller, target: callee, heap, events: Vec::new(), width: Width::W32 };
+    let abi = |encoding| Abi { encoding, width: Width::W32 };
+    let route = Route { from: abi(lower), to: abi(lift) };
+    let list = [TypeId::STRING];
+    let signature = |convention| flatten_function(&types, &list, None, Width::W32, convention);
+    let signatures = (&signature(Convention::Lower), &signature(Convention::Lift));
+    let slots = interpret::params(&mut pair, &types, (&list, route), signatures, &args);
+    let call = slots.ok().map(|args| Event::Call { args, may_leave: [1, 1] });
+    pair.events.extend(call.clone());
+    assert_eq!(pair.events, outcome.events);
+    assert!(call.is_none() || pair.target == outcome.seen);
     outcome
 }
 
@@ -304,7 +323,7 @@ fn advisory_flags_with_bits_too_many_lose_them() {
         let outcome = world.call(&[u64::from(u32::MAX), 64, 3]);
         let mask = u32::MAX >> (32 - count);
         let called = outcome.events.iter().find_map(|event| match event {
-            crate::world::Event::Call { args, .. } => Some(args[0]),
+            Event::Call { args, .. } => Some(args[0]),
             _ => None,
         });
         assert_eq!(called, Some(u64::from(mask)));

@@ -297,6 +297,10 @@ impl Session for WattestSession {
         Ok(ModuleId(self.modules.len() as u32 - 1))
     }
 
+    fn check_custom(&mut self, binary: &[u8]) -> Result<(), Failure> {
+        Module::validate_custom_sections(&self.engine, binary).map_err(compile_failure)
+    }
+
     fn instantiate(&mut self, module: ModuleId) -> Result<InstanceId, Failure> {
         let module = self.modules.get(module.0 as usize).ok_or_else(|| broken("no such module"))?;
         let instance = self.linker.instantiate(&mut self.store, module).map_err(link_failure)?;

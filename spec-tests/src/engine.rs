@@ -41,6 +41,15 @@ pub trait Session {
     /// [`Failure::Malformed`] or [`Failure::Invalid`] (an engine that cannot tell says `Invalid`).
     fn compile(&mut self, binary: &[u8]) -> Result<ModuleId, Failure>;
 
+    /// Checks `binary` and the contents of the custom sections in it that the engine knows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::compile`]; by default, the engine knows none.
+    fn check_custom(&mut self, binary: &[u8]) -> Result<(), Failure> {
+        self.compile(binary).map(drop)
+    }
+
     /// Instantiates `module`, its imports resolved by registered names, and runs its start function.
     ///
     /// # Errors

@@ -141,10 +141,12 @@ impl<S: ?Sized + Session> Run<S> {
             }
             Command::Register { name, instance } => self.register(name, instance.as_deref()),
             Command::Invoke(call) => self.invoke(call)?.map(drop).map_err(Stop::from),
-            Command::AssertMalformed(source)
-            | Command::AssertInvalid(source)
-            | Command::AssertMalformedCustom(source)
-            | Command::AssertInvalidCustom(source) => self.assert_rejected(source),
+            Command::AssertMalformed(source) | Command::AssertInvalid(source) => {
+                self.assert_rejected(source, |session, binary| session.compile(binary).map(drop))
+            }
+            Command::AssertMalformedCustom(source) | Command::AssertInvalidCustom(source) => {
+                self.assert_rejected(source, |session, binary| session.check_custom(binary))
+            }
             Command::AssertUnlinkable(source) => match self.action_module(source)? {
                 Err(Failure::Unlinkable { .. }) => Ok(()),
                 other => unexpected("unlinkable", other),
@@ -267,12 +269,16 @@ impl<S: ?Sized + Session> Run<S> {
         }
     }
 
-    fn assert_rejected(&mut self, source: &ModuleSource) -> Step {
+    fn assert_rejected(
+        &mut self,
+        source: &ModuleSource,
+        check: impl Fn(&mut dyn Session, &[u8]) -> Result<(), Failure>,
+    ) -> Step {
         let binary = match source {
             ModuleSource::TextError(_) => return Ok(()),
             source => binary(source)?,
         };
-        match self.session.compile(binary) {
+        match check(&mut *self.session, binary) {
             Err(Failure::Invalid(_) | Failure::Malformed(_)) => Ok(()),
             Err(failure) => Err(failure.into()),
             Ok(_) => Err(Stop::Failed("the module was accepted".to_owned())),

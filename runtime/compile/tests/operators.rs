@@ -405,3 +405,35 @@ fn parallel_compilation_gives_the_same_bytes() {
     let compile = |parallel| compile_module(&desc, &wasm, &tunables, &target, parallel);
     assert_eq!(compile(true), compile(false));
 }
+
+/// The offset in the text of the code of the instruction at `wasm_offset`.
+fn place(code: &CompiledCode, wasm_offset: usize) -> u32 {
+    let row = code.addresses.iter().find(|row| row.wasm_offset as usize == wasm_offset);
+    row.map_or_else(|| panic!("no code for the instruction at {wasm_offset}"), |row| row.text_offset)
+}
+
+/// Checks that of two traps, after the branch and where it goes, the one that the hint says is likely comes first.
+fn check_hint(text: &str, hint: &str, taken_first: bool) {
+    let text = text.replace("HINT", hint);
+    let wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let code = compile(&wasm, &Tunables::default(), &CpuFeatures::native()).expect("the module compiles");
+    // A load that may fault, from two memories that tell the places apart.
+    let find = |bytes: &[u8]| wasm.windows(bytes.len()).position(|window| window == bytes).expect("the load");
+    let (taken, not_taken) = (find(&[0x28, 0x02, 0x08]), find(&[0x28, 0x02, 0x10]));
+    assert_eq!(place(&code, taken) < place(&code, not_taken), taken_first, "{text}");
+}
+
+#[test]
+fn branch_hints_place_blocks() {
+    let if_ = r#"(module (memory 1) (func (param i32) (result i32) (local.get 0) HINT
+        (if (result i32) (then (i32.load offset=8 (local.get 0))) (else (i32.load offset=16 (local.get 0))))))"#;
+    let br_if = r#"(module (memory 1) (func (param i32) (result i32)
+        (block (local.get 0) HINT (br_if 0) (return (i32.load offset=16 (local.get 0))))
+        (i32.load offset=8 (local.get 0))))"#;
+    for text in [if_, br_if] {
+        check_hint(text, r#"(@metadata.code.branch_hint "\01")"#, true);
+    }
+    for text in [if_, br_if] {
+        check_hint(text, r#"(@metadata.code.branch_hint "\00")"#, false);
+    }
+}

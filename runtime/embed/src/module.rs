@@ -203,6 +203,17 @@ impl Module {
         Ok(())
     }
 
+    /// Checks the contents of the custom sections that the engine makes use of, such as branch hints. Elsewhere, what is
+    /// wrong there is ignored, as the specification wants.
+    ///
+    /// # Errors
+    ///
+    /// As [`Module::validate`], or such a section is malformed or refers to something that is not there.
+    pub fn validate_custom_sections(engine: &Engine, wasm: &[u8]) -> Result<(), CompileError> {
+        wattest_module::check_custom_sections(wasm, &engine.config().features, &engine.config().limits)?;
+        Ok(())
+    }
+
     /// The module's artifact: machine code that [`Module::deserialize`] loads. Equal modules compiled by equal engines
     /// have equal artifacts.
     ///

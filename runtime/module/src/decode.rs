@@ -49,11 +49,32 @@ impl Default for Limits {
 /// assert_eq!(desc.exports[0].name, "f");
 /// ```
 pub fn decode(wasm: &[u8], features: &Features, limits: &Limits) -> Result<ModuleDesc, DecodeError> {
+    Ok(decode_all(wasm, features, limits)?.0)
+}
+
+/// Checks what decoding forgives: the contents of custom sections that the engine makes use of.
+///
+/// # Errors
+///
+/// As [`decode`], or a custom section is malformed or refers to something that is not there.
+pub fn check_custom_sections(wasm: &[u8], features: &Features, limits: &Limits) -> Result<(), DecodeError> {
+    let (_, forgiven) = decode_all(wasm, features, limits)?;
+    forgiven.map_or(Ok(()), Err)
+}
+
+/// The description, and the first error in a custom section.
+fn decode_all(
+    wasm: &[u8],
+    features: &Features,
+    limits: &Limits,
+) -> Result<(ModuleDesc, Option<DecodeError>), DecodeError> {
     check_limit("module size", wasm.len() as u64, limits.module_bytes_max, 0)?;
     let mut decoder = Decoder {
         desc: ModuleDesc::default(),
         canonicalizer: Canonicalizer::default(),
         pending: Vec::new(),
+        hints: None,
+        import_bytes: 0,
         wasm,
         limits,
     };
@@ -73,6 +94,9 @@ pub fn decode(wasm: &[u8], features: &Features, limits: &Limits) -> Result<Modul
     decoder.finish()
 }
 
+/// Bytes that the names of all imports may have: in the compact form, many imports share one module name.
+const IMPORT_BYTES_MAX: u64 = 64 << 20;
+
 fn check_limit(what: &'static str, value: u64, limit: u64, offset: usize) -> Result<(), DecodeError> {
     if value > limit { Err(DecodeError::Limit { what, limit, offset }) } else { Ok(()) }
 }
@@ -81,6 +105,10 @@ struct Decoder<'a> {
     desc: ModuleDesc,
     canonicalizer: Canonicalizer,
     pending: Vec<Pending<'a>>,
+    /// The section of branch hints, and where it starts.
+    hints: Option<(&'a [u8], usize)>,
+    /// Bytes of the names of all imports.
+    import_bytes: u64,
     wasm: &'a [u8],
     limits: &'a Limits,
 }
@@ -122,6 +150,13 @@ impl<'a> Decoder<'a> {
                 let start = section.data_offset() as u32;
                 self.desc.names = Some(start..start + section.data().len() as u32);
                 self.desc.name = crate::Names::new(section.data()).module().map(str::to_owned);
+                Ok(())
+            }
+            // After the code, or a second time, the section has no meaning.
+            Payload::CustomSection(section)
+                if section.name() == crate::hints::NAME && self.pending.is_empty() && self.hints.is_none() =>
+            {
+                self.hints = Some((section.data(), section.data_offset()));
                 Ok(())
             }
             _ => Ok(()),
@@ -175,6 +210,8 @@ impl<'a> Decoder<'a> {
     }
 
     fn import(&mut self, offset: usize, module: &str, name: &str, ty: &TypeRef) -> Result<(), DecodeError> {
+        self.import_bytes += (module.len() + name.len()) as u64;
+        check_limit("size of the names of imports", self.import_bytes, IMPORT_BYTES_MAX, offset)?;
         let desc = &mut self.desc;
         let kind = match Converter::new(&desc.types, offset).entity_type(ty)? {
             EntityType::Func(ty) => {
@@ -300,12 +337,19 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<ModuleDesc, DecodeError> {
+    fn finish(mut self) -> Result<(ModuleDesc, Option<DecodeError>), DecodeError> {
         debug_assert!(self.wasm.len() as u64 <= self.limits.module_bytes_max);
         self.desc.facts = bodies::validate_all(std::mem::take(&mut self.pending), &self.desc)?;
         self.desc.canonical = self.canonicalizer.finish();
         number_escaping(&mut self.desc);
-        Ok(self.desc)
+        let mut forgiven = None;
+        if let Some((section, start)) = self.hints {
+            match crate::hints::read(section, start, self.wasm, &self.desc) {
+                Ok(hints) => self.desc.branch_hints = hints,
+                Err(error) => forgiven = Some(error),
+            }
+        }
+        Ok((self.desc, forgiven))
     }
 }
 

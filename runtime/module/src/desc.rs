@@ -190,6 +190,9 @@ pub struct ModuleDesc {
     pub escaping_functions: u32,
     /// Facts about the bodies.
     pub facts: BodyFacts,
+    /// Which branches are probably taken, by offset; not kept in artifacts, whose code has been laid out.
+    #[serde(skip)]
+    pub branch_hints: Vec<crate::BranchHint>,
     /// Byte range of the name section's contents in the binary.
     pub names: Option<Range<u32>>,
     /// The module's own name, if it has one.

@@ -66,7 +66,7 @@ features! {
     CustomDescriptors = "custom-descriptors", WasmFeatures::CUSTOM_DESCRIPTORS, default: false, implemented: false;
     LegacyExceptions = "legacy-exceptions", WasmFeatures::LEGACY_EXCEPTIONS, default: false, implemented: true;
     StackSwitching = "stack-switching", WasmFeatures::STACK_SWITCHING, default: false, implemented: false;
-    CompactImports = "compact-imports", WasmFeatures::COMPACT_IMPORTS, default: false, implemented: false;
+    CompactImports = "compact-imports", WasmFeatures::COMPACT_IMPORTS, default: false, implemented: true;
 }
 
 /// A set of proposals.

@@ -17,6 +17,7 @@ mod decode;
 mod desc;
 mod error;
 mod features;
+mod hints;
 mod indices;
 mod names;
 mod traffic;
@@ -24,13 +25,14 @@ mod types;
 
 pub use canonical::roll_group;
 pub use constant::{ConstExpr, ConstOp};
-pub use decode::{Limits, decode};
+pub use decode::{Limits, check_custom_sections, decode};
 pub use desc::{
     BodyFacts, DataKind, DataSegment, ElementItems, ElementKind, ElementSegment, Export, FunctionBody, GlobalInit,
     Import, ImportKind, ModuleDesc, TableInit,
 };
 pub use error::DecodeError;
 pub use features::{Feature, Features};
+pub use hints::BranchHint;
 pub use indices::{
     DataIndex, DefinedFuncIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, ElementIndex, FuncIndex,
     GlobalIndex, MemoryIndex, TableIndex, TagIndex, TypeIndex,

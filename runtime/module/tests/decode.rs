@@ -8,8 +8,8 @@
 //! Does not know: what descriptions are used for.
 
 use wattest_module::{
-    DataKind, DecodeError, DefinedFuncIndex, ElementItems, Features, FuncIndex, Limits, ModuleDesc, TableIndex,
-    TypeIndex, decode,
+    DataKind, DecodeError, DefinedFuncIndex, ElementItems, Feature, Features, FuncIndex, Limits, ModuleDesc,
+    TableIndex, TypeIndex, check_custom_sections, decode,
 };
 
 fn binary(text: &str) -> Vec<u8> {
@@ -223,4 +223,138 @@ fn segments_and_names() {
     assert!(matches!(&desc.elements[0].items, ElementItems::Functions(functions) if functions.len() == 2));
     assert!(matches!(&desc.elements[1].items, ElementItems::Expressions(exprs) if exprs.len() == 2));
     assert_eq!(desc.start, Some(FuncIndex(2)));
+}
+
+/// Checks what hints `text`, with a branch hint section changed by `edit`, gives: `(offset from the body's start, taken)`,
+/// or part of the error that a strict reader gets.
+fn check_hints(text: &str, edit: impl Fn(&mut Vec<u8>), expected: Result<&[(u32, bool)], &str>) {
+    let mut wasm = binary(text);
+    edit(&mut wasm);
+    let desc = decode(&wasm, &Features::default(), &Limits::default()).expect("hints never make a module invalid");
+    let start = desc.bodies.first().map_or(0, |body| body.bytes.start);
+    let found = desc.branch_hints.iter().map(|hint| (hint.offset - start, hint.taken)).collect::<Vec<_>>();
+    let strict = check_custom_sections(&wasm, &Features::default(), &Limits::default());
+    match (strict, expected) {
+        (Ok(()), Ok(expected)) => assert_eq!(found, expected),
+        (Err(error), Err(part)) => {
+            assert!(error.to_string().contains(part), "{error}");
+            assert!(found.is_empty());
+        }
+        (other, expected) => panic!("{other:?}, but expected {expected:?}"),
+    }
+}
+
+const HINTED: &str = r#"(module (func (param i32)
+    (block (local.get 0) (@metadata.code.branch_hint "\01") (br_if 0))
+    (local.get 0) (@metadata.code.branch_hint "\00") (if (then nop))))"#;
+
+/// The position of the contents of the first hint: its offset, its size, its value.
+fn first_hint(wasm: &[u8]) -> usize {
+    let name = b"metadata.code.branch_hint";
+    let start = wasm.windows(name.len()).position(|window| window == name).expect("a section of hints");
+    // After the name: one function, its index, two hints.
+    start + name.len() + 3
+}
+
+#[test]
+fn branch_hints_are_read_or_ignored_whole() {
+    check_hints(HINTED, |_| {}, Ok(&[(5, true), (10, false)]));
+    check_hints("(module (func (param i32)))", |_| {}, Ok(&[]));
+    // Not an instruction, another instruction, out of order, twice, beyond the end.
+    check_hints(
+        HINTED,
+        |wasm| {
+            let at = first_hint(wasm);
+            wasm[at] = 4
+        },
+        Err("no instruction"),
+    );
+    check_hints(
+        HINTED,
+        |wasm| {
+            let at = first_hint(wasm);
+            wasm[at] = 3
+        },
+        Err("invalid target"),
+    );
+    check_hints(
+        HINTED,
+        |wasm| {
+            let at = first_hint(wasm);
+            wasm[at] = 10
+        },
+        Err("no instruction"),
+    );
+    check_hints(
+        HINTED,
+        |wasm| {
+            let at = first_hint(wasm);
+            wasm[at + 3] = 5
+        },
+        Err("no instruction"),
+    );
+    check_hints(
+        HINTED,
+        |wasm| {
+            let at = first_hint(wasm);
+            wasm[at + 3] = 99
+        },
+        Err("no instruction"),
+    );
+    check_hints(
+        HINTED,
+        |wasm| {
+            let at = first_hint(wasm);
+            wasm[at + 1] = 2
+        },
+        Err("branch hint"),
+    );
+    check_hints(
+        HINTED,
+        |wasm| {
+            let at = first_hint(wasm);
+            wasm[at + 2] = 2
+        },
+        Err("branch hint"),
+    );
+    check_hints(
+        HINTED,
+        |wasm| {
+            let at = first_hint(wasm);
+            wasm[at - 2] = 1
+        },
+        Err("not a function"),
+    );
+}
+
+#[test]
+fn compact_imports_are_imports() {
+    let import = |entry: &[u8]| {
+        let section = [&[2, entry.len() as u8 + 1, 1][..], entry].concat();
+        [&b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0"[..], &section].concat()
+    };
+    // One module name and many items; one module name, one type and many names.
+    let mixed = import(&[&b"\x01m\0\x7f\x02"[..], b"\x01f\0\0", b"\x01g\x03\x7f\0"].concat());
+    let alike = import(&[&b"\x01m\0\x7e\0\0\x02"[..], b"\x01f", b"\x01h"].concat());
+    let compact = Features::default().with(Feature::CompactImports);
+    for (wasm, names) in [(mixed, ["f", "g"]), (alike, ["f", "h"])] {
+        let desc = decode(&wasm, &compact, &Limits::default()).expect("a module");
+        let found = desc.imports.iter().map(|import| (import.module.as_str(), import.name.as_str()));
+        assert_eq!(found.collect::<Vec<_>>(), names.map(|name| ("m", name)));
+        assert!(decode(&wasm, &Features::default(), &Limits::default()).is_err());
+        (0..wasm.len()).for_each(|len| drop(decode(&wasm[..len], &compact, &Limits::default())));
+    }
+}
+
+#[test]
+fn a_module_name_is_not_multiplied_without_bound() {
+    // 100,000 bytes of a name, shared by 10,000 imports.
+    let name = [&[0xa0, 0x8d, 0x06][..], &vec![b'n'; 100_000]].concat();
+    let names = [0].repeat(10_000);
+    let entry = [&[1][..], &name, &[0, 0x7e, 0, 0, 0x90, 0x4e], &names].concat();
+    let size = [entry.len() & 0x7f | 0x80, entry.len() >> 7 & 0x7f | 0x80, entry.len() >> 14].map(|byte| byte as u8);
+    let wasm = [&b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02"[..], &size, &entry].concat();
+    let compact = Features::default().with(Feature::CompactImports);
+    let error = decode(&wasm, &compact, &Limits::default()).expect_err("too much");
+    assert!(matches!(error, DecodeError::Limit { what: "size of the names of imports", .. }), "{error}");
 }

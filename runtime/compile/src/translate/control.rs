@@ -125,10 +125,17 @@ impl<'a> Translator<'a> {
         let (params, results) = (shape.params().len(), shape.result_count());
         let then = self.builder.create_block();
         let join = self.join_block(&shape);
-        let arm = if params == 0 && results == 0 {
+        let hint = self.branch_hint();
+        if hint == Some(false) {
+            self.builder.set_cold_block(then);
+        }
+        let arm = if params == 0 && results == 0 && hint != Some(true) {
             ElseArm::Patch(self.builder.ins().brif(condition, then, &[], join, &[]))
         } else {
             let other = self.builder.create_block();
+            if hint == Some(true) {
+                self.builder.set_cold_block(other);
+            }
             self.append_params(other, shape.params());
             self.collect_branch_args(params);
             self.builder.ins().brif(condition, then, &[], other, &self.state.branch_args);
@@ -294,9 +301,34 @@ impl<'a> Translator<'a> {
         let at = self.frame_at_depth(depth);
         let target = self.prepare_branch(at);
         let next = self.builder.create_block();
-        self.builder.ins().brif(condition, target, &self.state.branch_args, next, &[]);
+        match self.branch_hint() {
+            Some(false) => {
+                // The target may be hot by other ways than this one.
+                let edge = self.builder.create_block();
+                self.builder.set_cold_block(edge);
+                self.builder.ins().brif(condition, edge, &[], next, &[]);
+                self.continue_in(edge);
+                self.builder.ins().jump(target, &self.state.branch_args);
+            }
+            hint => {
+                if hint == Some(true) {
+                    self.builder.set_cold_block(next);
+                }
+                self.builder.ins().brif(condition, target, &self.state.branch_args, next, &[]);
+            }
+        }
         self.continue_in(next);
         Ok(())
+    }
+
+    /// Whether the module says that the condition of the current operator is probably true, or probably false.
+    fn branch_hint(&self) -> Option<bool> {
+        let hints = &self.env.desc.branch_hints;
+        if hints.is_empty() {
+            return None;
+        }
+        let at = hints.binary_search_by_key(&self.offset, |hint| hint.offset).ok()?;
+        Some(hints[at].taken)
     }
 
     pub(super) fn br_table(&mut self, table: &BrTable<'_>) -> Step {

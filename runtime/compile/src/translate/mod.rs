@@ -57,6 +57,8 @@ pub(crate) struct Translator<'a> {
     fuel_variable: Option<Variable>,
     /// Whether stack overflow is checked in the body rather than in the prologue.
     explicit_stack_check: bool,
+    /// Byte offset in the module of the current operator.
+    offset: u32,
 }
 
 /// Translates defined function `func` into `out`. Returns whether the body itself checks for stack overflow.
@@ -89,8 +91,17 @@ pub(crate) fn translate(
     let vmctx = params[0];
     let results_pointer = returns_in_memory(ty).then(|| params[FIXED_PARAMS]);
     let explicit_stack_check = !env.tunables.signals_based_traps;
-    let mut translator =
-        Translator { env, builder, state, ty, vmctx, results_pointer, fuel_variable: None, explicit_stack_check };
+    let mut translator = Translator {
+        env,
+        builder,
+        state,
+        ty,
+        vmctx,
+        results_pointer,
+        fuel_variable: None,
+        explicit_stack_check,
+        offset: range.start,
+    };
     translator.set_position(range.start);
     translator.declare_locals(&body).map_err(malformed)?;
     translator.enter_function(bytes);
@@ -103,6 +114,7 @@ pub(crate) fn translate(
 
 impl<'a> Translator<'a> {
     fn set_position(&mut self, offset: u32) {
+        self.offset = offset;
         if self.env.tunables.addresses {
             self.builder.set_srcloc(SourceLoc::new(offset));
         }

@@ -272,7 +272,7 @@ impl<S: ?Sized + Session> Run<S> {
     fn assert_rejected(
         &mut self,
         source: &ModuleSource,
-        check: impl Fn(&mut dyn Session, &[u8]) -> Result<(), Failure>,
+        check: impl Fn(&mut S, &[u8]) -> Result<(), Failure>,
     ) -> Step {
         let binary = match source {
             ModuleSource::TextError(_) => return Ok(()),

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod compare;
+pub mod components;
 mod engines;
 mod expose;
 mod host;

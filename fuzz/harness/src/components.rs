@@ -1,98 +1,91 @@
-//! The component targets: every evaluator of a scenario must see the same.
+//! The component targets: every engine must see the same in a scenario.
 //!
-//! The reference evaluator runs a [`Scenario`] first; what its calls return or trap with is what every other evaluator must
-//! return or trap with. The contents of linear memories, where allocators and functions keep their logs, are part of it:
-//! each component of a scenario exports a digest of its own.
+//! The reference's evaluator runs a [`Scenario`] first; what its calls return or trap with is what the runtime must return
+//! or trap with. The contents of linear memories, where allocators and functions keep their logs, are part of it: each
+//! component of a scenario exports a digest of its own.
 //!
-//! Invariant: an [`Outcome`] is a function of the scenario and of the evaluators' code.
+//! Invariant: an [`Outcome`] is a function of the scenario and of the engines' code.
 //!
-//! Does not know: seeds, processes.
+//! Does not know: processes, reports.
 
 use crate::generate_component::{Scenario, Theme};
 use crate::panics;
-use wattest_reference::component::{Component, Evaluator, Limits, NoHost, Val};
-use wattest_reference::{Failure, TrapClass};
-
-/// How instantiation or a call ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Ending {
-    /// In a value, or in none.
-    Value(Option<Val>),
-    /// In a trap.
-    Trap(TrapClass),
-    /// In something that proves nothing: a budget.
-    Nothing(String),
-}
-
-/// What one evaluator did: instantiation, then the calls.
-pub type Record = Vec<Ending>;
+use wattest_differential::components::{
+    ComponentEnding, ComponentEngine, ComponentRecord, ReferenceComponents, compare_components,
+};
 
 /// What a scenario proved.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// Endings compared.
-    pub checks: u64,
-    /// Traps among them.
-    pub traps: u64,
-    /// What went wrong, if anything did.
+    /// Endings of the reference.
+    pub record: ComponentRecord,
+    /// What went wrong, if anything did: the engine, and what it did otherwise.
     pub disagreement: Option<String>,
 }
 
-/// Runs a scenario in the reference.
-///
-/// # Errors
-/// When it does not take the component: a mistake of the generator or of the reference.
-pub fn run_reference(scenario: &Scenario) -> Result<Record, String> {
-    let component = Component::decode(&scenario.wasm).map_err(|error| error.to_string())?;
-    let mut evaluator = Evaluator::new(Limits::default(), Box::new(NoHost));
-    let mut record = Record::new();
-    let root = match evaluator.instantiate(&component) {
-        Ok(root) => root,
-        Err(failure) => return Ok(vec![ending(failure)?]),
-    };
-    record.push(Ending::Value(None));
-    for call in &scenario.calls {
-        let func = root.func(&[&call.instance, &call.func]).ok_or_else(|| format!("no export {call:?}"))?;
-        record.push(match evaluator.call(&func, &call.args) {
-            Ok(value) => Ending::Value(value),
-            Err(failure) => ending(failure)?,
-        });
+impl Outcome {
+    /// Whether at least one call ended in a value.
+    pub fn useful(&self) -> bool {
+        self.record.iter().skip(1).any(|ending| matches!(ending, ComponentEnding::Value(_)))
     }
-    Ok(record)
 }
 
-fn ending(failure: Failure) -> Result<Ending, String> {
-    match failure {
-        Failure::Trap(trap) if matches!(trap.class, TrapClass::OutOfFuel | TrapClass::StackExhausted) => {
-            Ok(Ending::Nothing(trap.class.text().to_owned()))
+/// The engines, kept between scenarios.
+pub struct ComponentChecker {
+    subjects: Vec<Box<dyn ComponentEngine>>,
+}
+
+impl Default for ComponentChecker {
+    fn default() -> Self {
+        ComponentChecker::new()
+    }
+}
+
+fn guarded(engine: &mut dyn ComponentEngine, scenario: &Scenario) -> Result<ComponentRecord, String> {
+    panics::record(|| engine.run(&scenario.wasm, &scenario.calls)).unwrap_or_else(|text| Err(format!("panic: {text}")))
+}
+
+impl ComponentChecker {
+    /// Engines are built on first use.
+    pub fn new() -> ComponentChecker {
+        ComponentChecker { subjects: subjects() }
+    }
+
+    /// Checks the scenario of some bytes, of which the first chooses the subject's configuration.
+    pub fn check_bytes(&mut self, theme: Theme, bytes: &[u8]) -> Outcome {
+        match Scenario::from_bytes(theme, bytes) {
+            Ok(scenario) => self.check(&scenario),
+            Err(error) => Outcome { disagreement: Some(format!("generator: {error}")), ..Outcome::default() },
         }
-        Failure::Trap(trap) => Ok(Ending::Trap(trap.class)),
-        Failure::Limit(text) => Ok(Ending::Nothing(text)),
-        other => Err(other.to_string()),
+    }
+
+    /// Checks a scenario.
+    pub fn check(&mut self, scenario: &Scenario) -> Outcome {
+        let record = match guarded(&mut ReferenceComponents, scenario) {
+            Ok(record) => record,
+            Err(error) => {
+                return Outcome { disagreement: Some(format!("reference: {error}")), ..Outcome::default() };
+            }
+        };
+        let disagreement = match self.subjects.len() {
+            0 => None,
+            count => {
+                let subject = &mut self.subjects[usize::from(scenario.subject) % count];
+                let name = subject.name();
+                let found = match guarded(subject.as_mut(), scenario) {
+                    Ok(other) => compare_components(&record, &other),
+                    Err(error) => Some(error),
+                };
+                found.map(|what| format!("{name}: {what}"))
+            }
+        };
+        Outcome { record, disagreement }
     }
 }
 
-/// Checks the scenario of some bytes.
-pub fn check(theme: Theme, bytes: &[u8]) -> Outcome {
-    let scenario = match Scenario::from_bytes(theme, bytes) {
-        Ok(scenario) => scenario,
-        Err(error) => return Outcome { disagreement: Some(format!("generator: {error}")), ..Outcome::default() },
-    };
-    check_scenario(&scenario)
-}
-
-/// Checks a scenario.
-pub fn check_scenario(scenario: &Scenario) -> Outcome {
-    let mut outcome = Outcome::default();
-    let reference = panics::record(|| run_reference(scenario)).unwrap_or_else(|text| Err(format!("panic: {text}")));
-    match reference {
-        Ok(record) => {
-            outcome.checks = record.len() as u64;
-            outcome.traps = record.iter().filter(|ending| matches!(ending, Ending::Trap(_))).count() as u64;
-        }
-        Err(error) => outcome.disagreement = Some(format!("reference: {error}")),
-    }
-    outcome
+/// None yet: the runtime joins as soon as it runs components.
+fn subjects() -> Vec<Box<dyn ComponentEngine>> {
+    Vec::new()
 }
 
 #[cfg(test)]
@@ -100,27 +93,27 @@ mod tests {
     use super::*;
     use crate::source::{case_seed, expand};
     use std::collections::BTreeMap;
+    use wattest_reference::TrapClass;
 
-    /// A fixed number of scenarios: all of them are valid, most calls end in values, and these classes of traps occur.
+    /// A fixed number of scenarios: the engines agree, as many calls as that end in values or all, and these classes of
+    /// traps occur.
     fn check_theme(theme: Theme, count: u64, values_min: u64, classes: &[TrapClass]) {
-        let (mut checks, mut seen) = (0, BTreeMap::new());
-        let mut values = 0;
+        let mut checker = ComponentChecker::new();
+        let (mut checks, mut values, mut seen) = (0, 0, BTreeMap::new());
         for index in 0..count {
             let seed = case_seed(3, index);
-            let scenario = Scenario::from_seed(theme, seed).unwrap_or_else(|error| panic!("{seed:#x}: {error}"));
-            let outcome = check(theme, &expand(seed));
+            let outcome = checker.check_bytes(theme, &expand(seed));
             assert_eq!(outcome.disagreement, None, "{theme:?} {seed:#x}");
-            for ending in run_reference(&scenario).unwrap_or_default() {
+            for ending in outcome.record {
                 checks += 1;
                 match ending {
-                    Ending::Value(_) => values += 1,
-                    Ending::Trap(class) => *seen.entry(class).or_insert(0) += 1,
-                    Ending::Nothing(text) => panic!("{theme:?} {seed:#x}: {text}"),
+                    ComponentEnding::Value(_) => values += 1,
+                    ComponentEnding::Trap(class) => *seen.entry(class).or_insert(0) += 1,
+                    ComponentEnding::Nothing(text) => panic!("{theme:?} {seed:#x}: {text}"),
                 }
             }
         }
         println!("{theme:?}: {values} values in {checks} endings, {seen:?}");
-        // As many as that, or all.
         assert!(values >= values_min.min(checks), "{theme:?}: {values} values in {checks} endings");
         for class in classes {
             assert!(seen.contains_key(class), "{theme:?}: no {class:?} in {seen:?}");
@@ -143,6 +136,7 @@ mod tests {
     #[test]
     fn resources_are_made_lent_and_dropped() {
         use TrapClass as T;
-        check_theme(Theme::Resources, 80, 200, &[T::UnknownHandle, T::HandleType, T::HandleLent, T::BorrowsRemain]);
+        let classes = [T::UnknownHandle, T::HandleType, T::HandleLent, T::BorrowsRemain];
+        check_theme(Theme::Resources, 80, 200, &classes);
     }
 }

@@ -18,7 +18,7 @@ use crate::source::{Source, expand};
 use layers::{Func, Layer, Writer};
 use std::fmt::Write;
 use types::Types;
-use wattest_reference::component::Val;
+use wattest_differential::components::ComponentCall;
 
 /// Changes when a seed gives another scenario.
 pub const GENERATOR_VERSION: u32 = 1;
@@ -34,26 +34,17 @@ pub enum Theme {
     Resources,
 }
 
-/// A call of an export.
-#[derive(Clone, Debug)]
-pub struct Invocation {
-    /// The exported instance.
-    pub instance: String,
-    /// Its function.
-    pub func: String,
-    /// With these.
-    pub args: Vec<Val>,
-}
-
 /// A component and what is called.
 #[derive(Clone, Debug)]
 pub struct Scenario {
+    /// Chooses the subject's configuration.
+    pub subject: u8,
     /// Text.
     pub text: String,
     /// Binary.
     pub wasm: Vec<u8>,
     /// In this order.
-    pub calls: Vec<Invocation>,
+    pub calls: Vec<ComponentCall>,
 }
 
 impl Scenario {
@@ -71,13 +62,14 @@ impl Scenario {
     /// When the text does not parse: a mistake of this generator.
     pub fn from_bytes(theme: Theme, bytes: &[u8]) -> Result<Scenario, String> {
         let mut source = Source::new(bytes);
+        let subject = source.byte();
         let (text, calls) = match theme {
             Theme::Values => chain(&mut source, false),
             Theme::Hostile => chain(&mut source, true),
             Theme::Resources => resources::generate(&mut source),
         };
         let wasm = wat::parse_str(&text).map_err(|error| format!("{error}\n{text}"))?;
-        Ok(Scenario { text, wasm, calls })
+        Ok(Scenario { subject, text, wasm, calls })
     }
 }
 
@@ -86,7 +78,7 @@ fn instance_name(layer: usize, copy: usize) -> String {
     format!("i{layer}x{copy}")
 }
 
-fn chain(source: &mut Source<'_>, hostile: bool) -> (String, Vec<Invocation>) {
+fn chain(source: &mut Source<'_>, hostile: bool) -> (String, Vec<ComponentCall>) {
     let types = Types::generate(source);
     let funcs: Vec<Func> = (0..source.between(1, 4)).map(|_| Func::generate(source, &types, hostile)).collect();
     let count = source.between(1, 4);
@@ -130,10 +122,10 @@ fn chain(source: &mut Source<'_>, hostile: bool) -> (String, Vec<Invocation>) {
         let at = if source.percent(60) { instances.len() - 1 } else { source.below(instances.len()) };
         let func = source.below(funcs.len());
         let args = funcs[func].params.iter().map(|ty| values::value(source, &types, ty)).collect();
-        calls.push(Invocation { instance: instances[at].0.clone(), func: format!("f{func}"), args });
+        calls.push(ComponentCall { instance: instances[at].0.clone(), func: format!("f{func}"), args });
     }
     for (name, _) in instances {
-        calls.push(Invocation { instance: name, func: "hash".to_owned(), args: Vec::new() });
+        calls.push(ComponentCall { instance: name, func: "hash".to_owned(), args: Vec::new() });
     }
     (text, calls)
 }

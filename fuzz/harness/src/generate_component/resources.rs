@@ -7,11 +7,10 @@
 //!
 //! Does not know: which steps trap.
 
-use super::Invocation;
 use super::libc::{self, Allocator, DATA_BYTES};
 use crate::source::{Source, expand};
 use std::fmt::Write;
-use wattest_reference::component::Val;
+use wattest_differential::components::ComponentCall;
 
 /// The functions that the defining component exports: name, component type, core type.
 const FUNCS: [(&str, &str, &str); 8] = [
@@ -282,7 +281,7 @@ fn user(source: &mut Source<'_>, scripts: usize) -> String {
 }
 
 /// A component and calls of it.
-pub fn generate(source: &mut Source<'_>) -> (String, Vec<Invocation>) {
+pub fn generate(source: &mut Source<'_>) -> (String, Vec<ComponentCall>) {
     let scripts = source.between(1, 4);
     let mut text = format!("(component\n{}{}{}", definer(source), passer(source), user(source, scripts));
     let mut hashed = vec!["d0"];
@@ -311,11 +310,11 @@ pub fn generate(source: &mut Source<'_>) -> (String, Vec<Invocation>) {
     for script in 0..scripts {
         for user in users {
             let (instance, func) = ((*user).to_owned(), format!("run{script}"));
-            calls.push(Invocation { instance, func, args: Vec::<Val>::new() });
+            calls.push(ComponentCall { instance, func, args: Vec::new() });
         }
     }
     for name in hashed {
-        calls.push(Invocation { instance: name.to_owned(), func: "hash".to_owned(), args: Vec::new() });
+        calls.push(ComponentCall { instance: name.to_owned(), func: "hash".to_owned(), args: Vec::new() });
     }
     (text, calls)
 }

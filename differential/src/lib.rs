@@ -15,6 +15,7 @@ pub mod components;
 mod engines;
 mod expose;
 mod host;
+pub mod linked;
 mod plan;
 mod run;
 mod shape;

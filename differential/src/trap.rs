@@ -55,6 +55,12 @@ rows! {
         DivideByZero = "integer divide by zero";
         /// Truncation of a NaN.
         BadConversion = "invalid conversion to integer";
+        /// Something was asked of a null reference.
+        NullReference = "null reference";
+        /// A cast to a type that the value does not have.
+        CastFailure = "cast failure";
+        /// Outside an array.
+        ArrayOutOfBounds = "out of bounds array access";
         /// A host function said no.
         Host = "host error";
     }

@@ -34,6 +34,7 @@ mod matching;
 pub mod module;
 pub mod numerics;
 pub mod store;
+pub mod tally;
 pub mod types;
 pub mod validation;
 pub mod value;
@@ -44,6 +45,7 @@ pub use store::{
     Budget, Extern, FuncAddr, GlobalAddr, HostFunc, Instance, InstanceAddr, Memory, MemoryAddr, Store, Table,
     TableAddr, TagAddr,
 };
+pub use tally::{Group, Tally};
 pub use types::{
     CompType, ExternType, FieldType, FuncType, GlobalType, HeapType, Limits, MemoryType, RefType, StorageType, SubType,
     TableType, TypeId, Types, ValType,

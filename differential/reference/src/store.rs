@@ -172,6 +172,8 @@ pub struct Store {
     pub(crate) instances: Vec<Instance>,
     pub(crate) budget: Budget,
     pub(crate) fuel: u64,
+    /// Counts of what is executed, where they are asked for.
+    pub(crate) tally: Option<Box<crate::tally::Tally>>,
     /// Calls that are active in outer invocations.
     pub(crate) depth: usize,
 }
@@ -202,6 +204,17 @@ impl Store {
     /// [`OutOfFuel`](crate::TrapClass::OutOfFuel).
     pub fn set_fuel(&mut self, fuel: u64) {
         self.fuel = fuel;
+    }
+
+    /// From now on counts what is executed.
+    pub fn keep_tally(&mut self) {
+        self.tally.get_or_insert_default();
+    }
+
+    /// What was executed since the count began.
+    #[must_use]
+    pub fn tally(&self) -> Option<&crate::tally::Tally> {
+        self.tally.as_deref()
     }
 
     /// The types of the store.

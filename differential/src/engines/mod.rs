@@ -13,9 +13,12 @@ use crate::{FuncSignature, Plan, Program, Run, Shape};
 use std::fmt;
 
 pub use reference::DefinitionalEngine;
+pub(crate) use reference::{tally_of, trap_class as reference_trap};
 pub use wasmi::{ReferenceMode, WasmiEngine};
 #[cfg(feature = "wattest")]
 pub use wattest::{CONFIGS, WattestConfig, WattestEngine};
+#[cfg(feature = "wattest")]
+pub(crate) use wattest::{build as build_wattest, classify as wattest_classify};
 
 /// What a host function may act on, by the names of the original module's exports, which both forms have.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ use crate::{
     Action, Ending, Engine, FuncIdentity, Host, ImportKind, MemoryDigest, Plan, Poison, Program, Refusal, Run, Shape,
     State, Step, TrapClass, Value, ValueType,
 };
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wattest_reference as core;
 use wattest_reference::{Extern, Failure, Ref, Store};
@@ -30,21 +31,43 @@ impl Engine for DefinitionalEngine {
     }
 
     fn run(&mut self, program: &Program, plan: &Plan) -> Result<Run, Refusal> {
-        let module = core::Module::decode(&program.wasm, core::Features::all())
-            .map_err(|error| Refusal::Module(error.to_string()))?;
-        let host = Arc::new(Mutex::new(Host::new(plan.host_seed, plan.acting_host)));
-        let mut session = Session {
-            shape: &program.shape,
-            plan,
-            store: Store::new(core::Budget::default()),
-            host: host.clone(),
-            entities: Entities::default(),
-            run: Run::default(),
-        };
-        session.go(&module)?;
-        session.run.trace = std::mem::take(&mut locked(&host).trace);
-        Ok(session.run)
+        run_in(Store::new(core::Budget::default()), program, plan).map(|(run, _)| run)
     }
+}
+
+impl DefinitionalEngine {
+    /// What a run executes, by proposal; nothing where it is refused.
+    pub fn tally(&self, program: &Program, plan: &Plan) -> BTreeMap<String, u64> {
+        let mut store = Store::new(core::Budget::default());
+        store.keep_tally();
+        match run_in(store, program, plan) {
+            Ok((_, store)) => tally_of(&store),
+            Err(_) => BTreeMap::new(),
+        }
+    }
+}
+
+/// What a store has counted, by the names of proposals.
+pub(crate) fn tally_of(store: &Store) -> BTreeMap<String, u64> {
+    let tally = store.tally().into_iter().flat_map(|tally| tally.iter());
+    tally.filter(|(_, count)| *count > 0).map(|(group, count)| (group.text().to_owned(), count)).collect()
+}
+
+fn run_in(store: Store, program: &Program, plan: &Plan) -> Result<(Run, Store), Refusal> {
+    let module = core::Module::decode(&program.wasm, core::Features::all())
+        .map_err(|error| Refusal::Module(error.to_string()))?;
+    let host = Arc::new(Mutex::new(Host::new(plan.host_seed, plan.acting_host)));
+    let mut session = Session {
+        shape: &program.shape,
+        plan,
+        store,
+        host: host.clone(),
+        entities: Entities::default(),
+        run: Run::default(),
+    };
+    session.go(&module)?;
+    session.run.trace = std::mem::take(&mut locked(&host).trace);
+    Ok((session.run, session.store))
 }
 
 /// Addresses of everything in the instance, by index.
@@ -304,13 +327,17 @@ fn broken(failure: Failure) -> Refusal {
 
 /// The class of a failure; else the poison, if it is one.
 fn classify(failure: &Failure) -> Result<TrapClass, Option<Poison>> {
+    match failure {
+        Failure::Trap(trap) => trap_class(trap.class),
+        Failure::Limit(_) => Err(Some(Poison::Limit)),
+        _ => Err(None),
+    }
+}
+
+/// The class of a trap; else the poison, if it is one.
+pub(crate) fn trap_class(class: core::TrapClass) -> Result<TrapClass, Option<Poison>> {
     use core::TrapClass as T;
-    let trap = match failure {
-        Failure::Trap(trap) => trap,
-        Failure::Limit(_) => return Err(Some(Poison::Limit)),
-        _ => return Err(None),
-    };
-    Ok(match trap.class {
+    Ok(match class {
         T::Unreachable => TrapClass::Unreachable,
         T::MemoryOutOfBounds => TrapClass::MemoryOutOfBounds,
         T::TableOutOfBounds | T::UndefinedElement => TrapClass::TableOutOfBounds,
@@ -319,11 +346,14 @@ fn classify(failure: &Failure) -> Result<TrapClass, Option<Poison>> {
         T::IntegerOverflow => TrapClass::IntegerOverflow,
         T::IntegerDivideByZero => TrapClass::DivideByZero,
         T::InvalidConversionToInteger => TrapClass::BadConversion,
+        T::NullReference => TrapClass::NullReference,
+        T::CastFailure => TrapClass::CastFailure,
+        T::ArrayOutOfBounds => TrapClass::ArrayOutOfBounds,
         T::Host => TrapClass::Host,
         T::StackExhausted => return Err(Some(Poison::StackOverflow)),
         T::OutOfFuel => return Err(Some(Poison::Budget)),
         T::AllocationTooLarge => return Err(Some(Poison::OutOfMemory)),
-        // Traps of threads, of collected references and of components, which no program here has.
+        // Traps of threads and of components, which no program here has.
         _ => return Err(None),
     })
 }

@@ -78,7 +78,8 @@ impl WattestEngine {
     }
 }
 
-fn build(row: &WattestConfig, nans: NanRule) -> Result<wattest::Engine, Refusal> {
+/// An engine set up as `row` says.
+pub(crate) fn build(row: &WattestConfig, nans: NanRule) -> Result<wattest::Engine, Refusal> {
     let mut config = Config::new();
     for (key, value) in row.options {
         config.set(key, value).map_err(broken)?;
@@ -454,7 +455,7 @@ fn broken(error: impl fmt::Display) -> Refusal {
 }
 
 /// The class of an error, else its poison, else nothing known.
-fn classify(error: &Error) -> Result<TrapClass, Option<Poison>> {
+pub(crate) fn classify(error: &Error) -> Result<TrapClass, Option<Poison>> {
     match error {
         Error::Trap(trap) => trap_class(trap.code()),
         Error::Host(_) if error.downcast_ref::<HostFailure>().is_some() => Ok(TrapClass::Host),
@@ -473,7 +474,11 @@ fn trap_class(code: TrapCode) -> Result<TrapClass, Option<Poison>> {
         TrapCode::IntegerOverflow => TrapClass::IntegerOverflow,
         TrapCode::IntegerDivideByZero => TrapClass::DivideByZero,
         TrapCode::InvalidConversionToInteger => TrapClass::BadConversion,
+        TrapCode::NullReference | TrapCode::NullFunctionReference => TrapClass::NullReference,
+        TrapCode::CastFailure => TrapClass::CastFailure,
+        TrapCode::ArrayOutOfBounds => TrapClass::ArrayOutOfBounds,
         TrapCode::StackOverflow => return Err(Some(Poison::StackOverflow)),
+        TrapCode::AllocationTooLarge => return Err(Some(Poison::OutOfMemory)),
         TrapCode::OutOfFuel | TrapCode::Interrupted => return Err(Some(Poison::Budget)),
         _ => return Err(None),
     })

@@ -7,8 +7,10 @@
 //!
 //! Does not know: how workers check, how results are shown.
 
+use crate::diff_core;
 use crate::source::case_seed;
 use crate::stats::{Found, Stats};
+use crate::targets::model_of;
 use crate::vote::{Suspect, Vote};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -86,6 +88,7 @@ impl Campaign {
                 let slot = &mut workers[job as usize];
                 let Some((reason, case)) = self.death(slot) else { continue };
                 stats.disagreements.push(Found {
+                    target: model_of(case).map_or(diff_core::NAME, |model| model.name).into(),
                     seed: case_seed(self.seed, case),
                     subject: PROCESS.into(),
                     what: reason,
@@ -104,7 +107,7 @@ impl Campaign {
             progress(&stats, start.elapsed());
         }
         for mut found in std::mem::take(&mut stats.disagreements) {
-            if found.subject == PROCESS {
+            if found.subject == PROCESS && found.target == diff_core::NAME {
                 found.vote = ask(found.seed)?;
             }
             stats.add_found(found);

@@ -10,7 +10,13 @@
 use crate::case::Case;
 use crate::{panics, quarantine};
 use serde::{Deserialize, Serialize};
-use wattest_differential::{Ending, Engine, Mismatch, Plan, Poison, ReferenceMode, Refusal, Run, WasmiEngine, compare};
+use std::collections::BTreeMap;
+use wattest_differential::{
+    DefinitionalEngine, Ending, Engine, Mismatch, Plan, Poison, ReferenceMode, Refusal, Run, WasmiEngine, compare,
+};
+
+/// The property's name.
+pub const NAME: &str = "diff_core";
 
 /// Operations that make a call worth counting.
 pub const USEFUL_OPERATIONS: u64 = 10;
@@ -120,6 +126,12 @@ impl Checker {
             found.what.push_str(&captured.unwrap_or_default());
         }
         outcome
+    }
+
+    /// What the definitional interpreter executes of a case, by proposal.
+    pub fn tally(&self, case: &Case) -> BTreeMap<String, u64> {
+        let tally = panics::record(|| DefinitionalEngine.tally(&case.program, &case.recipe.plan));
+        tally.unwrap_or_default()
     }
 
     /// The oracle.

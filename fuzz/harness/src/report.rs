@@ -6,6 +6,7 @@
 
 use crate::case::{Case, Recipe};
 use crate::diff_core::Outcome;
+use crate::model::ModelCase;
 use crate::stats::Stats;
 use serde::Serialize;
 use std::fmt::Write;
@@ -40,6 +41,30 @@ pub fn write_case(folder: &Path, case: &Case, outcome: Option<&Outcome>) -> io::
     Ok(folder)
 }
 
+/// Writes the modules of a case of another property, as binaries and as text, and what is expected of them.
+///
+/// # Errors
+///
+/// When a file cannot be written.
+pub fn write_model_case(folder: &Path, name: &str, seed: u64, case: &ModelCase) -> io::Result<PathBuf> {
+    let folder = folder.join(format!("{name}-{seed:#x}"));
+    std::fs::create_dir_all(&folder)?;
+    for module in &case.program.modules {
+        std::fs::write(folder.join(format!("{}.wasm", module.name)), &module.wasm)?;
+        let text = wasmprinter::print_bytes(&module.wasm).unwrap_or_else(|error| format!(";; {error}"));
+        std::fs::write(folder.join(format!("{}.wat", module.name)), text)?;
+    }
+    let mut text = format!("cargo prove --replay {name}:{seed:#x}\nsubject row {}\n", case.subject);
+    for (index, call) in case.program.calls.iter().enumerate() {
+        let step = index + case.program.modules.len();
+        let ending = case.expected.as_ref().and_then(|run| run.steps.get(step)).map(|step| &step.ending);
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "step {step}: module {} {} {:x?} => {ending:x?}", call.module, call.export, call.args);
+    }
+    std::fs::write(folder.join("case.txt"), text)?;
+    Ok(folder)
+}
+
 /// The table of a campaign.
 pub fn table(stats: &Stats, elapsed: Duration) -> String {
     let mut text = String::new();
@@ -61,6 +86,21 @@ pub fn table(stats: &Stats, elapsed: Duration) -> String {
         "  functions, distribution",
         histogram(stats.functions_by_1.iter().map(|(key, count)| (*key, *count)), stats.typed),
     );
+    for (name, row) in &stats.models {
+        let runtime = if row.checks > 0 { row.checks.to_string() } else { "not implemented:".to_owned() };
+        let text = format!(
+            "{} cases ({:.1} per second), {runtime} steps of the runtime, {} of the reference, {} stopped early",
+            row.cases,
+            row.cases as f64 / seconds,
+            row.reference_checks,
+            row.poisoned
+        );
+        line(name, text);
+    }
+    for (group, count) in &stats.tally {
+        line("operations executed", format!("{count:>12} {group}"));
+    }
+    line("  counted in", format!("all cases but those of diff_core, and {} of those", stats.sampled));
     for (reason, count) in &stats.poison {
         line("stopped early", format!("{count} ({:.2} %), {reason}", percent(*count, stats.modules)));
     }

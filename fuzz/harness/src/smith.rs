@@ -1,6 +1,7 @@
 //! The second source of modules: wasm-smith, held to what every engine here runs.
 //!
-//! Invariant: whatever it gives has bounded memories and tables, no garbage collection, exceptions or threads.
+//! Invariant: whatever it gives has bounded memories and tables and no threads; garbage collection and exceptions only on
+//! demand.
 //!
 //! Does not know: how much of it is useful; wasm-smith's loops often do not end.
 
@@ -11,6 +12,20 @@ use wasm_smith::{Config, Module};
 /// Generates a module, where the bytes allow it.
 pub fn generate(source: &mut Source<'_>, exact_nans: bool) -> Option<Vec<u8>> {
     let config = config(source, exact_nans)?;
+    let module = Module::new(config, source.unstructured()).ok()?;
+    Some(module.to_bytes())
+}
+
+/// Generates a module with garbage collection, typed references and exceptions, without imports.
+pub fn generate_later(source: &mut Source<'_>) -> Option<Vec<u8>> {
+    let mut config = config(source, false)?;
+    config.gc_enabled = true;
+    config.exceptions_enabled = true;
+    config.tail_call_enabled = true;
+    config.max_imports = 0;
+    config.max_tags = 4;
+    config.max_types = 24;
+    config.max_type_size = 1000;
     let module = Module::new(config, source.unstructured()).ok()?;
     Some(module.to_bytes())
 }

@@ -5,7 +5,8 @@
 //! Does not know: processes, terminals.
 
 use crate::case::Case;
-use crate::diff_core::Outcome;
+use crate::diff_core::{self, Outcome};
+use crate::model::{Model, ModelOutcome};
 use crate::vote::{Suspect, Vote};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 /// A disagreement with its seed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Found {
+    /// The property, the first part of a replay line.
+    pub target: String,
     /// The seed of the case.
     pub seed: u64,
     /// The engine that is not the oracle, or the oracle where it failed by itself.
@@ -21,6 +24,19 @@ pub struct Found {
     pub what: String,
     /// What the vote said.
     pub vote: Vote,
+}
+
+/// Counts of one property of [`crate::model`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelStats {
+    /// Cases.
+    pub cases: u64,
+    /// Steps that the reference did as predicted.
+    pub reference_checks: u64,
+    /// Steps that the runtime did as predicted.
+    pub checks: u64,
+    /// Cases that stopped early.
+    pub poisoned: u64,
 }
 
 /// What becomes of a disagreement.
@@ -57,6 +73,12 @@ pub struct Stats {
     pub executed: u64,
     /// Modules with a useful call.
     pub useful: u64,
+    /// Cases of the other properties, by name.
+    pub models: BTreeMap<String, ModelStats>,
+    /// Operations executed, by proposal: all of the other properties' cases, and a sample of this one's.
+    pub tally: BTreeMap<String, u64>,
+    /// Cases of this property that the reference ran too.
+    pub sampled: u64,
     /// Cases that stopped early, by side and reason.
     pub poison: BTreeMap<String, u64>,
     /// Cases explained by a finding.
@@ -103,9 +125,29 @@ impl Stats {
             (Some(found), judgement) => {
                 let unasked = Vote { suspect: Suspect::Nobody, reference: "not asked".into() };
                 let vote = if let Some(Judgement::Voted(vote)) = judgement { vote } else { unasked };
-                let seed = case.recipe.seed.unwrap_or_default();
-                self.add_found(Found { seed, subject: found.subject.clone(), what: found.what.clone(), vote });
+                let (target, seed) = (diff_core::NAME.to_owned(), case.recipe.seed.unwrap_or_default());
+                self.add_found(Found { target, seed, subject: found.subject.clone(), what: found.what.clone(), vote });
             }
+        }
+    }
+
+    /// Counts a case of another property.
+    pub fn add_model(&mut self, model: &Model, seed: u64, outcome: ModelOutcome) {
+        let row = self.models.entry(model.name.to_owned()).or_default();
+        row.cases += 1;
+        row.reference_checks += outcome.reference_checks;
+        row.checks += outcome.checks;
+        row.poisoned += u64::from(outcome.poisoned);
+        self.add_tally(outcome.tally);
+        if let Some((found, vote)) = outcome.disagreement {
+            self.add_found(Found { target: model.name.into(), seed, subject: found.subject, what: found.what, vote });
+        }
+    }
+
+    /// Counts executed operations.
+    pub fn add_tally(&mut self, tally: BTreeMap<String, u64>) {
+        for (group, count) in tally {
+            *self.tally.entry(group).or_default() += count;
         }
     }
 
@@ -132,6 +174,15 @@ impl Stats {
         merge_map(&mut self.functions_by_1, other.functions_by_1);
         merge_map(&mut self.poison, other.poison);
         merge_map(&mut self.explained, other.explained);
+        for (name, part) in other.models {
+            let row = self.models.entry(name).or_default();
+            row.cases += part.cases;
+            row.reference_checks += part.reference_checks;
+            row.checks += part.checks;
+            row.poisoned += part.poisoned;
+        }
+        self.add_tally(other.tally);
+        self.sampled += other.sampled;
         self.outvoted.extend(other.outvoted);
         self.disagreements.extend(other.disagreements);
     }

@@ -5,7 +5,8 @@
 //! Does not know: libFuzzer.
 
 use crate::case::Case;
-use crate::diff_core::Checker;
+use crate::diff_core::{self, Checker};
+use crate::model::{MODELS, Model, ModelChecker};
 use crate::stats::Judgement;
 use crate::vote::Suspect;
 use crate::worker::judge;
@@ -20,7 +21,24 @@ pub struct Target {
 }
 
 /// The table.
-pub const TARGETS: &[Target] = &[Target { name: "diff_core", fuzz: fuzz_diff_core }];
+pub const TARGETS: &[Target] = &[
+    Target { name: diff_core::NAME, fuzz: fuzz_diff_core },
+    Target { name: "gc_model", fuzz: |bytes| fuzz_model("gc_model", bytes) },
+    Target { name: "eh_model", fuzz: |bytes| fuzz_model("eh_model", bytes) },
+    Target { name: "diff_linked", fuzz: |bytes| fuzz_model("diff_linked", bytes) },
+];
+
+/// Of so many cases of a campaign, one belongs to each property of [`MODELS`] that the runtime implements; and of ten times
+/// as many to one that only the reference runs.
+const MODEL_EVERY: u64 = 12;
+
+/// The property of [`crate::model`] that the `index`-th case of a campaign belongs to; none is `diff_core`.
+pub fn model_of(index: u64) -> Option<&'static Model> {
+    MODELS.iter().zip(1..).find_map(|(model, place)| {
+        let every = if model.is_implemented() { MODEL_EVERY } else { 10 * MODEL_EVERY };
+        (index % every == place).then_some(model)
+    })
+}
 
 /// Checks one input of the target called `name`.
 ///
@@ -34,6 +52,22 @@ pub fn fuzz(name: &str, bytes: &[u8]) -> bool {
 
 thread_local! {
     static CHECKER: RefCell<Checker> = RefCell::new(Checker::new());
+    static MODEL_CHECKER: RefCell<ModelChecker> = RefCell::new(ModelChecker::default());
+}
+
+fn fuzz_model(name: &str, bytes: &[u8]) -> bool {
+    let Some(model) = Model::named(name) else { return false };
+    let Some(case) = model.case(bytes) else { return false };
+    let outcome = MODEL_CHECKER.with_borrow_mut(|checker| checker.check(&case));
+    if let Some((found, vote)) = &outcome.disagreement {
+        let (subject, what) = (&found.subject, &found.what);
+        assert!(
+            vote.suspect == Suspect::Oracle,
+            "disagreement with {subject}: {what}; the reference {}",
+            vote.reference
+        );
+    }
+    outcome.reference_checks > 0
 }
 
 fn fuzz_diff_core(bytes: &[u8]) -> bool {
@@ -57,9 +91,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_property_has_its_share_of_a_campaign() {
+        for model in MODELS {
+            assert!((0..1000).any(|index| model_of(index) == Some(model)), "{}", model.name);
+            assert!(TARGETS.iter().any(|target| target.name == model.name), "{}", model.name);
+        }
+        let core = (0..1000).filter(|index| model_of(*index).is_none()).count();
+        assert!(core > 700, "{core} of 1000 cases are of diff_core");
+    }
+
+    #[test]
     fn any_bytes_are_an_input() {
         let check = |bytes: &[u8]| {
-            fuzz("diff_core", bytes);
+            for target in TARGETS {
+                fuzz(target.name, bytes);
+            }
         };
         check(&[]);
         check(&[0; 100]);

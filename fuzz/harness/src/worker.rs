@@ -10,9 +10,11 @@
 
 use crate::case::Case;
 use crate::diff_core::{Checker, Disagreement};
+use crate::model::{Model, ModelChecker};
 use crate::quarantine;
 use crate::source::case_seed;
 use crate::stats::{Judgement, Stats};
+use crate::targets::model_of;
 use crate::vote::vote;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -34,6 +36,9 @@ pub struct Assignment {
     pub progress: PathBuf,
 }
 
+/// Of so many cases, one is run by the reference too.
+const SAMPLE_EVERY: u64 = 25;
+
 /// Time between reports.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
@@ -46,13 +51,18 @@ pub fn work(assignment: &Assignment, report: &mut dyn Write) -> io::Result<()> {
     let start = Instant::now();
     let mut progress = File::create(&assignment.progress)?;
     let mut checker = Checker::new();
+    let mut models = ModelChecker::default();
     let mut stats = Stats::default();
     let mut reported = Instant::now();
     let mut index = assignment.first;
     while start.elapsed() < assignment.time {
         progress.seek(SeekFrom::Start(0))?;
         progress.write_all(&index.to_le_bytes())?;
-        run_case(&mut checker, case_seed(assignment.campaign, index), &mut stats);
+        let seed = case_seed(assignment.campaign, index);
+        match model_of(index) {
+            Some(model) => run_model(&mut models, model, seed, &mut stats),
+            None => run_case(&mut checker, seed, &mut stats, index.is_multiple_of(SAMPLE_EVERY)),
+        }
         index += assignment.stride;
         if reported.elapsed() > REPORT_EVERY {
             send(&mut stats, report)?;
@@ -62,11 +72,23 @@ pub fn work(assignment: &Assignment, report: &mut dyn Write) -> io::Result<()> {
     send(&mut stats, report)
 }
 
-/// Runs the case of a seed and counts it.
-pub fn run_case(checker: &mut Checker, seed: u64, stats: &mut Stats) {
+/// Runs the case of a seed of another property and counts it.
+pub fn run_model(checker: &mut ModelChecker, model: &Model, seed: u64, stats: &mut Stats) {
+    match model.case_of_seed(seed) {
+        None => stats.add_nothing(),
+        Some(case) => stats.add_model(model, seed, checker.check(&case)),
+    }
+}
+
+/// Runs the case of a seed and counts it; a sampled one is run by the reference as well, which counts what is executed.
+pub fn run_case(checker: &mut Checker, seed: u64, stats: &mut Stats, sampled: bool) {
     match Case::from_seed(seed) {
         None => stats.add_nothing(),
         Some(case) => {
+            if sampled {
+                stats.add_tally(checker.tally(&case));
+                stats.sampled += 1;
+            }
             let outcome = checker.check_knowingly(&case);
             let judgement = outcome.disagreement.as_ref().map(|found| judge(checker, &case, found));
             stats.add(&case, &outcome, judgement);

@@ -223,6 +223,9 @@ impl<'s> Thread<'s> {
             self.store.fuel -= 1;
             let instr = code.instrs[*at];
             *at += 1;
+            if let Some(tally) = &mut self.store.tally {
+                tally.count(instr);
+            }
             match instr {
                 Instr::Integer(op) => op.reduce(&mut self.stack)?,
                 Instr::Float(op) => op.reduce(&mut self.stack)?,

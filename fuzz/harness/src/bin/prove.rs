@@ -23,6 +23,7 @@ use wattest_differential::{Form, NanRule};
 use wattest_harness::campaign::Campaign;
 use wattest_harness::case::Case;
 use wattest_harness::diff_core::Checker;
+use wattest_harness::model::{Model, ModelChecker};
 use wattest_harness::op_matrix::{self, MatrixResult};
 use wattest_harness::stats::{Found, Judgement, Stats};
 use wattest_harness::suites::SuiteResult;
@@ -130,6 +131,9 @@ fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
         Some(hex) => u64::from_str_radix(hex, 16)?,
         None => seed.parse()?,
     };
+    if let Some(model) = Model::named(target) {
+        return replay_model(model, seed);
+    }
     let case = Case::from_seed(seed).ok_or("this seed gives no module")?;
     let folder = report::write_case(&report::output_folder(), &case, None)?;
     println!("case in {}", folder.display());
@@ -171,6 +175,23 @@ fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
                     return Ok(vote.suspect == Suspect::Oracle);
                 }
             }
+        }
+    }
+    Ok(outcome.disagreement.is_none())
+}
+
+/// Runs one case of another property.
+fn replay_model(model: &Model, seed: u64) -> Result<bool, Box<dyn Error>> {
+    let case = model.case_of_seed(seed).ok_or("this seed gives no module")?;
+    let folder = report::write_model_case(&report::output_folder(), model.name, seed, &case)?;
+    println!("case in {}", folder.display());
+    let outcome = ModelChecker::default().check(&case);
+    println!("{} steps of the runtime compared, {} of the reference", outcome.checks, outcome.reference_checks);
+    match &outcome.disagreement {
+        None => println!("agreement"),
+        Some((found, vote)) => {
+            println!("DISAGREEMENT with {}: {}", found.subject, found.what);
+            println!("suspect: {:?}; the reference {}", vote.suspect, vote.reference);
         }
     }
     Ok(outcome.disagreement.is_none())
@@ -219,8 +240,17 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     bar.finish_and_clear();
     for found in stats.disagreements.iter().chain(&stats.outvoted) {
         // A case that kills the process is written too, only not run again here.
-        if let Some(case) = Case::from_seed(found.seed) {
-            report::write_case(&folder, &case, None)?;
+        match Model::named(&found.target) {
+            Some(model) => {
+                if let Some(case) = model.case_of_seed(found.seed) {
+                    report::write_model_case(&folder, model.name, found.seed, &case)?;
+                }
+            }
+            None => {
+                if let Some(case) = Case::from_seed(found.seed) {
+                    report::write_case(&folder, &case, None)?;
+                }
+            }
         }
     }
     let problems = suite_result.as_ref().map_or(0, |result| result.problems.len());
@@ -307,6 +337,6 @@ fn print_found(word: &str, list: &[Found]) {
     for found in list {
         println!("  {word} {}: {}", found.subject, found.what);
         println!("    suspect: {:?}; the reference {}", found.vote.suspect, found.vote.reference);
-        println!("    cargo prove --replay diff_core:{:#x}", found.seed);
+        println!("    cargo prove --replay {}:{:#x}", found.target, found.seed);
     }
 }

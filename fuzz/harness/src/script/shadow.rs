@@ -1,0 +1,73 @@
+//! The shadow of a script's state: what every global, table, object and log entry must hold.
+//!
+//! The generator runs every operation here in the moment it emits it
+//! ([store](https://webassembly.github.io/spec/core/exec/runtime.html#store)).
+//!
+//! Invariant: plain data; a snapshot put back undoes whatever was emitted into a branch that is not taken.
+//!
+//! Does not know: code, types beyond their index.
+
+/// A value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum V {
+    I32(u32),
+    I64(u64),
+    F32(u32),
+    F64(u64),
+    V128(u128),
+    Null,
+    /// An unboxed integer: 31 bits.
+    I31(u32),
+    /// An object of the heap.
+    Object(u32),
+    /// A function.
+    Func(u32),
+    /// An exception.
+    Exn(u32),
+}
+
+/// A struct or an array.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Its type in the graph.
+    pub def: u32,
+    pub cells: Vec<V>,
+}
+
+/// The state that outlives a call.
+#[derive(Clone, Debug, Default)]
+pub struct Shadow {
+    pub heap: Vec<Object>,
+    pub globals: Vec<V>,
+    /// The table of `anyref`.
+    pub table: Vec<V>,
+    /// Tags and arguments.
+    pub exceptions: Vec<(u32, Vec<V>)>,
+    /// What the log of this call holds so far.
+    pub log: Vec<u64>,
+}
+
+impl Shadow {
+    /// Makes an object.
+    pub fn alloc(&mut self, def: u32, cells: Vec<V>) -> V {
+        self.heap.push(Object { def, cells });
+        V::Object(self.heap.len() as u32 - 1)
+    }
+
+    /// The object behind a value, if it is one.
+    pub fn object(&self, value: V) -> Option<&Object> {
+        match value {
+            V::Object(index) => self.heap.get(index as usize),
+            _ => None,
+        }
+    }
+
+    /// Replaces a cell.
+    pub fn store(&mut self, value: V, at: usize, cell: V) {
+        if let V::Object(index) = value
+            && let Some(object) = self.heap.get_mut(index as usize)
+        {
+            object.cells[at] = cell;
+        }
+    }
+}

@@ -269,11 +269,7 @@ impl<S: ?Sized + Session> Run<S> {
         }
     }
 
-    fn assert_rejected(
-        &mut self,
-        source: &ModuleSource,
-        check: impl Fn(&mut S, &[u8]) -> Result<(), Failure>,
-    ) -> Step {
+    fn assert_rejected(&mut self, source: &ModuleSource, check: impl Fn(&mut S, &[u8]) -> Result<(), Failure>) -> Step {
         let binary = match source {
             ModuleSource::TextError(_) => return Ok(()),
             source => binary(source)?,

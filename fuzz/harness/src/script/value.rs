@@ -287,8 +287,12 @@ impl Writer<'_, '_> {
 
     fn new_reference(&mut self, nullable: bool, heap: Heap, depth: u32) -> V {
         let aggregates = self.graph.aggregates();
+        if depth == 0 && nullable && !matches!(heap, Heap::I31 | Heap::Func) {
+            return self.constant(Ty::null(heap));
+        }
+        // At depth 0 only what has to be: types whose fields must not be null go back to earlier types, so it ends.
         let candidates: Vec<u32> = match heap {
-            Heap::Any | Heap::Eq if self.source.percent(60) => aggregates.clone(),
+            Heap::Any | Heap::Eq if depth > 0 && self.source.percent(60) => aggregates.clone(),
             Heap::Any | Heap::Eq | Heap::I31 => {
                 let V::I32(bits) = self.number(Ty::I32, depth.min(1)) else { return V::Null };
                 self.emit(Instruction::RefI31);
@@ -306,11 +310,12 @@ impl Writer<'_, '_> {
             }
             Heap::Func | Heap::Exn => return self.function_value(heap),
             Heap::Def(def) if self.graph.top(heap) == Heap::Func => return self.function_value(Heap::Def(def)),
+            Heap::Def(def) if depth == 0 => vec![def],
             Heap::Def(_) => {
                 aggregates.iter().copied().filter(|low| self.graph.heap_below(Heap::Def(*low), heap)).collect()
             }
         };
-        if candidates.is_empty() || (nullable && depth == 0 && self.source.percent(50)) {
+        if candidates.is_empty() {
             return match heap {
                 Heap::Any | Heap::Eq if !nullable => {
                     self.emit(Instruction::I32Const(0));

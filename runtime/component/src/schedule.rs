@@ -14,6 +14,11 @@
 
 use crate::graph::{Graph, Node, Role};
 use crate::ids::{NodeId, Position};
+use std::collections::BTreeSet;
+
+/// The most memories of one adapter module: what engines commonly
+/// [accept](https://webassembly.github.io/spec/js-api/#limits).
+pub const MEMORIES_MAX: usize = 100;
 
 /// Adapters that share a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +126,7 @@ impl Schedule {
             Grouping::Single => self.one_each(&adapters),
             Grouping::Fewest => {
                 let ranks = self.ranks(graph, &self.points(&adapters));
-                self.collect(adapters, &ranks);
+                self.collect(graph, adapters, &ranks);
             }
         }
     }
@@ -188,13 +193,30 @@ impl Schedule {
         ranks
     }
 
-    fn collect(&mut self, mut adapters: Vec<NodeId>, ranks: &[Option<(Position, u32)>]) {
+    /// One group for each point and layer, or several where its memories are too many for a module: adapters come in the order
+    /// of their identifiers, so those that are called directly are in the same group or an earlier one.
+    fn collect(&mut self, graph: &Graph, mut adapters: Vec<NodeId>, ranks: &[Option<(Position, u32)>]) {
         adapters.sort_by_key(|id| (ranks[id.index()], *id));
+        let mut memories = BTreeSet::new();
         for id in adapters {
             let Some((position, layer)) = ranks[id.index()] else { continue };
-            match self.groups.last_mut() {
-                Some(group) if group.position == position && group.layer == layer => group.members.push(id),
-                _ => self.groups.push(Group { position, layer, members: vec![id] }),
+            let mut own = BTreeSet::new();
+            graph.node(id).for_each_operand(|role, operand| {
+                if matches!(role, Role::Memory(_)) {
+                    own.insert(operand);
+                }
+            });
+            let group = self.groups.last_mut().filter(|group| group.position == position && group.layer == layer);
+            let fits = memories.union(&own).count() <= MEMORIES_MAX;
+            match group.filter(|_| fits) {
+                Some(group) => {
+                    memories.append(&mut own);
+                    group.members.push(id);
+                }
+                None => {
+                    memories = own;
+                    self.groups.push(Group { position, layer, members: vec![id] });
+                }
             }
             self.group_of[id.index()] = Some(u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX));
         }

@@ -26,8 +26,9 @@ pub struct FuseEmitter {
 
 impl FuseEmitter {
     /// An emitter for a graph.
-    pub fn new(graph: &Graph, options: ModuleOptions, passes: &Passes) -> FuseEmitter {
-        FuseEmitter { options, facts: Facts::of(graph, passes) }
+    pub fn new(graph: &Graph, passes: &Passes) -> FuseEmitter {
+        let facts = Facts::of(graph).for_adapters(passes);
+        FuseEmitter { options: ModuleOptions { exceptions: facts.throws_anywhere() }, facts }
     }
 
     fn side(

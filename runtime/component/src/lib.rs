@@ -14,6 +14,7 @@ mod decode;
 mod elaborate;
 mod emit;
 mod error;
+mod explain;
 mod features;
 pub mod graph;
 mod hash;
@@ -33,6 +34,7 @@ pub use decode::{DEPTH_MAX, DecodeOptions, is_component};
 pub use elaborate::ElaborateLimits;
 pub use emit::{FuseEmitter, component_of};
 pub use error::{ComponentError, Limit, LimitError};
+pub use explain::{View, explain};
 pub use features::{Features, Proposal};
 pub use graph::{Graph, GraphLimits, Node, Statics};
 pub use ids::{

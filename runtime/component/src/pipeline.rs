@@ -18,8 +18,6 @@ use crate::linearize::{LinearLimits, linearize};
 use crate::passes::{Passes, run_passes};
 use crate::schedule::Grouping;
 use crate::verify::{verify, verify_templates};
-use wattest_fuse::ModuleOptions;
-use wattest_module::Feature;
 
 /// How a component is compiled.
 #[derive(Clone, Copy, Debug)]
@@ -51,20 +49,6 @@ impl Default for CompileOptions {
     }
 }
 
-impl CompileOptions {
-    /// Whether core code can throw: adapters then turn exceptions into traps.
-    fn exceptions(&self) -> bool {
-        let core = self.decode.features.core;
-        core.contains(Feature::Exceptions) || core.contains(Feature::LegacyExceptions)
-    }
-
-    fn passes(&self) -> Passes {
-        let mut passes = self.passes;
-        passes.exceptions = self.exceptions();
-        passes
-    }
-}
-
 /// The graph of a component, after the passes.
 ///
 /// # Errors
@@ -72,7 +56,7 @@ impl CompileOptions {
 pub fn graph_of(bytes: &[u8], options: &CompileOptions) -> Result<Graph, ComponentError> {
     let ast = decode(bytes, &options.decode)?;
     let graph = elaborate(&ast, &options.elaborate)?;
-    run_passes(graph, &options.passes())
+    run_passes(graph, &options.passes)
 }
 
 /// A component as a graph and a plan of it. The graph has the nodes that adapters added.
@@ -81,8 +65,7 @@ pub fn graph_of(bytes: &[u8], options: &CompileOptions) -> Result<Graph, Compone
 /// A [`ComponentError`]; [`ComponentError::Rejected`] when the plan does not mean what the graph means.
 pub fn compile_with_graph(bytes: &[u8], options: &CompileOptions) -> Result<(Graph, Plan), ComponentError> {
     let mut graph = graph_of(bytes, options)?;
-    let module_options = ModuleOptions { exceptions: options.exceptions() };
-    let mut emitter = FuseEmitter::new(&graph, module_options, &options.passes());
+    let mut emitter = FuseEmitter::new(&graph, &options.passes);
     let linear = linearize(&mut graph, options.grouping, &options.linear, &mut emitter)?;
     if options.verify {
         let verdict = verify(&graph, &linear).and_then(|()| verify_templates(&linear));

@@ -264,6 +264,7 @@ pub(crate) struct ModuleDef {
     // ORDER: only looked up.
     pub exports: HashMap<Symbol, (u32, CoreEntity)>,
     pub start: bool,
+    pub throws: bool,
 }
 
 /// A decoded, validated component.

@@ -35,11 +35,12 @@ pub(super) struct ModuleReader<'a> {
     imports: Vec<wasmparser::Import<'a>>,
     exports: Vec<wasmparser::Export<'a>>,
     start: bool,
+    tags: bool,
 }
 
 impl ModuleReader<'_> {
     pub fn new(bytes: Range<usize>) -> Self {
-        ModuleReader { bytes, imports: Vec::new(), exports: Vec::new(), start: false }
+        ModuleReader { bytes, imports: Vec::new(), exports: Vec::new(), start: false, tags: false }
     }
 }
 
@@ -91,6 +92,10 @@ impl<'a> Decoder<'a> {
                 module.start = true;
                 Ok(())
             }
+            Payload::TagSection(section) => {
+                module.tags |= section.count() > 0;
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -104,10 +109,12 @@ impl<'a> Decoder<'a> {
             imports: Vec::with_capacity(module.imports.len()),
             exports: HashMap::with_capacity(module.exports.len()),
             start: module.start,
+            throws: module.tags,
         };
         for import in &module.imports {
             let ty = types_ref.entity_type_from_import(import).ok_or_else(|| broken("an import's type"))?;
             let entity = self.entity(types, &ty);
+            def.throws |= entity == CoreEntity::Tag;
             def.imports.push((self.symbols.intern(import.module), self.symbols.intern(import.name), entity));
         }
         for export in &module.exports {

@@ -122,6 +122,7 @@ impl<'a, 'b> Elaborator<'a, 'b> {
                 bytes: module.bytes.clone(),
                 imports: module.imports.iter().map(|(_, _, ty)| *ty).collect(),
                 start: module.start,
+                throws: module.throws,
             });
         }
         let rows = ast.signatures.iter().enumerate();

@@ -304,8 +304,9 @@ impl Line<'_> {
         self.mark('=')?;
         let bytes = self.number()?..self.number()?;
         let start = self.maybe("start");
+        let throws = self.maybe("throws");
         let imports = self.list(Line::entity)?;
-        self.graph.statics.modules.push(Module { bytes, imports, start });
+        self.graph.statics.modules.push(Module { bytes, imports, start, throws });
         Ok(())
     }
 

@@ -132,7 +132,8 @@ impl Writer<'_> {
         }
         for (at, row) in self.statics.modules.iter().enumerate() {
             let start = if row.start { " start" } else { "" };
-            write!(f, "module m{at} = {} {}{start} (", row.bytes.start, row.bytes.end)?;
+            let throws = if row.throws { " throws" } else { "" };
+            write!(f, "module m{at} = {} {}{start}{throws} (", row.bytes.start, row.bytes.end)?;
             self.list(f, &row.imports, |f, ty| self.entity(f, *ty))?;
             writeln!(f, ")")?;
         }

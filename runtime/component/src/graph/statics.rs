@@ -43,6 +43,8 @@ pub struct Module {
     pub imports: Vec<CoreEntity>,
     /// Whether instantiating it runs code: a start function.
     pub start: bool,
+    /// Whether it has a tag, imported or its own: without one in its component instance nothing throws an exception.
+    pub throws: bool,
 }
 
 /// What the host supplies.

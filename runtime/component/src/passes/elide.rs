@@ -15,15 +15,14 @@ use crate::ids::NodeId;
 use wattest_canon::{FLAT_PARAMS_MAX, Scalar, Shape, TypeId};
 
 /// Runs the pass.
-pub(super) fn run(graph: Graph, passes: &Passes) -> Result<Graph, ComponentError> {
-    let facts = Facts::of(&graph, passes);
-    let passes = *passes;
+pub(super) fn run(graph: Graph, _: &Passes) -> Result<Graph, ComponentError> {
+    let facts = Facts::of(&graph);
     rewrite(graph, |new, _, node| {
         if let Node::Fused(fused) = &node
-            && !passes.exceptions
             && is_identity(fused, &new.statics)
             && !facts.sees_may_leave(fused.lower.opts.component)
             && !facts.sees_tasks(fused.lift.opts.component)
+            && !facts.throws(fused.lift.opts.component)
         {
             return Ok(fused.callee);
         }

@@ -9,7 +9,7 @@
 //! Does not know: what core code does.
 
 use super::{Pass, Passes};
-use crate::graph::{Graph, Node, Opts};
+use crate::graph::{Graph, ModuleRef, Node, Opts};
 use crate::ids::{ComponentIndex, NodeId};
 use crate::intrinsics::Gate;
 
@@ -20,14 +20,16 @@ pub struct Facts {
     may_leave: Vec<bool>,
     /// A built-in depends on the current task.
     tasks: Vec<bool>,
+    /// A core instance may throw exceptions.
+    throws: Vec<bool>,
 }
 
 impl Facts {
-    /// The facts of a graph, as far as the set of passes wants them used.
-    pub fn of(graph: &Graph, passes: &Passes) -> Facts {
+    /// The facts of a graph.
+    pub fn of(graph: &Graph) -> Facts {
         let count = graph.statics.components.len();
         let (mut cleared, mut asked) = (vec![false; count], vec![false; count]);
-        let mut tasks = vec![!passes.contains(Pass::ElideTasks); count];
+        let (mut tasks, mut throws) = (vec![false; count], vec![false; count]);
         for node in graph.nodes() {
             each_options(node, |opts, leaves| {
                 let at = opts.component.index();
@@ -36,6 +38,15 @@ impl Facts {
                     asked[at] |= leaves;
                 }
             });
+            if let Node::Instantiate { module, component, .. } = node
+                && let Some(throws) = throws.get_mut(component.index())
+            {
+                *throws |= match module {
+                    ModuleRef::Static(module) => graph.statics.modules.get(module.index()).is_none_or(|row| row.throws),
+                    // Nothing is known about a module of the host.
+                    ModuleRef::Host(_) => true,
+                };
+            }
             if let Node::Builtin(builtin) = node
                 && builtin.row.gate() != Gate::Sync
                 && let Some(tasks) = tasks.get_mut(builtin.opts.component.index())
@@ -43,14 +54,35 @@ impl Facts {
                 *tasks = true;
             }
         }
-        let all = !passes.contains(Pass::ElideMayLeave);
-        let may_leave = cleared.into_iter().zip(asked).map(|(cleared, asked)| all || (cleared && asked)).collect();
-        Facts { may_leave, tasks }
+        let may_leave = cleared.into_iter().zip(asked).map(|(cleared, asked)| cleared && asked).collect();
+        Facts { may_leave, tasks, throws }
+    }
+
+    /// The facts as adapters are to use them: what no pass elides counts as observable.
+    #[must_use]
+    pub fn for_adapters(mut self, passes: &Passes) -> Facts {
+        if !passes.contains(Pass::ElideMayLeave) {
+            self.may_leave.fill(true);
+        }
+        if !passes.contains(Pass::ElideTasks) {
+            self.tasks.fill(true);
+        }
+        self
     }
 
     /// Whether `may_leave` of the instance can be told apart from one that is always set.
     pub fn sees_may_leave(&self, component: ComponentIndex) -> bool {
         self.may_leave.get(component.index()).copied().unwrap_or(true)
+    }
+
+    /// Whether code of the instance may throw an exception, which a call from outside turns into a trap.
+    pub fn throws(&self, component: ComponentIndex) -> bool {
+        self.throws.get(component.index()).copied().unwrap_or(true)
+    }
+
+    /// Whether any code may throw an exception.
+    pub fn throws_anywhere(&self) -> bool {
+        self.throws.contains(&true)
     }
 
     /// Whether code of the instance can tell which task is current.

@@ -15,8 +15,8 @@ use crate::graph::{Graph, Node};
 use wattest_canon::{Scalar, Shape};
 
 /// Runs the pass.
-pub(super) fn run(graph: Graph, passes: &Passes) -> Result<Graph, ComponentError> {
-    let facts = Facts::of(&graph, passes);
+pub(super) fn run(graph: Graph, _: &Passes) -> Result<Graph, ComponentError> {
+    let facts = Facts::of(&graph);
     rewrite(graph, |new, _, node| {
         if let Node::Fused(fused) = &node
             && let Node::TrapStub { trap, .. } = *new.node(fused.callee)

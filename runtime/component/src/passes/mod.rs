@@ -63,33 +63,31 @@ passes! {
     ElideTasks "elide-tasks" None;
 }
 
-/// A set of passes, and what they may assume.
+/// A set of passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Passes {
     on: u32,
-    /// Whether core code can throw exceptions, which adapters turn into traps.
-    pub exceptions: bool,
 }
 
 impl Passes {
     /// No pass.
-    pub const NONE: Passes = Passes { on: 0, exceptions: true };
+    pub const NONE: Passes = Passes { on: 0 };
 
-    /// Every pass, for code that cannot throw.
+    /// Every pass.
     pub fn all() -> Passes {
-        Pass::ALL.iter().fold(Passes { exceptions: false, ..Passes::NONE }, |set, pass| set.with(*pass))
+        Pass::ALL.iter().fold(Passes::NONE, |set, pass| set.with(*pass))
     }
 
     /// The set with a pass added.
     #[must_use]
     pub fn with(self, pass: Pass) -> Passes {
-        Passes { on: self.on | 1 << pass as u32, ..self }
+        Passes { on: self.on | 1 << pass as u32 }
     }
 
     /// The set with a pass removed.
     #[must_use]
     pub fn without(self, pass: Pass) -> Passes {
-        Passes { on: self.on & !(1 << pass as u32), ..self }
+        Passes { on: self.on & !(1 << pass as u32) }
     }
 
     /// Whether a pass is in the set.

@@ -220,7 +220,7 @@ impl Builder {
         let args: Box<[NodeId]> = (0..self.below(6)).map(|_| self.any_core()).collect();
         let imports = args.iter().map(|arg| self.entity(*arg)).collect();
         let start = self.one_in(2);
-        self.graph.statics.modules.push(Module { bytes: 0..0, imports, start });
+        self.graph.statics.modules.push(Module { bytes: 0..0, imports, start, throws: false });
         let module = ModuleRef::Static(ModuleIndex::at(self.graph.statics.modules.len() - 1));
         let component = self.any_component();
         let id = self.add(Node::Instantiate { module, args: Args::Positional(args), component });

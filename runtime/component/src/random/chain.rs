@@ -78,7 +78,7 @@ impl Maker {
 
     fn instantiate(&mut self, args: &[NodeId]) -> NodeId {
         let imports = vec![CoreEntity::Func(Some(self.realloc)); args.len()];
-        self.graph.statics.modules.push(Module { bytes: 0..0, imports, start: true });
+        self.graph.statics.modules.push(Module { bytes: 0..0, imports, start: true, throws: false });
         let module = ModuleRef::Static(ModuleIndex::at(self.graph.statics.modules.len() - 1));
         self.add(Node::Instantiate { module, args: Args::Positional(args.into()), component: ComponentIndex(0) })
     }

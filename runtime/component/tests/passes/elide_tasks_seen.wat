@@ -1,0 +1,26 @@
+;; pass: elide-tasks
+;; The callee can see which task is current: the call stays a scope of its own.
+(component
+  (component $callee
+    (core module $m
+      (memory (export "memory") 1)
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+      (func (export "f") (param i32))
+      (func (export "done")))
+    (core instance $i (instantiate $m))
+    (core func $get (canon context.get i32 0))
+    (core module $seer (import "" "get" (func (result i32))))
+    (core instance (instantiate $seer (with "" (instance (export "get" (func $get))))))
+    (func (export "f") (param "n" u8) (canon lift (core func $i "f"))))
+  (component $caller
+    (import "f" (func $f (param "n" u8)))
+    (core module $memory
+      (memory (export "memory") 1)
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))
+    (core instance $mem (instantiate $memory))
+    (core func $f (canon lower (func $f)))
+    (core module $m
+      (import "" "f" (func (param i32))))
+    (core instance (instantiate $m (with "" (instance (export "f" (func $f)))))))
+  (instance $callee (instantiate $callee))
+  (instance (instantiate $caller (with "f" (func $callee "f")))))

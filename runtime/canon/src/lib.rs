@@ -30,7 +30,7 @@ pub use flatten::{
     flatten_function, flatten_types, join,
 };
 pub use layout::{ELEMENT_BYTES_MAX, Layout, Width, align_to, discriminant_bytes, flags_bytes, tuple_layout};
-pub use lift::{lift_at, lift_values};
+pub use lift::{check_area, lift_at, lift_values};
 pub use lower::{lower_at, lower_values};
 pub use memory::{
     Encoding, LIFT_BYTES_DEFAULT, LIST_BYTES_MAX, Lift, Lower, Options, STRING_BYTES_MAX, checked_range, locate_list,

@@ -114,7 +114,10 @@ pub fn lift_at<C: Lift>(
 }
 
 /// Checks alignment, then bounds, of an area of parameters or results.
-pub(crate) fn check_area(memory_bytes: usize, address: u64, bytes: u32, align: u32) -> Result<(), Fault> {
+///
+/// # Errors
+/// [`Fault::Unaligned`], [`Fault::PointerOutOfBounds`].
+pub fn check_area(memory_bytes: usize, address: u64, bytes: u32, align: u32) -> Result<(), Fault> {
     if address != align_to(address, align) {
         return Err(Fault::Unaligned);
     }

@@ -266,6 +266,9 @@ pub enum CompileError {
     /// The binary is malformed, invalid or too large.
     #[error(transparent)]
     Decode(#[from] wattest_module::DecodeError),
+    /// The binary is no component that can be run.
+    #[error(transparent)]
+    Component(#[from] wattest_component::ComponentError),
     /// Code could not be generated.
     #[error("{0}")]
     Codegen(String),
@@ -376,6 +379,9 @@ pub enum InstantiateError {
     /// Imports are missing or of another type.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// Imports of a component are missing or of another type.
+    #[error(transparent)]
+    Component(#[from] crate::component::LinkError),
     /// A segment does not fit, or the start function failed.
     #[error(transparent)]
     Start(Error),
@@ -394,6 +400,7 @@ impl From<InstantiateError> for Error {
             InstantiateError::Limit(text) => Error::Limit(text),
             InstantiateError::Usage(error) => Error::Usage(error),
             InstantiateError::Link(error) => Error::host(error),
+            InstantiateError::Component(error) => Error::host(error),
         }
     }
 }

@@ -212,6 +212,22 @@ fn call_error<T: 'static>(store: &StoreContextMut<'_, T>, error: CallError) -> E
     }
 }
 
+/// The error of a call into a component that was not made or did not return: an exception does not leave a component.
+#[cold]
+pub(crate) fn ended(error: CallError) -> Error {
+    match error {
+        CallError::WrongStore => UsageError::WrongStore { what: "function or reference" }.into(),
+        CallError::Mismatch => UsageError::Invalid("the arguments do not fit the function's type".to_owned()).into(),
+        CallError::Failed(CallFailure::Trap { code, frames }) => {
+            Error::Trap(Trap::with_backtrace(code, backtrace(&frames)))
+        }
+        CallError::Failed(CallFailure::Host { error, frames }) => host_error(error, &frames),
+        CallError::Failed(CallFailure::Exception { frames, .. }) => {
+            Error::Trap(Trap::with_backtrace(wattest_abi::TrapCode::UncaughtException, backtrace(&frames)))
+        }
+    }
+}
+
 /// The error that a host function returned, with the stack if it has none yet.
 pub(crate) fn host_error(error: wattest_vm::HostError, frames: &[wattest_vm::Frame]) -> Error {
     match error.downcast::<Error>() {

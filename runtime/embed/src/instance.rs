@@ -30,6 +30,10 @@ impl Instance {
         Instance { store, id }
     }
 
+    pub(crate) fn vm_id(&self) -> InstanceId {
+        self.id
+    }
+
     pub(crate) fn belongs_to(&self, store: &StoreInner) -> bool {
         self.store == store.id()
     }

@@ -32,6 +32,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 #![forbid(unsafe_op_in_unsafe_fn)]
 
+pub mod component;
 mod config;
 mod context;
 mod engine;

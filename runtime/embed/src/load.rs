@@ -9,6 +9,7 @@
 //! Does not know: how code is compiled.
 #![expect(unsafe_code, reason = "vouching for machine code is what this file is for")]
 
+use crate::component::{ARTIFACT_MAGIC, Artifact, Component, ComponentInner};
 use crate::engine::Engine;
 use crate::error::{CompileError, DeserializeError};
 use crate::module::{ImageRecord, Module, ModuleData, ModuleInner, ModuleNames};
@@ -138,6 +139,49 @@ impl Module {
         let artifact = unsafe { ArtifactFile::open(path.as_ref(), true) }.map_err(artifact_error)?;
         // SAFETY: by the caller's promise.
         unsafe { from_artifact(engine, artifact) }
+    }
+}
+
+impl Component {
+    /// Loads the bytes of an artifact that [`Component::serialize`] made.
+    ///
+    /// # Errors
+    ///
+    /// The artifact is damaged, or was made by an engine that this one is not compatible with.
+    ///
+    /// # Safety
+    ///
+    /// As [`Module::deserialize`]: the bytes must be what `Component::serialize` returned.
+    pub unsafe fn deserialize(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Component, DeserializeError> {
+        let body = bytes.as_ref().strip_prefix(&ARTIFACT_MAGIC);
+        let body = body.ok_or_else(|| artifact_error("the bytes are no component's artifact"))?;
+        let parts = postcard::from_bytes::<Artifact>(body).map_err(artifact_error)?;
+        if parts.compatibility != engine.compatibility() {
+            let text = "compile it again with this version, these options and this CPU";
+            return Err(DeserializeError::Incompatible(text.to_owned()));
+        }
+        let load = |artifacts: Vec<Vec<u8>>| {
+            // SAFETY: by the caller's promise, `Module::serialize` made what `Component::serialize` put together.
+            artifacts
+                .into_iter()
+                .map(|bytes| unsafe { Module::deserialize(engine, bytes) })
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let (modules, templates) = (load(parts.modules)?, load(parts.templates)?);
+        let inner = ComponentInner::new(engine, parts.plan, modules, templates);
+        Ok(Component { inner: Arc::new(inner) })
+    }
+
+    /// The component after a round trip through its artifact: what another process would get. Safe, since the bytes never
+    /// leave this call.
+    ///
+    /// # Errors
+    ///
+    /// As [`Component::deserialize`], or the component cannot be serialized.
+    pub fn reload(&self) -> Result<Component, DeserializeError> {
+        let bytes = self.serialize().map_err(artifact_error)?;
+        // SAFETY: the bytes were just made by `serialize`, and nothing else saw them.
+        unsafe { Component::deserialize(self.engine(), bytes) }
     }
 }
 

@@ -183,7 +183,16 @@ impl Module {
     ///
     /// As [`Module::new`].
     pub fn from_binary(engine: &Engine, wasm: &[u8]) -> Result<Module, CompileError> {
-        let desc = decode(wasm, &engine.config().features, &engine.config().limits)?;
+        Module::with_features(engine, wasm, engine.config().features)
+    }
+
+    /// As [`Module::from_binary`], with other features than the engine's: for modules that the engine itself emits.
+    pub(crate) fn with_features(
+        engine: &Engine,
+        wasm: &[u8],
+        features: wattest_module::Features,
+    ) -> Result<Module, CompileError> {
+        let desc = decode(wasm, &features, &engine.config().limits)?;
         if !wattest_vm::vmctx_fits(&desc.counts()) {
             return Err(CompileError::Codegen("the module has too many imports, globals and functions".to_owned()));
         }

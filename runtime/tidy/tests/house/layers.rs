@@ -144,6 +144,8 @@ const FENCES: &[Fenced] = &[
     fenced("arbitrary", &["wattest-harness"], &[]),
     fenced("libfuzzer-sys", &["wattest-fuzz"], &[]),
     fenced("wit-parser", &["wattest-macros"], &[]),
+    // Values of components as text.
+    fenced("wasm-wave", &["wattest"], &[]),
     fenced("proptest", &["wattest-harness"], &["wattest-module", "wattest-canon", "wattest-component"]),
     // Text formats: the API takes text; tests are written in it.
     fenced("wat", &["wattest", "wattest-harness"], &["*"]),

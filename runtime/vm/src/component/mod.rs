@@ -21,7 +21,7 @@ use crate::func::FuncHandle;
 use crate::store::{InstanceId, MemoryHandle, StoreInner};
 use crate::{Extern, GlobalHandle};
 use scopes::Scope;
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 
 /// A component instance of a store; those of one tree have consecutive numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,15 +97,15 @@ pub struct Tree {
     pub slots: PlanSlots,
 }
 
-/// A call of an asynchronously lifted function, or a synchronous one that something observes.
-#[derive(Clone, Debug, Default)]
+/// A call of a component function.
+#[derive(Debug, Default)]
 pub struct Task {
     /// Storage of the current thread.
     pub context: [u64; 2],
-    /// What `task.return` was called with; `None` before.
-    pub returned: Option<crate::FlatSlots>,
-    /// Whether the task may call `task.return`.
-    pub returns: bool,
+    /// How the embedding takes what `task.return` is called with; `None` when the task may not call it.
+    pub sink: Option<Box<dyn Any + Send + Sync>>,
+    /// What it was, once it was called.
+    pub returned: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// Everything a store keeps for components.
@@ -126,8 +126,8 @@ pub struct ComponentState {
 
 /// Bit 0 of a component instance's flags.
 pub const MAY_LEAVE: u32 = 1;
-/// What the flags of a component instance start as.
-pub const FLAGS_START: u32 = 3;
+/// What the flags of a component instance start as: emitted adapters treat the whole word as `may_leave`.
+pub const FLAGS_START: u32 = MAY_LEAVE;
 
 impl ComponentState {
     /// A tree. Its number comes from this store.
@@ -138,6 +138,14 @@ impl ComponentState {
     /// A component instance. Its number comes from this store.
     pub fn instance(&mut self, id: ComponentId) -> &mut ComponentInstance {
         &mut self.instances[id.0 as usize]
+    }
+
+    /// The entry of a table at an index, whatever its type.
+    pub fn handle_entry(&self, table: TableId, index: u32) -> Option<&Handle> {
+        match table {
+            TableId::Host => self.host.entry(index),
+            TableId::Component(id) => self.instances.get(id.0 as usize)?.handles.entry(index),
+        }
     }
 
     /// A new resource type.

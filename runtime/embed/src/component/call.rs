@@ -1,0 +1,250 @@
+//! Calls from the host into components.
+//!
+//! [`canon lift`](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#canon-lift) as the host
+//! carries it out: enter, lower the parameters, call, lift the result, `post-return`, leave.
+//!
+//! Invariant: an instance that a call did not return from is poisoned, so that nothing of it runs again; the instance may
+//! not be left while its `realloc` or `post-return` runs; no reference into a memory is held while a guest runs.
+//!
+//! Does not know: how values are written and read.
+
+use super::abi::{LiftCx, LowerCx};
+use super::compiled::ComponentInner;
+use super::options::CallOptions;
+use crate::TrapCode;
+use crate::error::{Error, Result};
+use std::sync::Arc;
+use wattest_component::FuncTypeIndex;
+use wattest_vm::component::{ComponentId, ResourceKind, ResourceTypeId, Task, TreeId};
+use wattest_vm::{FLAT_SLOTS, FlatFunc, FlatSlots, StoreInner};
+
+/// A lifted function, ready to be called.
+#[derive(Debug)]
+pub(crate) struct Lifted {
+    pub component: Arc<ComponentInner>,
+    pub tree: TreeId,
+    pub callee: FlatFunc,
+    pub options: CallOptions,
+    pub ty: FuncTypeIndex,
+    /// A parameter contains a borrow.
+    pub borrows: bool,
+}
+
+/// What [`begin`] remembers for [`end`].
+struct Before {
+    scopes: usize,
+    tasks: usize,
+}
+
+#[inline]
+fn begin(store: &mut StoreInner, tree: TreeId, component: ComponentId) -> Result<Before> {
+    let state = store.components_mut();
+    let (scopes, tasks) = (state.scopes(), state.tasks.len());
+    let entered = state.instance(component).entered;
+    let row = state.tree(tree);
+    if row.poisoned || row.active || entered {
+        return Err(TrapCode::CannotEnterComponent.into());
+    }
+    row.active = true;
+    state.instance(component).entered = true;
+    state.tasks.push(Task::default());
+    Ok(Before { scopes, tasks })
+}
+
+#[inline]
+fn end<R>(
+    store: &mut StoreInner,
+    tree: TreeId,
+    component: ComponentId,
+    before: &Before,
+    result: Result<R>,
+) -> Result<R> {
+    let state = store.components_mut();
+    state.tasks.truncate(before.tasks);
+    state.instance(component).entered = false;
+    let row = state.tree(tree);
+    row.active = false;
+    if result.is_err() {
+        row.poisoned = true;
+        state.abandon_scopes(before.scopes);
+    }
+    result
+}
+
+impl Lifted {
+    /// Calls the function: `lower` fills in the core parameters, `lift` reads the core result.
+    #[inline]
+    pub fn call<R>(
+        &self,
+        store: &mut StoreInner,
+        lower: impl FnOnce(&mut LowerCx<'_>, &mut FlatSlots) -> Result<()>,
+        lift: impl FnOnce(&mut LiftCx<'_>, &FlatSlots) -> Result<R>,
+    ) -> Result<R> {
+        let before = begin(store, self.tree, self.options.component)?;
+        let result = self.call_entered(store, lower, lift);
+        end(store, self.tree, self.options.component, &before, result)
+    }
+
+    #[inline]
+    fn call_entered<R>(
+        &self,
+        store: &mut StoreInner,
+        lower: impl FnOnce(&mut LowerCx<'_>, &mut FlatSlots) -> Result<()>,
+        lift: impl FnOnce(&mut LiftCx<'_>, &FlatSlots) -> Result<R>,
+    ) -> Result<R> {
+        let mut slots = [0; FLAT_SLOTS];
+        self.lower_params(store, &mut slots, lower)?;
+        store.call_flat(&self.callee, &mut slots).map_err(crate::func::ended)?;
+        let statics = &self.component.plan.statics;
+        let result = lift(&mut LiftCx::new(store, statics, &self.options, self.tree)?, &slots)?;
+        if self.borrows {
+            store.components_mut().end_scope()?;
+        }
+        if let Some(post_return) = &self.options.post_return {
+            store.set_may_leave(self.options.component, false);
+            store.call_flat(post_return, &mut slots).map_err(crate::func::ended)?;
+            store.set_may_leave(self.options.component, true);
+        }
+        Ok(result)
+    }
+
+    #[inline]
+    fn lower_params(
+        &self,
+        store: &mut StoreInner,
+        slots: &mut FlatSlots,
+        lower: impl FnOnce(&mut LowerCx<'_>, &mut FlatSlots) -> Result<()>,
+    ) -> Result<()> {
+        if self.borrows {
+            store.components_mut().begin_scope();
+        }
+        let reallocs = self.options.realloc.is_some();
+        if reallocs {
+            store.set_may_leave(self.options.component, false);
+        }
+        let statics = &self.component.plan.statics;
+        lower(&mut LowerCx { store, options: &self.options, statics, tree: self.tree }, slots)?;
+        if reallocs {
+            store.set_may_leave(self.options.component, true);
+        }
+        Ok(())
+    }
+
+    /// Calls a function that was lifted with `async` and a callback, and that does not wait. `sink` lifts what
+    /// `task.return` is called with, when it is.
+    pub fn call_async<R: Send + Sync + 'static>(
+        &self,
+        store: &mut StoreInner,
+        lower: impl FnOnce(&mut LowerCx<'_>, &mut FlatSlots) -> Result<()>,
+        sink: Sink,
+    ) -> Result<R> {
+        let before = begin(store, self.tree, self.options.component)?;
+        if let Some(task) = store.components_mut().tasks.last_mut() {
+            task.sink = Some(Box::new(sink));
+        }
+        let result = self.run_task(store, lower);
+        let result = result.and_then(|()| {
+            let task = store.components_mut().tasks.last_mut();
+            let returned = task.and_then(|task| task.returned.take()).ok_or(TrapCode::TaskReturn)?;
+            returned.downcast::<R>().map(|value| *value).map_err(|_| TrapCode::TaskReturn.into())
+        });
+        end(store, self.tree, self.options.component, &before, result)
+    }
+
+    fn run_task(
+        &self,
+        store: &mut StoreInner,
+        lower: impl FnOnce(&mut LowerCx<'_>, &mut FlatSlots) -> Result<()>,
+    ) -> Result<()> {
+        let mut slots = [0; FLAT_SLOTS];
+        self.lower_params(store, &mut slots, lower)?;
+        store.call_flat(&self.callee, &mut slots).map_err(crate::func::ended)?;
+        if let Some(callback) = &self.options.callback {
+            run_callback(store, callback, &mut slots)?;
+        }
+        if self.borrows {
+            store.components_mut().end_scope()?;
+        }
+        Ok(())
+    }
+}
+
+/// How a task's result is taken: from the core parameters of `task.return`, or a pointer to them.
+#[derive(Clone)]
+pub(crate) struct Sink(pub Arc<SinkFn>);
+pub(crate) type SinkFn =
+    dyn Fn(&mut LiftCx<'_>, &FlatSlots) -> Result<Box<dyn std::any::Any + Send + Sync>> + Send + Sync;
+
+/// What a callback answers, in the low four bits.
+const CALLBACK_EXIT: u64 = 0;
+const CALLBACK_YIELD: u64 = 1;
+
+/// Goes on with a task until it exits: it may yield, but there is nothing it could wait for.
+pub(crate) fn run_callback(store: &mut StoreInner, callback: &FlatFunc, slots: &mut FlatSlots) -> Result<()> {
+    loop {
+        match slots[0] & 0xf {
+            CALLBACK_EXIT => return Ok(()),
+            // The event "none", so that fuel and epochs are the guest's only limits, as in any loop.
+            CALLBACK_YIELD => slots[..3].fill(0),
+            _ => return Err(TrapCode::AsyncUnsupported.into()),
+        }
+        store.call_flat(callback, slots).map_err(crate::func::ended)?;
+    }
+}
+
+/// Runs the destructor of a resource that has lost its owner, if its type is a component's and has one.
+pub(crate) fn run_destructor(store: &mut StoreInner, ty: ResourceTypeId, rep: u32) -> Result<()> {
+    let Some(ResourceKind::Component { owner, dtor }) = store.components().resource_kind(ty).cloned() else {
+        return Ok(());
+    };
+    let Some(dtor) = dtor else { return Ok(()) };
+    let tree = store.components_mut().instance(owner).tree;
+    let before = begin(store, tree, owner)?;
+    let result = call_destructor(store, &dtor, rep);
+    end(store, tree, owner, &before, result)
+}
+
+/// Calls a destructor.
+pub(crate) fn call_destructor(store: &mut StoreInner, dtor: &FlatFunc, rep: u32) -> Result<()> {
+    let mut slots = [0; FLAT_SLOTS];
+    slots[0] = u64::from(rep);
+    store.call_flat(dtor, &mut slots).map_err(crate::func::ended)
+}
+
+/// Drops a resource from within the tree that its type is of: its instance is entered, unless it is the one that drops.
+pub(crate) fn drop_within(
+    store: &mut StoreInner,
+    caller: ComponentId,
+    owner: ComponentId,
+    dtor: &FlatFunc,
+    rep: u32,
+) -> Result<()> {
+    if caller == owner {
+        return call_destructor(store, dtor, rep);
+    }
+    let state = store.components_mut();
+    let (from, to) = (state.instance(caller).tree, state.instance(owner).tree);
+    if from != to {
+        let before = begin(store, to, owner)?;
+        let result = call_destructor(store, dtor, rep);
+        return end(store, to, owner, &before, result);
+    }
+    if std::mem::replace(&mut state.instance(owner).entered, true) {
+        return Err(TrapCode::CannotEnterComponent.into());
+    }
+    let result = call_destructor(store, dtor, rep);
+    store.components_mut().instance(owner).entered = false;
+    result
+}
+
+/// Marks a tree as being instantiated, so that nothing enters it before it is whole.
+pub(crate) fn seal(store: &mut StoreInner, tree: TreeId, result: &Result<(), crate::InstantiateError>) {
+    let row = store.components_mut().tree(tree);
+    row.active = false;
+    row.poisoned = result.is_err();
+}
+
+/// An error on its way through compiled code.
+pub(crate) fn boxed(error: Error) -> wattest_vm::HostError {
+    Box::new(error)
+}

@@ -1,0 +1,63 @@
+//! Components: the embedding API of the component model.
+//!
+//! A [`Component`] is compiled once; a [`Linker`] supplies its imports; an [`Instance`] has functions that are called with
+//! values ([`Func`], [`Val`]) or with Rust types ([`TypedFunc`], [`Lift`], [`Lower`])
+//! ([spec](https://github.com/WebAssembly/component-model/blob/main/design/mvp/Explainer.md)).
+//!
+//! ```
+//! use wattest::component::{Component, Linker};
+//! use wattest::{Engine, Store};
+//!
+//! let engine = Engine::default();
+//! let component = Component::new(
+//!     &engine,
+//!     r#"(component
+//!         (core module $m
+//!             (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))
+//!         (core instance $i (instantiate $m))
+//!         (func (export "add") (param "a" u32) (param "b" u32) (result u32) (canon lift (core func $i "add"))))"#,
+//! )?;
+//! let mut store = Store::new(&engine, ());
+//! let instance = Linker::new(&engine).instantiate(&mut store, &component)?;
+//! let add = instance.get_typed_func::<(u32, u32), (u32,)>(&mut store, "add")?;
+//! assert_eq!(add.call(&mut store, (1, 2))?, (3,));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Invariant: a guest's bad pointers, strings and handles end in a trap; after a trap nothing of the instance runs again.
+//!
+//! Does not know: how components become plans; WASI.
+
+mod abi;
+mod call;
+mod compiled;
+mod execute;
+mod faults;
+mod func;
+mod host;
+mod instance;
+mod linker;
+mod options;
+mod resource;
+mod same;
+mod support;
+mod trampoline;
+mod typed;
+mod types;
+mod value;
+mod wave;
+
+pub use abi::{
+    Abi, CheckFn, Checked, ComponentType, LabelKind, Lift, LiftCx, Lower, LowerCx, Ty, TypeCheck, TypeMismatch,
+    discriminant_bytes,
+};
+pub use compiled::Component;
+pub(crate) use compiled::{ARTIFACT_MAGIC, Artifact, ComponentInner};
+pub use func::{Func, TypedFunc};
+pub use instance::{ExportPath, ExportedItem, Instance, InstancePre};
+pub use linker::{LinkError, Linker, LinkerInstance, MismatchedItem, MissingItem};
+pub use resource::{Borrow, Resource, ResourceAny, ResourceTable, ResourceType};
+pub use typed::ComponentList;
+pub use types::{ComponentFuncType, ComponentItem, Type, TypeKind};
+pub use value::Val;
+pub use wave::split_call;

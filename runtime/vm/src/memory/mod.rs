@@ -13,8 +13,13 @@
 mod image;
 mod layout;
 mod linear;
+#[cfg(all(test, wattest_model))]
+mod model;
 mod shared;
+mod sync;
 mod wait;
+#[cfg(test)]
+mod wait_tests;
 
 pub use image::{COPIED_BYTES_MAX, ImageRef, MemoryImage};
 pub(crate) use layout::Layout;

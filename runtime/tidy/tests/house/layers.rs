@@ -147,6 +147,7 @@ const FENCES: &[Fenced] = &[
     // Values of components as text.
     fenced("wasm-wave", &["wattest"], &[]),
     fenced("proptest", &["wattest-harness"], &["wattest-module", "wattest-canon", "wattest-component"]),
+    fenced("shuttle", &[], &["wattest-vm"]),
     // Text formats: the API takes text; tests are written in it.
     fenced("wat", &["wattest", "wattest-harness"], &["*"]),
     fenced("wast", &["wattest-spec-tests"], &["wattest-reference", "wattest-component"]),

@@ -10,7 +10,7 @@
 use crate::diff_core;
 use crate::source::case_seed;
 use crate::stats::{Found, Stats};
-use crate::targets::model_of;
+use crate::targets::{component_of, model_of};
 use crate::vote::{Suspect, Vote};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -42,6 +42,12 @@ const PROCESS: &str = "process";
 
 /// How long a vote in a process of its own may take.
 const VOTE_MAX: Duration = Duration::from_secs(60);
+
+/// The property that the `index`-th case of a campaign belongs to.
+fn target_of(index: u64) -> &'static str {
+    let component = component_of(index).map_or(diff_core::NAME, |property| property.name);
+    model_of(index).map_or(component, |model| model.name)
+}
 
 enum Event {
     Line(u64, String),
@@ -88,7 +94,7 @@ impl Campaign {
                 let slot = &mut workers[job as usize];
                 let Some((reason, case)) = self.death(slot) else { continue };
                 stats.disagreements.push(Found {
-                    target: model_of(case).map_or(diff_core::NAME, |model| model.name).into(),
+                    target: target_of(case).into(),
                     seed: case_seed(self.seed, case),
                     subject: PROCESS.into(),
                     what: reason,

@@ -10,23 +10,72 @@
 
 use crate::generate_component::{Scenario, Theme};
 use crate::panics;
+use crate::source::expand;
 use wattest_differential::components::{
     ComponentEnding, ComponentEngine, ComponentRecord, ReferenceComponents, compare_components,
 };
+
+/// A property of components.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Property {
+    /// Its name: the target, the first part of a replay line.
+    pub name: &'static str,
+    /// What its scenarios are about; all themes in turn where there is none.
+    theme: Option<Theme>,
+}
+
+/// Every property of components.
+pub const PROPERTIES: &[Property] = &[
+    Property { name: "component_abi", theme: Some(Theme::Values) },
+    Property { name: "hostile_abi", theme: Some(Theme::Hostile) },
+    Property { name: "resources", theme: Some(Theme::Resources) },
+    Property { name: "dfg", theme: None },
+];
+
+impl Property {
+    /// The property of this name.
+    pub fn named(name: &str) -> Option<&'static Property> {
+        PROPERTIES.iter().find(|property| property.name == name)
+    }
+
+    /// The scenario of a seed.
+    ///
+    /// # Errors
+    /// A mistake of the generator.
+    pub fn scenario(&self, seed: u64) -> Result<Scenario, String> {
+        self.scenario_of(&expand(seed))
+    }
+
+    fn scenario_of(&self, bytes: &[u8]) -> Result<Scenario, String> {
+        let turn = bytes.last().map_or(0, |byte| usize::from(*byte)) % Theme::ALL.len();
+        Scenario::from_bytes(self.theme.unwrap_or(Theme::ALL[turn]), bytes)
+    }
+}
 
 /// What a scenario proved.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Endings of the reference.
     pub record: ComponentRecord,
-    /// What went wrong, if anything did: the engine, and what it did otherwise.
-    pub disagreement: Option<String>,
+    /// Endings compared with the subject's.
+    pub checks: u64,
+    /// What went wrong, if anything did: where, and what.
+    pub disagreement: Option<(String, String)>,
 }
 
 impl Outcome {
+    fn failed(stage: &str, what: String) -> Outcome {
+        Outcome { disagreement: Some((stage.to_owned(), what)), ..Outcome::default() }
+    }
+
     /// Whether at least one call ended in a value.
     pub fn useful(&self) -> bool {
         self.record.iter().skip(1).any(|ending| matches!(ending, ComponentEnding::Value(_)))
+    }
+
+    /// Whether the reference met a budget.
+    pub fn poisoned(&self) -> bool {
+        self.record.iter().any(|ending| matches!(ending, ComponentEnding::Nothing(_)))
     }
 }
 
@@ -51,36 +100,72 @@ impl ComponentChecker {
         ComponentChecker { subjects: subjects() }
     }
 
-    /// Checks the scenario of some bytes, of which the first chooses the subject's configuration.
-    pub fn check_bytes(&mut self, theme: Theme, bytes: &[u8]) -> Outcome {
-        match Scenario::from_bytes(theme, bytes) {
-            Ok(scenario) => self.check(&scenario),
-            Err(error) => Outcome { disagreement: Some(format!("generator: {error}")), ..Outcome::default() },
+    /// Checks the scenario of some bytes.
+    pub fn check_bytes(&mut self, property: &Property, bytes: &[u8]) -> Outcome {
+        match property.scenario_of(bytes) {
+            Ok(scenario) => self.check(property, &scenario),
+            Err(error) => Outcome::failed("generator", error),
         }
     }
 
-    /// Checks a scenario.
-    pub fn check(&mut self, scenario: &Scenario) -> Outcome {
+    /// Checks the scenario of a seed.
+    pub fn check_seed(&mut self, property: &Property, seed: u64) -> Outcome {
+        self.check_bytes(property, &expand(seed))
+    }
+
+    /// Checks a scenario: the property `dfg` looks at every stage before the last as well, and names the first that fails.
+    pub fn check(&mut self, property: &Property, scenario: &Scenario) -> Outcome {
         let record = match guarded(&mut ReferenceComponents, scenario) {
             Ok(record) => record,
-            Err(error) => {
-                return Outcome { disagreement: Some(format!("reference: {error}")), ..Outcome::default() };
-            }
+            Err(error) => return Outcome::failed("reference", error),
         };
-        let disagreement = match self.subjects.len() {
-            0 => None,
-            count => {
-                let subject = &mut self.subjects[usize::from(scenario.subject) % count];
-                let name = subject.name();
-                let found = match guarded(subject.as_mut(), scenario) {
-                    Ok(other) => compare_components(&record, &other),
-                    Err(error) => Some(error),
-                };
-                found.map(|what| format!("{name}: {what}"))
+        if property.theme.is_none() {
+            let staged = panics::record(|| check_stages(&scenario.wasm));
+            if let Err((stage, what)) = staged.unwrap_or_else(|text| Err(("pipeline".to_owned(), text))) {
+                return Outcome { record, checks: 0, disagreement: Some((stage, what)) };
             }
+        }
+        let count = self.subjects.len().max(1);
+        let Some(subject) = self.subjects.get_mut(usize::from(scenario.subject) % count) else {
+            return Outcome { record, ..Outcome::default() };
         };
-        Outcome { record, disagreement }
+        let (checks, found) = match guarded(subject.as_mut(), scenario) {
+            Ok(other) => (other.len().min(record.len()) as u64, compare_components(&record, &other)),
+            Err(error) => (0, Some(error)),
+        };
+        Outcome { record, checks, disagreement: found.map(|what| (subject.name(), what)) }
     }
+}
+
+/// The stages between a binary and its plan, with each set of passes and each grouping of adapters: every plan is proven
+/// against its graph, and compiling twice gives the same plan.
+#[cfg(feature = "wattest")]
+fn check_stages(wasm: &[u8]) -> Result<(), (String, String)> {
+    use wattest_component::schedule::Grouping;
+    use wattest_component::{CompileOptions, Features, Pass, Passes, compile};
+    let features = Features::default();
+    let without = Pass::ALL.iter().map(|pass| Passes::all().without(*pass));
+    for passes in [Passes::NONE, Passes::all()].into_iter().chain(without) {
+        for grouping in [Grouping::Fewest, Grouping::Single] {
+            let mut options = CompileOptions { passes, grouping, verify: true, ..CompileOptions::default() };
+            options.decode.features = features;
+            options.decode.bodies = false;
+            let failed =
+                |error: &dyn std::fmt::Display| ("pipeline".to_owned(), format!("{passes:?} {grouping:?}: {error}"));
+            let plan = compile(wasm, &options).map_err(|error| failed(&error))?;
+            let again = compile(wasm, &options).map_err(|error| failed(&error))?;
+            if plan.linear != again.linear {
+                return Err(failed(&"compiling twice gives different plans"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Without the runtime there are no stages.
+#[cfg(not(feature = "wattest"))]
+fn check_stages(_wasm: &[u8]) -> Result<(), (String, String)> {
+    Ok(())
 }
 
 /// None yet: the runtime joins as soon as it runs components.
@@ -91,38 +176,44 @@ fn subjects() -> Vec<Box<dyn ComponentEngine>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{case_seed, expand};
+    use crate::source::case_seed;
     use std::collections::BTreeMap;
     use wattest_reference::TrapClass;
 
     /// A fixed number of scenarios: the engines agree, as many calls as that end in values or all, and these classes of
     /// traps occur.
-    fn check_theme(theme: Theme, count: u64, values_min: u64, classes: &[TrapClass]) {
+    fn check_property(name: &str, count: u64, values_min: u64, classes: &[TrapClass]) {
+        let property = Property::named(name).expect("a row");
         let mut checker = ComponentChecker::new();
         let (mut checks, mut values, mut seen) = (0, 0, BTreeMap::new());
         for index in 0..count {
             let seed = case_seed(3, index);
-            let outcome = checker.check_bytes(theme, &expand(seed));
-            assert_eq!(outcome.disagreement, None, "{theme:?} {seed:#x}");
+            let outcome = checker.check_seed(property, seed);
+            assert_eq!(outcome.disagreement, None, "{name} {seed:#x}");
             for ending in outcome.record {
                 checks += 1;
                 match ending {
                     ComponentEnding::Value(_) => values += 1,
                     ComponentEnding::Trap(class) => *seen.entry(class).or_insert(0) += 1,
-                    ComponentEnding::Nothing(text) => panic!("{theme:?} {seed:#x}: {text}"),
+                    ComponentEnding::Nothing(text) => panic!("{name} {seed:#x}: {text}"),
                 }
             }
         }
-        println!("{theme:?}: {values} values in {checks} endings, {seen:?}");
-        assert!(values >= values_min.min(checks), "{theme:?}: {values} values in {checks} endings");
+        println!("{name}: {values} values in {checks} endings, {seen:?}");
+        assert!(values >= values_min.min(checks), "{name}: {values} values in {checks} endings");
         for class in classes {
-            assert!(seen.contains_key(class), "{theme:?}: no {class:?} in {seen:?}");
+            assert!(seen.contains_key(class), "{name}: no {class:?} in {seen:?}");
         }
     }
 
     #[test]
+    fn every_stage_keeps_what_components_mean() {
+        check_property("dfg", 40, 100, &[]);
+    }
+
+    #[test]
     fn values_cross_without_traps() {
-        check_theme(Theme::Values, 40, u64::MAX, &[]);
+        check_property("component_abi", 40, u64::MAX, &[]);
     }
 
     #[test]
@@ -130,13 +221,13 @@ mod tests {
         use TrapClass as T;
         let classes =
             [T::UnalignedPointer, T::PointerOutOfBounds, T::CannotLeave, T::InvalidDiscriminant, T::CannotEnter];
-        check_theme(Theme::Hostile, 60, 100, &classes);
+        check_property("hostile_abi", 60, 100, &classes);
     }
 
     #[test]
     fn resources_are_made_lent_and_dropped() {
         use TrapClass as T;
         let classes = [T::UnknownHandle, T::HandleType, T::HandleLent, T::BorrowsRemain];
-        check_theme(Theme::Resources, 80, 200, &classes);
+        check_property("resources", 80, 200, &classes);
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::case::{Case, Recipe};
 use crate::diff_core::Outcome;
+use crate::generate_component::Scenario;
 use crate::model::ModelCase;
 use crate::stats::Stats;
 use serde::Serialize;
@@ -60,6 +61,25 @@ pub fn write_model_case(folder: &Path, name: &str, seed: u64, case: &ModelCase) 
         let ending = case.expected.as_ref().and_then(|run| run.steps.get(step)).map(|step| &step.ending);
         // Writing to a string does not fail.
         let _ = writeln!(text, "step {step}: module {} {} {:x?} => {ending:x?}", call.module, call.export, call.args);
+    }
+    std::fs::write(folder.join("case.txt"), text)?;
+    Ok(folder)
+}
+
+/// Writes a scenario of components to a folder of its own.
+///
+/// # Errors
+///
+/// When files cannot be written.
+pub fn write_scenario(folder: &Path, name: &str, seed: u64, scenario: &Scenario) -> io::Result<PathBuf> {
+    let folder = folder.join(format!("{name}-{seed:#x}"));
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join("component.wasm"), &scenario.wasm)?;
+    std::fs::write(folder.join("component.wat"), &scenario.text)?;
+    let mut text = format!("cargo prove --replay {name}:{seed:#x}\nsubject row {}\n", scenario.subject);
+    for (step, call) in scenario.calls.iter().enumerate() {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "step {}: {} {} {:x?}", step + 1, call.instance, call.func, call.args);
     }
     std::fs::write(folder.join("case.txt"), text)?;
     Ok(folder)

@@ -5,6 +5,7 @@
 //! Does not know: processes, terminals.
 
 use crate::case::Case;
+use crate::components::{self, Property};
 use crate::diff_core::{self, Outcome};
 use crate::model::{Model, ModelOutcome};
 use crate::vote::{Suspect, Vote};
@@ -141,6 +142,19 @@ impl Stats {
         self.add_tally(outcome.tally);
         if let Some((found, vote)) = outcome.disagreement {
             self.add_found(Found { target: model.name.into(), seed, subject: found.subject, what: found.what, vote });
+        }
+    }
+
+    /// Counts a scenario of components. Nobody votes: the reference is the specification's text, and went first.
+    pub fn add_component(&mut self, property: &Property, seed: u64, outcome: components::Outcome) {
+        let row = self.models.entry(property.name.to_owned()).or_default();
+        row.cases += 1;
+        row.reference_checks += outcome.record.len() as u64;
+        row.checks += outcome.checks;
+        row.poisoned += u64::from(outcome.poisoned());
+        if let Some((subject, what)) = outcome.disagreement {
+            let vote = Vote { suspect: Suspect::Nobody, reference: "is the other side".to_owned() };
+            self.add_found(Found { target: property.name.to_owned(), seed, subject, what, vote });
         }
     }
 

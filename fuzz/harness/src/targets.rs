@@ -5,6 +5,7 @@
 //! Does not know: libFuzzer.
 
 use crate::case::Case;
+use crate::components::{ComponentChecker, PROPERTIES, Property};
 use crate::diff_core::{self, Checker};
 use crate::model::{MODELS, Model, ModelChecker};
 use crate::stats::Judgement;
@@ -26,6 +27,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "gc_model", fuzz: |bytes| fuzz_model("gc_model", bytes) },
     Target { name: "eh_model", fuzz: |bytes| fuzz_model("eh_model", bytes) },
     Target { name: "diff_linked", fuzz: |bytes| fuzz_model("diff_linked", bytes) },
+    Target { name: "component_abi", fuzz: |bytes| fuzz_component("component_abi", bytes) },
+    Target { name: "hostile_abi", fuzz: |bytes| fuzz_component("hostile_abi", bytes) },
+    Target { name: "resources", fuzz: |bytes| fuzz_component("resources", bytes) },
+    Target { name: "dfg", fuzz: |bytes| fuzz_component("dfg", bytes) },
 ];
 
 /// Of so many cases of a campaign, one belongs to each property of [`MODELS`] that the runtime implements; and of ten times
@@ -38,6 +43,16 @@ pub fn model_of(index: u64) -> Option<&'static Model> {
         let every = if model.is_implemented() { MODEL_EVERY } else { 10 * MODEL_EVERY };
         (index % every == place).then_some(model)
     })
+}
+
+/// Of so many cases of a campaign, one belongs to each property of components: they take ten times as long as others.
+const COMPONENT_EVERY: u64 = 72;
+
+/// The property of components that the `index`-th case of a campaign belongs to.
+pub fn component_of(index: u64) -> Option<&'static Property> {
+    // Places that `model_of` never takes.
+    let places = [6u64, 7, 18, 19];
+    PROPERTIES.iter().zip(places).find_map(|(property, place)| (index % COMPONENT_EVERY == place).then_some(property))
 }
 
 /// Checks one input of the target called `name`.
@@ -53,6 +68,16 @@ pub fn fuzz(name: &str, bytes: &[u8]) -> bool {
 thread_local! {
     static CHECKER: RefCell<Checker> = RefCell::new(Checker::new());
     static MODEL_CHECKER: RefCell<ModelChecker> = RefCell::new(ModelChecker::default());
+    static COMPONENT_CHECKER: RefCell<ComponentChecker> = RefCell::new(ComponentChecker::new());
+}
+
+fn fuzz_component(name: &str, bytes: &[u8]) -> bool {
+    let Some(property) = Property::named(name) else { return false };
+    let outcome = COMPONENT_CHECKER.with_borrow_mut(|checker| checker.check_bytes(property, bytes));
+    if let Some((subject, what)) = &outcome.disagreement {
+        panic!("disagreement with {subject}: {what}");
+    }
+    outcome.useful()
 }
 
 fn fuzz_model(name: &str, bytes: &[u8]) -> bool {
@@ -96,7 +121,13 @@ mod tests {
             assert!((0..1000).any(|index| model_of(index) == Some(model)), "{}", model.name);
             assert!(TARGETS.iter().any(|target| target.name == model.name), "{}", model.name);
         }
-        let core = (0..1000).filter(|index| model_of(*index).is_none()).count();
+        for property in PROPERTIES {
+            let mut places = (0..1000).filter(|index| component_of(*index) == Some(property));
+            assert!(places.all(|index| model_of(index).is_none()), "{}", property.name);
+            assert!((0..1000).any(|index| component_of(index) == Some(property)), "{}", property.name);
+            assert!(TARGETS.iter().any(|target| target.name == property.name), "{}", property.name);
+        }
+        let core = (0..1000).filter(|index| model_of(*index).is_none() && component_of(*index).is_none()).count();
         assert!(core > 700, "{core} of 1000 cases are of diff_core");
     }
 

@@ -9,12 +9,13 @@
 //! Does not know: the other processes.
 
 use crate::case::Case;
+use crate::components::ComponentChecker;
 use crate::diff_core::{Checker, Disagreement};
 use crate::model::{Model, ModelChecker};
 use crate::quarantine;
 use crate::source::case_seed;
 use crate::stats::{Judgement, Stats};
-use crate::targets::model_of;
+use crate::targets::{component_of, model_of};
 use crate::vote::vote;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -52,6 +53,7 @@ pub fn work(assignment: &Assignment, report: &mut dyn Write) -> io::Result<()> {
     let mut progress = File::create(&assignment.progress)?;
     let mut checker = Checker::new();
     let mut models = ModelChecker::default();
+    let mut components = ComponentChecker::new();
     let mut stats = Stats::default();
     let mut reported = Instant::now();
     let mut index = assignment.first;
@@ -59,9 +61,13 @@ pub fn work(assignment: &Assignment, report: &mut dyn Write) -> io::Result<()> {
         progress.seek(SeekFrom::Start(0))?;
         progress.write_all(&index.to_le_bytes())?;
         let seed = case_seed(assignment.campaign, index);
-        match model_of(index) {
-            Some(model) => run_model(&mut models, model, seed, &mut stats),
-            None => run_case(&mut checker, seed, &mut stats, index.is_multiple_of(SAMPLE_EVERY)),
+        match (model_of(index), component_of(index)) {
+            (Some(model), _) => run_model(&mut models, model, seed, &mut stats),
+            (None, Some(property)) => {
+                let outcome = components.check_seed(property, seed);
+                stats.add_component(property, seed, outcome);
+            }
+            (None, None) => run_case(&mut checker, seed, &mut stats, index.is_multiple_of(SAMPLE_EVERY)),
         }
         index += assignment.stride;
         if reported.elapsed() > REPORT_EVERY {

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use wattest_differential::{Form, NanRule};
 use wattest_harness::campaign::Campaign;
 use wattest_harness::case::Case;
+use wattest_harness::components::{ComponentChecker, Property};
 use wattest_harness::diff_core::Checker;
 use wattest_harness::model::{Model, ModelChecker};
 use wattest_harness::op_matrix::{self, MatrixResult};
@@ -134,6 +135,9 @@ fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
     if let Some(model) = Model::named(target) {
         return replay_model(model, seed);
     }
+    if let Some(property) = Property::named(target) {
+        return replay_component(property, seed);
+    }
     let case = Case::from_seed(seed).ok_or("this seed gives no module")?;
     let folder = report::write_case(&report::output_folder(), &case, None)?;
     println!("case in {}", folder.display());
@@ -197,6 +201,20 @@ fn replay_model(model: &Model, seed: u64) -> Result<bool, Box<dyn Error>> {
     Ok(outcome.disagreement.is_none())
 }
 
+/// Runs one scenario of components.
+fn replay_component(property: &Property, seed: u64) -> Result<bool, Box<dyn Error>> {
+    let scenario = property.scenario(seed)?;
+    let folder = report::write_scenario(&report::output_folder(), property.name, seed, &scenario)?;
+    println!("case in {}", folder.display());
+    let outcome = ComponentChecker::new().check(property, &scenario);
+    println!("{} endings of the runtime compared, {} of the reference", outcome.checks, outcome.record.len());
+    match &outcome.disagreement {
+        None => println!("agreement"),
+        Some((subject, what)) => println!("DISAGREEMENT with {subject}: {what}"),
+    }
+    Ok(outcome.disagreement.is_none())
+}
+
 /// Compares the engines on one module, in every configuration.
 fn check_module(file: &Path) -> Result<bool, Box<dyn Error>> {
     let wasm = wat::parse_file(file)?;
@@ -240,6 +258,10 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     bar.finish_and_clear();
     for found in stats.disagreements.iter().chain(&stats.outvoted) {
         // A case that kills the process is written too, only not run again here.
+        if let Some(property) = Property::named(&found.target) {
+            report::write_scenario(&folder, property.name, found.seed, &property.scenario(found.seed)?)?;
+            continue;
+        }
         match Model::named(&found.target) {
             Some(model) => {
                 if let Some(case) = model.case_of_seed(found.seed) {

@@ -34,6 +34,11 @@ pub enum Theme {
     Resources,
 }
 
+impl Theme {
+    /// All of them.
+    pub const ALL: [Theme; 3] = [Theme::Values, Theme::Hostile, Theme::Resources];
+}
+
 /// A component and what is called.
 #[derive(Clone, Debug)]
 pub struct Scenario {

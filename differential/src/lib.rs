@@ -26,7 +26,7 @@ mod value;
 
 pub use compare::{Mismatch, NanRule, compare};
 #[cfg(feature = "wattest")]
-pub use engines::{CONFIGS, WattestConfig, WattestEngine};
+pub use engines::{CONFIGS, WattestComponents, WattestConfig, WattestEngine};
 pub use engines::{DefinitionalEngine, Engine, ReferenceMode, Refusal, WasmiEngine};
 pub use expose::expose;
 pub use host::{Action, Answer, CALLBACK_RECORD, Host};

@@ -8,6 +8,8 @@ mod reference;
 mod wasmi;
 #[cfg(feature = "wattest")]
 mod wattest;
+#[cfg(feature = "wattest")]
+mod wattest_components;
 
 use crate::{FuncSignature, Plan, Program, Run, Shape};
 use std::fmt;
@@ -19,6 +21,8 @@ pub use wasmi::{ReferenceMode, WasmiEngine};
 pub use wattest::{CONFIGS, WattestConfig, WattestEngine};
 #[cfg(feature = "wattest")]
 pub(crate) use wattest::{build as build_wattest, classify as wattest_classify};
+#[cfg(feature = "wattest")]
+pub use wattest_components::WattestComponents;
 
 /// What a host function may act on, by the names of the original module's exports, which both forms have.
 #[derive(Clone, Debug)]

@@ -168,9 +168,18 @@ fn check_stages(_wasm: &[u8]) -> Result<(), (String, String)> {
     Ok(())
 }
 
-/// None yet: the runtime joins as soon as it runs components.
+#[cfg(not(feature = "wattest"))]
 fn subjects() -> Vec<Box<dyn ComponentEngine>> {
     Vec::new()
+}
+
+/// Every configuration that does not stop calls.
+#[cfg(feature = "wattest")]
+fn subjects() -> Vec<Box<dyn ComponentEngine>> {
+    use wattest_differential::{CONFIGS, WattestComponents};
+    let is_endless = |row: &usize| !CONFIGS[*row].options.iter().any(|(key, _)| ["fuel", "epoch"].contains(key));
+    let rows = (0..CONFIGS.len()).filter(is_endless);
+    rows.map(|row| Box::new(WattestComponents::new(row)) as Box<dyn ComponentEngine>).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,211 @@
+//! Components in wattest.
+//!
+//! Compiled by one configuration of the table of the [core engine](super::CONFIGS): adapters are native code.
+//!
+//! Invariant: every trap code that a component can end in is one class; any other error is an error of the engine.
+//!
+//! Does not know: the reference's evaluator.
+
+use super::CONFIGS;
+use super::wattest::build;
+use crate::NanRule;
+use crate::components::{ComponentCall, ComponentEnding, ComponentEngine, ComponentRecord};
+use wattest::component::{self as native, Component, Linker, Type, TypeKind};
+use wattest::{Error, InstantiateError, Store, TrapCode};
+use wattest_reference::TrapClass as T;
+use wattest_reference::component::Val;
+
+/// Wattest in one configuration.
+pub struct WattestComponents {
+    row: usize,
+    engine: Option<wattest::Engine>,
+}
+
+impl WattestComponents {
+    /// Row `row` of [`CONFIGS`], modulo their number. The engine is made on first use.
+    pub fn new(row: usize) -> WattestComponents {
+        WattestComponents { row: row % CONFIGS.len(), engine: None }
+    }
+
+    fn engine(&mut self) -> Result<&wattest::Engine, String> {
+        match &mut self.engine {
+            Some(engine) => Ok(engine),
+            slot => {
+                let engine = build(&CONFIGS[self.row], NanRule::Exact).map_err(|refusal| refusal.to_string())?;
+                Ok(slot.insert(engine))
+            }
+        }
+    }
+}
+
+impl ComponentEngine for WattestComponents {
+    fn name(&self) -> String {
+        format!("wattest/{}", CONFIGS[self.row].name)
+    }
+
+    fn run(&mut self, wasm: &[u8], calls: &[ComponentCall]) -> Result<ComponentRecord, String> {
+        let engine = self.engine()?;
+        let component = Component::new(engine, wasm).map_err(|error| format!("refused: {error}"))?;
+        let mut store = Store::new(engine, ());
+        let instance = match Linker::new(engine).instantiate(&mut store, &component) {
+            Ok(instance) => instance,
+            Err(InstantiateError::Start(error)) => return Ok(vec![ending(error)?]),
+            Err(error) => return Err(error.to_string()),
+        };
+        let mut record = vec![ComponentEnding::Value(None)];
+        for call in calls {
+            let path = [call.instance.as_str(), call.func.as_str()];
+            let func = instance.get_func(&mut store, path).ok_or_else(|| format!("no export {call:?}"))?;
+            let ty = func.ty();
+            let args = call.args.iter().zip(ty.params()).map(|(val, (_, ty))| to_native(&ty, val));
+            let args = args.collect::<Option<Vec<_>>>().ok_or("arguments of another type")?;
+            let mut results = vec![native::Val::Bool(false); usize::from(ty.result().is_some())];
+            record.push(match func.call(&mut store, &args, &mut results) {
+                Ok(()) => {
+                    let pair = ty.result().zip(results.first());
+                    let value = pair.map(|(ty, val)| from_native(&ty, val).ok_or("a result of another type"));
+                    ComponentEnding::Value(value.transpose()?)
+                }
+                Err(error) => ending(error)?,
+            });
+        }
+        Ok(record)
+    }
+}
+
+fn ending(error: Error) -> Result<ComponentEnding, String> {
+    let Error::Trap(trap) = &error else { return Err(error.to_string()) };
+    Ok(ComponentEnding::Trap(match trap.code() {
+        TrapCode::Unreachable => T::Unreachable,
+        TrapCode::MemoryOutOfBounds => T::MemoryOutOfBounds,
+        TrapCode::TableOutOfBounds => T::TableOutOfBounds,
+        TrapCode::UndefinedElement => T::UndefinedElement,
+        TrapCode::UninitializedElement => T::UninitializedElement,
+        TrapCode::IndirectCallTypeMismatch => T::IndirectCallTypeMismatch,
+        TrapCode::CannotEnterComponent => T::CannotEnter,
+        TrapCode::CannotLeaveComponent => T::CannotLeave,
+        TrapCode::UnknownHandle => T::UnknownHandle,
+        TrapCode::HandleTypeMismatch => T::HandleType,
+        TrapCode::HandleLent => T::HandleLent,
+        TrapCode::BorrowsRemain => T::BorrowsRemain,
+        TrapCode::UnalignedPointer | TrapCode::ReallocUnaligned => T::UnalignedPointer,
+        TrapCode::PointerOutOfBounds
+        | TrapCode::ListOutOfBounds
+        | TrapCode::StringOutOfBounds
+        | TrapCode::ReallocOutOfBounds => T::PointerOutOfBounds,
+        TrapCode::ValueTooLarge => T::ValueTooLong,
+        TrapCode::InvalidDiscriminant => T::InvalidDiscriminant,
+        TrapCode::InvalidChar => T::InvalidChar,
+        TrapCode::InvalidUtf8 | TrapCode::IncompleteUtf8 | TrapCode::InvalidUtf16 => T::InvalidString,
+        TrapCode::TaskReturn => T::TaskReturn,
+        TrapCode::UncaughtException => T::UncaughtException,
+        code @ (TrapCode::StackOverflow | TrapCode::OutOfFuel | TrapCode::AsyncUnsupported) => {
+            return Ok(ComponentEnding::Nothing(format!("{code:?}")));
+        }
+        code => return Err(format!("{code:?}: {error}")),
+    }))
+}
+
+fn payload(ty: Option<&Type>, val: Option<&Val>) -> Option<Option<Box<native::Val>>> {
+    match (ty, val) {
+        (Some(ty), Some(val)) => Some(Some(Box::new(to_native(ty, val)?))),
+        (None, None) => Some(None),
+        _ => None,
+    }
+}
+
+/// A value by its type; nothing when it is not one of that type.
+fn to_native(ty: &Type, val: &Val) -> Option<native::Val> {
+    use native::Val as N;
+    let all = |types: &mut dyn Iterator<Item = &Type>, vals: &[Val]| {
+        types.zip(vals).map(|(ty, val)| to_native(ty, val)).collect::<Option<Vec<_>>>()
+    };
+    Some(match (ty.kind(), val) {
+        (TypeKind::Bool, Val::Bool(value)) => N::Bool(*value),
+        (TypeKind::S8, Val::S8(value)) => N::S8(*value),
+        (TypeKind::U8, Val::U8(value)) => N::U8(*value),
+        (TypeKind::S16, Val::S16(value)) => N::S16(*value),
+        (TypeKind::U16, Val::U16(value)) => N::U16(*value),
+        (TypeKind::S32, Val::S32(value)) => N::S32(*value),
+        (TypeKind::U32, Val::U32(value)) => N::U32(*value),
+        (TypeKind::S64, Val::S64(value)) => N::S64(*value),
+        (TypeKind::U64, Val::U64(value)) => N::U64(*value),
+        (TypeKind::Float32, Val::F32(bits)) => N::Float32(f32::from_bits(*bits)),
+        (TypeKind::Float64, Val::F64(bits)) => N::Float64(f64::from_bits(*bits)),
+        (TypeKind::Char, Val::Char(value)) => N::Char(*value),
+        (TypeKind::String, Val::String(text)) => N::String(text.text.clone()),
+        (TypeKind::List(ty) | TypeKind::FixedList(ty, _), Val::List(vals)) => {
+            N::List(all(&mut std::iter::repeat_n(&ty, vals.len()), vals)?)
+        }
+        (TypeKind::Record(fields), Val::Record(vals)) => {
+            let vals = all(&mut fields.iter().map(|(_, ty)| ty), vals)?;
+            N::Record(fields.iter().map(|(name, _)| name.clone()).zip(vals).collect())
+        }
+        (TypeKind::Tuple(types), Val::Record(vals)) => N::Tuple(all(&mut types.iter(), vals)?),
+        (TypeKind::Variant(cases), Val::Variant(case, val)) => {
+            let (name, ty) = cases.get(*case as usize)?;
+            N::Variant(name.clone(), payload(ty.as_ref(), val.as_deref())?)
+        }
+        (TypeKind::Enum(labels), Val::Variant(case, None)) => N::Enum(labels.get(*case as usize)?.clone()),
+        (TypeKind::Option(_), Val::Variant(0, None)) => N::Option(None),
+        (TypeKind::Option(ty), Val::Variant(1, val)) => N::Option(payload(Some(&ty), val.as_deref())?),
+        (TypeKind::Result(ok, _), Val::Variant(0, val)) => N::Result(Ok(payload(ok.as_ref(), val.as_deref())?)),
+        (TypeKind::Result(_, error), Val::Variant(1, val)) => N::Result(Err(payload(error.as_ref(), val.as_deref())?)),
+        (TypeKind::Flags(labels), Val::Flags(bits)) => {
+            let set = labels.iter().enumerate().filter(|(at, _)| bits >> at & 1 != 0);
+            N::Flags(set.map(|(_, label)| label.clone()).collect())
+        }
+        _ => return None,
+    })
+}
+
+/// A value of the reference; nothing when it is not one of that type, or not one that it has.
+fn from_native(ty: &Type, val: &native::Val) -> Option<Val> {
+    use native::Val as N;
+    let inner = |ty: Option<&Type>, val: &Option<Box<N>>| match (ty, val) {
+        (Some(ty), Some(val)) => Some(Some(Box::new(from_native(ty, val)?))),
+        (None, None) => Some(None),
+        _ => None,
+    };
+    Some(match (ty.kind(), val) {
+        (_, N::Bool(value)) => Val::Bool(*value),
+        (_, N::S8(value)) => Val::S8(*value),
+        (_, N::U8(value)) => Val::U8(*value),
+        (_, N::S16(value)) => Val::S16(*value),
+        (_, N::U16(value)) => Val::U16(*value),
+        (_, N::S32(value)) => Val::S32(*value),
+        (_, N::U32(value)) => Val::U32(*value),
+        (_, N::S64(value)) => Val::S64(*value),
+        (_, N::U64(value)) => Val::U64(*value),
+        (_, N::Float32(value)) => Val::F32(value.to_bits()),
+        (_, N::Float64(value)) => Val::F64(value.to_bits()),
+        (_, N::Char(value)) => Val::Char(*value),
+        (_, N::String(text)) => Val::String(text.as_str().into()),
+        (TypeKind::List(ty) | TypeKind::FixedList(ty, _), N::List(vals)) => {
+            Val::List(vals.iter().map(|val| from_native(&ty, val)).collect::<Option<_>>()?)
+        }
+        (TypeKind::Record(fields), N::Record(vals)) => {
+            let vals = fields.iter().zip(vals).map(|((_, ty), (_, val))| from_native(ty, val));
+            Val::Record(vals.collect::<Option<_>>()?)
+        }
+        (TypeKind::Tuple(types), N::Tuple(vals)) => {
+            Val::Record(types.iter().zip(vals).map(|(ty, val)| from_native(ty, val)).collect::<Option<_>>()?)
+        }
+        (TypeKind::Variant(cases), N::Variant(name, val)) => {
+            let at = cases.iter().position(|(case, _)| case == name)?;
+            Val::Variant(at as u32, inner(cases[at].1.as_ref(), val)?)
+        }
+        (TypeKind::Enum(labels), N::Enum(name)) => {
+            Val::Variant(labels.iter().position(|label| label == name)? as u32, None)
+        }
+        (TypeKind::Option(_), N::Option(None)) => Val::Variant(0, None),
+        (TypeKind::Option(ty), N::Option(val)) => Val::Variant(1, inner(Some(&ty), val)?),
+        (TypeKind::Result(ok, _), N::Result(Ok(val))) => Val::Variant(0, inner(ok.as_ref(), val)?),
+        (TypeKind::Result(_, error), N::Result(Err(val))) => Val::Variant(1, inner(error.as_ref(), val)?),
+        (TypeKind::Flags(labels), N::Flags(names)) => {
+            let bit = |name: &String| Some(1u32 << labels.iter().position(|label| label == name)?);
+            Val::Flags(names.iter().map(bit).sum::<Option<u32>>()?)
+        }
+        _ => return None,
+    })
+}

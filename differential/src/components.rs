@@ -58,7 +58,7 @@ impl ComponentEngine for ReferenceComponents {
 
     fn run(&mut self, wasm: &[u8], calls: &[ComponentCall]) -> Result<ComponentRecord, String> {
         let component = Component::decode(wasm).map_err(|error| error.to_string())?;
-        let mut evaluator = Evaluator::new(Limits::default(), Box::new(NoHost));
+        let mut evaluator = Evaluator::new(Limits::default(), Box::new(NoHost)).keeping_nans();
         let root = match evaluator.instantiate(&component) {
             Ok(root) => root,
             Err(failure) => return Ok(vec![reference_ending(failure)?]),
@@ -100,12 +100,27 @@ const REFUSALS: &[ReferenceTrap] = &[
     ReferenceTrap::Unreachable,
 ];
 
+/// Whether two values are the same when NaNs are.
+fn same_value(left: &Val, right: &Val) -> bool {
+    let all = |left: &[Val], right: &[Val]| {
+        left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same_value(left, right))
+    };
+    match (left, right) {
+        (Val::F32(a), Val::F32(b)) => a == b || f32::from_bits(*a).is_nan() && f32::from_bits(*b).is_nan(),
+        (Val::F64(a), Val::F64(b)) => a == b || f64::from_bits(*a).is_nan() && f64::from_bits(*b).is_nan(),
+        (Val::List(a), Val::List(b)) | (Val::Record(a), Val::Record(b)) => all(a, b),
+        (Val::Variant(a, Some(left)), Val::Variant(b, Some(right))) => a == b && same_value(left, right),
+        (left, right) => left == right,
+    }
+}
+
 /// Where two records differ: the first ending that does, with both.
 pub fn compare_components(left: &ComponentRecord, right: &ComponentRecord) -> Option<String> {
     for (at, pair) in left.iter().zip(right).enumerate() {
         match pair {
             (ComponentEnding::Nothing(_), _) | (_, ComponentEnding::Nothing(_)) => return None,
             (ComponentEnding::Trap(a), ComponentEnding::Trap(b)) if REFUSALS.contains(a) && REFUSALS.contains(b) => {}
+            (ComponentEnding::Value(Some(a)), ComponentEnding::Value(Some(b))) if same_value(a, b) => {}
             (a, b) if a == b => {}
             (a, b) => return Some(format!("step {at}: {a:?} against {b:?}")),
         }
@@ -126,6 +141,8 @@ mod tests {
         use ComponentEnding::{Nothing, Trap, Value};
         check(Value(None), Value(None), true);
         check(Value(Some(Val::U8(1))), Value(Some(Val::U8(2))), false);
+        check(Value(Some(Val::F32(0x7fc0_0000))), Value(Some(Val::F32(0x7fa0_0000))), true);
+        check(Value(Some(Val::F32(0x7fc0_0000))), Value(Some(Val::F32(0))), false);
         check(Value(None), Trap(ReferenceTrap::CannotEnter), false);
         check(Trap(ReferenceTrap::CannotEnter), Trap(ReferenceTrap::CannotLeave), false);
         check(Trap(ReferenceTrap::InvalidChar), Trap(ReferenceTrap::UnalignedPointer), true);

@@ -137,6 +137,15 @@ fn to_native(ty: &Type, val: &Val) -> Option<native::Val> {
         (TypeKind::List(ty) | TypeKind::FixedList(ty, _), Val::List(vals)) => {
             N::List(all(&mut std::iter::repeat_n(&ty, vals.len()), vals)?)
         }
+        (TypeKind::Map(key, value), Val::List(pairs)) => {
+            let pairs = pairs.iter().map(|pair| match pair {
+                Val::Record(pair) if pair.len() == 2 => {
+                    Some((to_native(&key, &pair[0])?, to_native(&value, &pair[1])?))
+                }
+                _ => None,
+            });
+            N::Map(pairs.collect::<Option<_>>()?)
+        }
         (TypeKind::Record(fields), Val::Record(vals)) => {
             let vals = all(&mut fields.iter().map(|(_, ty)| ty), vals)?;
             N::Record(fields.iter().map(|(name, _)| name.clone()).zip(vals).collect())
@@ -183,6 +192,11 @@ fn from_native(ty: &Type, val: &native::Val) -> Option<Val> {
         (_, N::String(text)) => Val::String(text.as_str().into()),
         (TypeKind::List(ty) | TypeKind::FixedList(ty, _), N::List(vals)) => {
             Val::List(vals.iter().map(|val| from_native(&ty, val)).collect::<Option<_>>()?)
+        }
+        (TypeKind::Map(key, value), N::Map(pairs)) => {
+            let pairs =
+                pairs.iter().map(|(k, v)| Some(Val::Record(vec![from_native(&key, k)?, from_native(&value, v)?])));
+            Val::List(pairs.collect::<Option<_>>()?)
         }
         (TypeKind::Record(fields), N::Record(vals)) => {
             let vals = fields.iter().zip(vals).map(|((_, ty), (_, val))| from_native(ty, val));

@@ -217,12 +217,12 @@ mod tests {
 
     #[test]
     fn every_stage_keeps_what_components_mean() {
-        check_property("dfg", 40, 100, &[]);
+        check_property("dfg", 6, 30, &[]);
     }
 
     #[test]
     fn values_cross_without_traps() {
-        check_property("component_abi", 40, u64::MAX, &[]);
+        check_property("component_abi", 12, u64::MAX, &[]);
     }
 
     #[test]
@@ -230,13 +230,13 @@ mod tests {
         use TrapClass as T;
         let classes =
             [T::UnalignedPointer, T::PointerOutOfBounds, T::CannotLeave, T::InvalidDiscriminant, T::CannotEnter];
-        check_property("hostile_abi", 60, 100, &classes);
+        check_property("hostile_abi", 30, 60, &classes);
     }
 
     #[test]
     fn resources_are_made_lent_and_dropped() {
         use TrapClass as T;
         let classes = [T::UnknownHandle, T::HandleType, T::HandleLent, T::BorrowsRemain];
-        check_property("resources", 80, 200, &classes);
+        check_property("resources", 40, 100, &classes);
     }
 }

@@ -80,16 +80,6 @@ impl<'v> Flat<'v> {
     }
 }
 
-/// The canonical quiet NaN for all that are none.
-pub(crate) fn canonical32(bits: u32) -> u32 {
-    if f32::from_bits(bits).is_nan() { 0x7fc0_0000 } else { bits }
-}
-
-/// The same for doubles.
-pub(crate) fn canonical64(bits: u64) -> u64 {
-    if f64::from_bits(bits).is_nan() { 0x7ff8_0000_0000_0000 } else { bits }
-}
-
 fn character(bits: u64) -> Result<Val, Failure> {
     let code = u32::try_from(bits).ok().and_then(char::from_u32);
     code.map(Val::Char).ok_or_else(|| Failure::trap(TrapClass::InvalidChar))
@@ -275,8 +265,8 @@ impl Evaluation<'_> {
             Kind::U32 => Val::U32(bits as u32),
             Kind::S64 => Val::S64(bits as i64),
             Kind::U64 => Val::U64(bits),
-            Kind::F32 => Val::F32(canonical32(bits as u32)),
-            Kind::F64 => Val::F64(canonical64(bits)),
+            Kind::F32 => Val::F32(self.float32(bits as u32)),
+            Kind::F64 => Val::F64(self.float64(bits)),
             Kind::Char => character(bits)?,
             Kind::Flags(labels) => {
                 let mask = 1u64.checked_shl(labels.len() as u32).unwrap_or(0).wrapping_sub(1);
@@ -286,6 +276,19 @@ impl Evaluation<'_> {
             Kind::Borrow(resource) => Val::Borrow(self.lift_borrow(cx, bits as u32, *resource)?),
             _ => return Err(Failure::Limit("values of streams, futures and error contexts".to_owned())),
         })
+    }
+
+    /// The canonical NaN for all that are none, in the
+    /// [deterministic profile](https://webassembly.github.io/spec/core/appendix/profiles.html#deterministic-profile).
+    pub(crate) fn float32(&self, bits: u32) -> u32 {
+        let canonical = f32::from_bits(bits).is_nan() && !self.shared.lock().keeps_nans;
+        if canonical { 0x7fc0_0000 } else { bits }
+    }
+
+    /// The same for doubles.
+    pub(crate) fn float64(&self, bits: u64) -> u64 {
+        let canonical = f64::from_bits(bits).is_nan() && !self.shared.lock().keeps_nans;
+        if canonical { 0x7ff8_0000_0000_0000 } else { bits }
     }
 
     fn lift_own(&mut self, cx: &Context<'_>, index: u32, resource: ResourceId) -> Result<Handle, Failure> {

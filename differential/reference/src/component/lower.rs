@@ -9,7 +9,7 @@
 //! Does not know: where the values come from.
 
 use super::calls::Evaluation;
-use super::lift::{BYTES_MAX, Context, Flat, canonical32, canonical64};
+use super::lift::{BYTES_MAX, Context, Flat};
 use super::sizes::{Layout, align_to, discriminant_bytes};
 use super::state::Entry;
 use super::trace::Event;
@@ -240,8 +240,8 @@ impl Evaluation<'_> {
             (Kind::U32, Val::U32(value)) => u64::from(*value),
             (Kind::S64, Val::S64(value)) => *value as u64,
             (Kind::U64, Val::U64(value)) => *value,
-            (Kind::F32, Val::F32(bits)) => u64::from(canonical32(*bits)),
-            (Kind::F64, Val::F64(bits)) => canonical64(*bits),
+            (Kind::F32, Val::F32(bits)) => u64::from(self.float32(*bits)),
+            (Kind::F64, Val::F64(bits)) => self.float64(*bits),
             (Kind::Char, Val::Char(value)) => u64::from(u32::from(*value)),
             (Kind::Flags(_), Val::Flags(bits)) => u64::from(*bits),
             (Kind::Own(resource), Val::Own(handle)) if handle.resource == *resource => {

@@ -138,6 +138,15 @@ impl Evaluator {
         Evaluator { store, shared: Shared::new(limits, host) }
     }
 
+    /// The same, in which a NaN that crosses a boundary keeps its bits. The specification allows any others as well
+    /// ([loading](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#loading)); this is
+    /// what engines do that copy bits.
+    #[must_use]
+    pub fn keeping_nans(self) -> Evaluator {
+        self.shared.lock().keeps_nans = true;
+        self
+    }
+
     /// Instantiates a component whose imports are the host's.
     ///
     /// # Errors

@@ -191,6 +191,8 @@ pub(crate) struct State {
     /// By root component instance: whether a trap has ended it.
     pub(crate) poisoned: Vec<bool>,
     pub(crate) depth: u32,
+    /// Whether NaNs keep their bits: one of the choices that there are outside of the deterministic profile.
+    pub(crate) keeps_nans: bool,
     pub(crate) trace: Vec<Event>,
     pub(crate) host: Option<Box<dyn Host>>,
 }
@@ -210,6 +212,7 @@ impl Shared {
             current: None,
             poisoned: Vec::new(),
             depth: 0,
+            keeps_nans: false,
             trace: Vec::new(),
             host: Some(host),
         })))

@@ -3,7 +3,7 @@
 //! [The values](https://github.com/WebAssembly/component-model/blob/main/design/mvp/Explainer.md#type-definitions) that
 //! functions of components take and return, as trees: fields and cases by position, in the order of their type.
 //!
-//! Invariant: a float that is not a number is the canonical one.
+//! Invariant: fields, cases and labels are as many as their type has.
 //!
 //! Does not know: types, memories.
 

@@ -22,6 +22,8 @@ pub enum Leaf {
     EchoList,
     /// Writes its arguments to the log and returns how many.
     Sink,
+    /// Writes its argument to the log.
+    Note,
     /// Returns whatever is in the random bytes, or any bits.
     Wild,
 }
@@ -63,6 +65,25 @@ impl Func {
     }
 }
 
+/// A function whose core type is that of an allocator.
+fn allocating() -> Func {
+    Func { params: vec![Ty::Primitive(6); 4], result: Some(Ty::Primitive(6)), leaf: Leaf::Sink }
+}
+
+/// A function whose core type is that of a post-return function of one `i32`.
+fn noting() -> Func {
+    Func { params: vec![Ty::Primitive(6)], result: None, leaf: Leaf::Note }
+}
+
+/// The functions of a world. The last two of a hostile one can stand where only core functions are expected.
+pub fn functions(source: &mut Source<'_>, types: &Types, hostile: bool) -> Vec<Func> {
+    let mut funcs: Vec<Func> = (0..source.between(1, 4)).map(|_| Func::generate(source, types, hostile)).collect();
+    if hostile {
+        funcs.extend([allocating(), noting()]);
+    }
+    funcs
+}
+
 /// What a layer does with calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Passing {
@@ -85,6 +106,11 @@ pub struct Layer {
     starts: bool,
     /// Whether calls are passed on with other bits than they came with.
     wild: bool,
+    /// Whether a lowered function is its allocator, and one its post-return function.
+    borrows_allocator: bool,
+    borrows_post_return: bool,
+    /// Whether the component is inside another one, which exports what it exports.
+    wrapped: bool,
     seed: u64,
 }
 
@@ -105,6 +131,9 @@ impl Layer {
             post_returns: source.percent(50),
             starts: !is_first && source.percent(15),
             wild: hostile && source.percent(40),
+            borrows_allocator: hostile && !is_first && source.percent(8),
+            borrows_post_return: hostile && !is_first && source.percent(8),
+            wrapped: source.percent(20),
             seed: source.u64(),
         }
     }
@@ -136,7 +165,32 @@ fn zeros(cores: &[Core]) -> String {
 impl Writer<'_> {
     /// The component text of a layer, called `$L{number}`.
     pub fn component(&self, number: usize, layer: &Layer) -> String {
-        let mut text = format!("(component $L{number}\n");
+        let name = format!("$L{number}");
+        if !layer.wrapped {
+            return self.plain_component(number, layer, &name);
+        }
+        let mut text = format!("(component {name}\n");
+        if number > 0 {
+            text.push_str(&self.import_text());
+        }
+        text.push_str(&self.plain_component(number, layer, "$Inner"));
+        let with = if number > 0 { " (with \"up\" (instance $up))" } else { "" };
+        let _ = writeln!(text, "(instance $inner (instantiate $Inner{with}))");
+        // Types of the inner instance have no name out here: they are defined once more, and functions are ascribed to them.
+        for (at, named) in self.types.named.iter().enumerate() {
+            let definition = self.types.definition(named, "t");
+            let _ = writeln!(text, "(type $d{at} {definition})\n(export $t{at} \"t{at}\" (type $d{at}))");
+        }
+        for (at, func) in self.funcs.iter().enumerate() {
+            let ty = self.func_type_text(func);
+            let _ = writeln!(text, "(export \"f{at}\" (func $inner \"f{at}\") (func{ty}))");
+        }
+        text.push_str("(export \"hash\" (func $inner \"hash\"))\n)\n");
+        text
+    }
+
+    fn plain_component(&self, number: usize, layer: &Layer, name: &str) -> String {
+        let mut text = format!("(component {name}\n");
         if number == 0 {
             for (at, named) in self.types.named.iter().enumerate() {
                 let definition = self.types.definition(named, "t");
@@ -171,6 +225,9 @@ impl Writer<'_> {
             });
         }
         text.push_str("))))\n");
+        let borrowed =
+            format!("(memory (core memory $libc \"mem\")) (realloc $low{})", self.funcs.len().saturating_sub(2));
+        let options = if layer.borrows_allocator { &*borrowed } else { options };
         for (at, func) in self.funcs.iter().enumerate() {
             text.push_str(&self.export_text(number, layer, at, func, options));
         }
@@ -207,10 +264,13 @@ impl Writer<'_> {
         if number > 0 && layer.passing == Passing::Reexport {
             return format!("(export \"f{at}\" (func $up \"f{at}\"))\n");
         }
-        let (_, in_memory) = self.types.flat_result(func.result.as_ref());
+        let (result, in_memory) = self.types.flat_result(func.result.as_ref());
         let relifts = number > 0 && layer.passing == Passing::LiftOfLower && !in_memory;
         let core = if relifts { format!("$low{at}") } else { format!("$m \"f{at}\"") };
         let post = match layer.post_returns && !relifts {
+            true if layer.borrows_post_return && result == Some(Core::I32) => {
+                format!(" (post-return $low{})", self.funcs.len() - 1)
+            }
             true => format!(" (post-return (core func $m \"p{at}\"))"),
             false => String::new(),
         };
@@ -336,6 +396,7 @@ fn leaf_body(source: &mut Source<'_>, leaf: Leaf, params: &[Core], result: Optio
                 RESULT + 4
             );
         }
+        Leaf::Note => {}
         Leaf::Sink => {
             let _ = write!(text, "(i32.const {})", params.len());
         }

@@ -15,13 +15,13 @@ pub mod types;
 pub mod values;
 
 use crate::source::{Source, expand};
-use layers::{Func, Layer, Writer};
+use layers::{Layer, Writer};
 use std::fmt::Write;
 use types::Types;
 use wattest_differential::components::ComponentCall;
 
 /// Changes when a seed gives another scenario.
-pub const GENERATOR_VERSION: u32 = 1;
+pub const GENERATOR_VERSION: u32 = 2;
 
 /// What scenarios are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ fn instance_name(layer: usize, copy: usize) -> String {
 
 fn chain(source: &mut Source<'_>, hostile: bool) -> (String, Vec<ComponentCall>) {
     let types = Types::generate(source);
-    let funcs: Vec<Func> = (0..source.between(1, 4)).map(|_| Func::generate(source, &types, hostile)).collect();
+    let funcs = layers::functions(source, &types, hostile);
     let count = source.between(1, 4);
     let writer = Writer { types: &types, funcs: &funcs };
     let mut text = "(component\n".to_owned();

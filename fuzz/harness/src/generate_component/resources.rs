@@ -35,12 +35,19 @@ fn libc(source: &mut Source<'_>) -> String {
 
 /// The component that defines both types.
 fn definer(source: &mut Source<'_>) -> String {
-    let mut text = format!("(component $Definer\n{}", libc(source));
+    // The destructor may be an adapter: the lowered function of another component.
+    let (import, dtor) = match source.percent(30) {
+        true => {
+            ("(import \"log\" (func $gone (param \"rep\" u32)))\n(core func $dtor (canon lower (func $gone)))", "$dtor")
+        }
+        false => ("(import \"log\" (func $gone (param \"rep\" u32)))", "$dtors \"a\""),
+    };
+    let mut text = format!("(component $Definer\n{import}\n{}", libc(source));
     text.push_str(
         r#"(core module $Dtors (import "libc" "log" (func $log (param i64)))
   (func (export "a") (param i32) (call $log (i64.extend_i32_u (local.get 0)))))
 (core instance $dtors (instantiate $Dtors (with "libc" (instance $libc))))
-(type $a' (resource (rep i32) (dtor (core func $dtors "a"))))
+(type $a' (resource (rep i32) (dtor (core func DTOR))))
 (export $a "a" (type $a'))
 (type $b' (resource (rep i32)))
 (export $b "b" (type $b'))
@@ -50,6 +57,7 @@ fn definer(source: &mut Source<'_>) -> String {
 (core func $drop-a (canon resource.drop $a'))
 "#,
     );
+    text = text.replace("DTOR", dtor);
     let keeps = source.percent(20);
     let take = if keeps { "(drop (call $rep-a (local.get 0)))" } else { "(call $drop-a (local.get 0))" };
     let _ = write!(
@@ -91,6 +99,21 @@ fn definer(source: &mut Source<'_>) -> String {
         let _ = writeln!(text, "(func (export \"{name}\") {ty} (canon lift (core func $m \"{name}\") {OPTIONS}))");
     }
     text.push_str("(func (export \"hash\") (result u64) (canon lift (core func $libc \"hash\")))\n)\n");
+    text
+}
+
+/// The component that is told of what is gone.
+fn logger(source: &mut Source<'_>) -> String {
+    let mut text = format!("(component $Logger\n{}", libc(source));
+    text.push_str(
+        r#"(core module $M (import "libc" "log" (func $log (param i64)))
+  (func (export "log") (param i32) (call $log (i64.extend_i32_u (local.get 0)))))
+(core instance $m (instantiate $M (with "libc" (instance $libc))))
+(func (export "log") (param "rep" u32) (canon lift (core func $m "log")))
+(func (export "hash") (result u64) (canon lift (core func $libc "hash")))
+)
+"#,
+    );
     text
 }
 
@@ -283,9 +306,11 @@ fn user(source: &mut Source<'_>, scripts: usize) -> String {
 /// A component and calls of it.
 pub fn generate(source: &mut Source<'_>) -> (String, Vec<ComponentCall>) {
     let scripts = source.between(1, 4);
-    let mut text = format!("(component\n{}{}{}", definer(source), passer(source), user(source, scripts));
-    let mut hashed = vec!["d0"];
-    text.push_str("(instance $d0 (instantiate $Definer))\n");
+    let mut text =
+        format!("(component\n{}{}{}{}", logger(source), definer(source), passer(source), user(source, scripts));
+    let mut hashed = vec!["g0", "d0"];
+    text.push_str("(instance $g0 (instantiate $Logger))\n");
+    text.push_str("(instance $d0 (instantiate $Definer (with \"log\" (func $g0 \"log\"))))\n");
     let passes = source.below(3);
     let mut last = "d0";
     for name in ["p0", "p1"].into_iter().take(passes) {
@@ -300,7 +325,7 @@ pub fn generate(source: &mut Source<'_>) -> (String, Vec<ComponentCall>) {
         let _ = writeln!(text, "(export \"{name}\" (instance ${name}))");
         hashed.push(name);
     }
-    for name in &hashed[..=passes] {
+    for name in &hashed[..passes + 2] {
         let _ = writeln!(text, "(alias export ${name} \"hash\" (func $h-{name}))");
         let _ = writeln!(text, "(instance $x-{name} (export \"hash\" (func $h-{name})))");
         let _ = writeln!(text, "(export \"{name}\" (instance $x-{name}))");

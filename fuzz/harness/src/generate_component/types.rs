@@ -60,6 +60,10 @@ pub enum Ty {
     String,
     /// `(list T)`.
     List(Box<Ty>),
+    /// `(list T N)`.
+    FixedList(Box<Ty>, usize),
+    /// `(map K V)`: the key by its row of [`PRIMITIVES`].
+    Map(usize, Box<Ty>),
     /// `(tuple T…)`.
     Tuple(Vec<Ty>),
     /// `(option T)`.
@@ -131,7 +135,11 @@ impl Types {
             3 => Ty::String,
             4 | 5 if !self.named.is_empty() => Ty::Named(source.below(self.named.len())),
             4 | 5 => Ty::Primitive(source.below(PRIMITIVES.len())),
-            6..=8 => Ty::List(deep(source)),
+            6 => Ty::List(deep(source)),
+            7 if source.percent(50) => Ty::FixedList(deep(source), source.pick(&[1, 2, 3, 9])),
+            // Floats are no keys.
+            8 if source.percent(50) => Ty::Map(source.pick(&[0, 1, 2, 6, 8, 11]), deep(source)),
+            7 | 8 => Ty::List(deep(source)),
             9 => Ty::Tuple((0..source.between(1, 4)).map(|_| self.ty(source, depth - 1)).collect()),
             10 => Ty::Option(deep(source)),
             _ => {
@@ -147,6 +155,8 @@ impl Types {
             Ty::Primitive(row) => PRIMITIVES[*row].0.to_owned(),
             Ty::String => "string".to_owned(),
             Ty::List(element) => format!("(list {})", self.text(element, prefix)),
+            Ty::FixedList(element, length) => format!("(list {} {length})", self.text(element, prefix)),
+            Ty::Map(key, value) => format!("(map {} {})", PRIMITIVES[*key].0, self.text(value, prefix)),
             Ty::Tuple(types) => {
                 let types: Vec<String> = types.iter().map(|ty| self.text(ty, prefix)).collect();
                 format!("(tuple {})", types.join(" "))
@@ -187,7 +197,11 @@ impl Types {
     pub fn flat(&self, ty: &Ty) -> Vec<Core> {
         match ty {
             Ty::Primitive(row) => vec![PRIMITIVES[*row].1],
-            Ty::String | Ty::List(_) => vec![Core::I32, Core::I32],
+            Ty::String | Ty::List(_) | Ty::Map(..) => vec![Core::I32, Core::I32],
+            Ty::FixedList(element, length) => {
+                let flat = self.flat(element);
+                (0..*length).flat_map(|_| flat.iter().copied()).collect()
+            }
             Ty::Tuple(types) => types.iter().flat_map(|ty| self.flat(ty)).collect(),
             Ty::Option(payload) => self.join([Some(&**payload)].into_iter()),
             Ty::Result(ok, error) => self.join([ok.as_deref(), error.as_deref()].into_iter()),

@@ -74,6 +74,12 @@ pub fn value(source: &mut Source<'_>, types: &Types, ty: &Ty) -> Val {
             let length = source.pick(&[0, 1, 1, 2, 3, 5]);
             Val::List((0..length).map(|_| value(source, types, element)).collect())
         }
+        Ty::FixedList(element, length) => Val::List((0..*length).map(|_| value(source, types, element)).collect()),
+        Ty::Map(key, payload) => {
+            let length = source.pick(&[0, 1, 2, 3]);
+            let pairs = (0..length).map(|_| Val::Record(vec![primitive(source, *key), value(source, types, payload)]));
+            Val::List(pairs.collect())
+        }
         Ty::Tuple(fields) => Val::Record(fields.iter().map(|ty| value(source, types, ty)).collect()),
         Ty::Option(payload) => case(source, types, &[None, Some(payload)]),
         Ty::Result(ok, error) => case(source, types, &[ok.as_deref(), error.as_deref()]),

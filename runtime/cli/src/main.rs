@@ -14,6 +14,7 @@ mod cache;
 mod command_line;
 mod compile;
 mod engine;
+mod explain;
 mod failure;
 mod inspect;
 mod invoke;
@@ -30,7 +31,8 @@ use command_line::Command;
 use std::process::ExitCode;
 
 /// Every subcommand, in the order of the help.
-const COMMANDS: &[&Command] = &[&run::COMMAND, &compile::COMMAND, &wast::COMMAND, &inspect::COMMAND, &options::COMMAND];
+const COMMANDS: &[&Command] =
+    &[&run::COMMAND, &compile::COMMAND, &wast::COMMAND, &inspect::COMMAND, &explain::COMMAND, &options::COMMAND];
 
 fn main() -> ExitCode {
     let result = command_line::parse(COMMANDS, std::env::args_os().skip(1).collect())

@@ -90,11 +90,16 @@ impl ComponentInner {
     }
 }
 
-/// Compiles a component to its plan.
-fn plan_of(engine: &Engine, binary: &[u8], bodies: bool) -> Result<Plan, CompileError> {
+/// How components are compiled for an engine.
+pub(super) fn options_of(engine: &Engine, bodies: bool) -> CompileOptions {
     let features = wattest_component::Features::all(engine.config().features);
     let decode = DecodeOptions { features, bodies, ..DecodeOptions::default() };
-    Ok(wattest_component::compile(binary, &CompileOptions { decode, ..CompileOptions::default() })?)
+    CompileOptions { decode, ..CompileOptions::default() }
+}
+
+/// Compiles a component to its plan.
+fn plan_of(engine: &Engine, binary: &[u8], bodies: bool) -> Result<Plan, CompileError> {
+    Ok(wattest_component::compile(binary, &options_of(engine, bodies))?)
 }
 
 impl Component {

@@ -32,6 +32,7 @@ mod abi;
 mod call;
 mod compiled;
 mod execute;
+mod explain;
 mod faults;
 mod func;
 mod host;
@@ -53,6 +54,7 @@ pub use abi::{
 };
 pub use compiled::Component;
 pub(crate) use compiled::{ARTIFACT_MAGIC, Artifact, ComponentInner};
+pub use explain::View;
 pub use func::{Func, TypedFunc};
 pub use instance::{ExportPath, ExportedItem, Instance, InstancePre};
 pub use linker::{LinkError, Linker, LinkerInstance, MismatchedItem, MissingItem};

@@ -31,6 +31,8 @@ pub struct Campaign {
     pub seed: u64,
     /// How long.
     pub time: Duration,
+    /// The only property, if not all of them.
+    pub only: Option<String>,
     /// Worker processes.
     pub jobs: u64,
     /// Folder for progress files.
@@ -44,9 +46,9 @@ const PROCESS: &str = "process";
 const VOTE_MAX: Duration = Duration::from_secs(60);
 
 /// The property that the `index`-th case of a campaign belongs to.
-fn target_of(index: u64) -> &'static str {
-    let component = component_of(index).map_or(diff_core::NAME, |property| property.name);
-    model_of(index).map_or(component, |model| model.name)
+fn target_of(index: u64, only: Option<&str>) -> &'static str {
+    let component = component_of(index, only).map_or(diff_core::NAME, |property| property.name);
+    model_of(index, only).map_or(component, |model| model.name)
 }
 
 enum Event {
@@ -60,7 +62,8 @@ struct Worker {
     heard: Instant,
 }
 
-/// The arguments behind the hidden `--worker` flag, in order: seed, first case, stride, milliseconds, progress file.
+/// The arguments behind the hidden `--worker` flag, in order: seed, first case, stride, milliseconds, progress file, the only
+/// property (empty for all).
 pub fn worker_arguments(campaign: &Campaign, first: u64, time: Duration, progress: &Path) -> Vec<String> {
     vec![
         "--worker".into(),
@@ -69,6 +72,7 @@ pub fn worker_arguments(campaign: &Campaign, first: u64, time: Duration, progres
         campaign.jobs.to_string(),
         time.as_millis().to_string(),
         progress.display().to_string(),
+        campaign.only.clone().unwrap_or_default(),
     ]
 }
 
@@ -94,7 +98,7 @@ impl Campaign {
                 let slot = &mut workers[job as usize];
                 let Some((reason, case)) = self.death(slot) else { continue };
                 stats.disagreements.push(Found {
-                    target: target_of(case).into(),
+                    target: target_of(case, self.only.as_deref()).into(),
                     seed: case_seed(self.seed, case),
                     subject: PROCESS.into(),
                     what: reason,

@@ -88,12 +88,28 @@ pub fn write_scenario(folder: &Path, name: &str, seed: u64, scenario: &Scenario)
 /// The table of a campaign.
 pub fn table(stats: &Stats, elapsed: Duration) -> String {
     let mut text = String::new();
-    let seconds = elapsed.as_secs_f64().max(0.001);
-    let typed = stats.typed.max(1) as f64;
     let mut line = |name: &str, value: String| {
         // Writing to a string does not fail.
         let _ = writeln!(text, "  {name:<28} {value}");
     };
+    let seconds = elapsed.as_secs_f64().max(0.001);
+    if stats.modules > 0 {
+        core_lines(stats, seconds, &mut line);
+    }
+    model_lines(stats, seconds, &mut line);
+    for (reason, count) in &stats.poison {
+        line("stopped early", format!("{count} ({:.2} %), {reason}", percent(*count, stats.modules)));
+    }
+    for (finding, count) in &stats.explained {
+        line("explained", format!("{count} by {finding}"));
+    }
+    line("oracle outvoted", stats.outvoted.len().to_string());
+    line("disagreements", stats.disagreements.len().to_string());
+    text
+}
+
+fn core_lines(stats: &Stats, seconds: f64, line: &mut dyn FnMut(&str, String)) {
+    let typed = stats.typed.max(1) as f64;
     line("modules", format!("{} ({:.0} per second)", stats.modules, stats.modules as f64 / seconds));
     line("checks (calls compared)", format!("{} ({:.0} per second)", stats.checks, stats.checks as f64 / seconds));
     line("  ended in a trap", format!("{:.1} %", percent(stats.traps, stats.checks)));
@@ -106,12 +122,15 @@ pub fn table(stats: &Stats, elapsed: Duration) -> String {
         "  functions, distribution",
         histogram(stats.functions_by_1.iter().map(|(key, count)| (*key, *count)), stats.typed),
     );
+}
+
+fn model_lines(stats: &Stats, seconds: f64, line: &mut dyn FnMut(&str, String)) {
     for (name, row) in &stats.models {
-        let runtime = if row.checks > 0 { row.checks.to_string() } else { "not implemented:".to_owned() };
         let text = format!(
-            "{} cases ({:.1} per second), {runtime} steps of the runtime, {} of the reference, {} stopped early",
+            "{} cases ({:.1} per second), as predicted: {} steps of the runtime, {} of the reference; {} stopped early",
             row.cases,
             row.cases as f64 / seconds,
+            row.checks,
             row.reference_checks,
             row.poisoned
         );
@@ -120,16 +139,12 @@ pub fn table(stats: &Stats, elapsed: Duration) -> String {
     for (group, count) in &stats.tally {
         line("operations executed", format!("{count:>12} {group}"));
     }
-    line("  counted in", format!("all cases but those of diff_core, and {} of those", stats.sampled));
-    for (reason, count) in &stats.poison {
-        line("stopped early", format!("{count} ({:.2} %), {reason}", percent(*count, stats.modules)));
+    if !stats.tally.is_empty() {
+        line(
+            "  counted by the reference",
+            format!("in all cases but those of diff_core, and {} of those", stats.sampled),
+        );
     }
-    for (finding, count) in &stats.explained {
-        line("explained", format!("{count} by {finding}"));
-    }
-    line("oracle outvoted", stats.outvoted.len().to_string());
-    line("disagreements", stats.disagreements.len().to_string());
-    text
 }
 
 fn percent(part: u64, whole: u64) -> f64 {

@@ -37,8 +37,12 @@ pub const TARGETS: &[Target] = &[
 /// as many to one that only the reference runs.
 const MODEL_EVERY: u64 = 12;
 
-/// The property of [`crate::model`] that the `index`-th case of a campaign belongs to; none is `diff_core`.
-pub fn model_of(index: u64) -> Option<&'static Model> {
+/// The property of [`crate::model`] that the `index`-th case of a campaign belongs to; none is `diff_core`. All cases belong
+/// to `only`, if the campaign has a property named.
+pub fn model_of(index: u64, only: Option<&str>) -> Option<&'static Model> {
+    if let Some(name) = only {
+        return Model::named(name);
+    }
     MODELS.iter().zip(1..).find_map(|(model, place)| {
         let every = if model.is_implemented() { MODEL_EVERY } else { 10 * MODEL_EVERY };
         (index % every == place).then_some(model)
@@ -48,8 +52,11 @@ pub fn model_of(index: u64) -> Option<&'static Model> {
 /// Of so many cases of a campaign, one belongs to each property of components: they take ten times as long as others.
 const COMPONENT_EVERY: u64 = 72;
 
-/// The property of components that the `index`-th case of a campaign belongs to.
-pub fn component_of(index: u64) -> Option<&'static Property> {
+/// The property of components that the `index`-th case of a campaign belongs to; all cases to `only`, as above.
+pub fn component_of(index: u64, only: Option<&str>) -> Option<&'static Property> {
+    if let Some(name) = only {
+        return Property::named(name);
+    }
     // Places that `model_of` never takes.
     let places = [6u64, 7, 18, 19];
     PROPERTIES.iter().zip(places).find_map(|(property, place)| (index % COMPONENT_EVERY == place).then_some(property))
@@ -118,16 +125,17 @@ mod tests {
     #[test]
     fn every_property_has_its_share_of_a_campaign() {
         for model in MODELS {
-            assert!((0..1000).any(|index| model_of(index) == Some(model)), "{}", model.name);
+            assert!((0..1000).any(|index| model_of(index, None) == Some(model)), "{}", model.name);
             assert!(TARGETS.iter().any(|target| target.name == model.name), "{}", model.name);
         }
         for property in PROPERTIES {
-            let mut places = (0..1000).filter(|index| component_of(*index) == Some(property));
-            assert!(places.all(|index| model_of(index).is_none()), "{}", property.name);
-            assert!((0..1000).any(|index| component_of(index) == Some(property)), "{}", property.name);
+            let mut places = (0..1000).filter(|index| component_of(*index, None) == Some(property));
+            assert!(places.all(|index| model_of(index, None).is_none()), "{}", property.name);
+            assert!((0..1000).any(|index| component_of(index, None) == Some(property)), "{}", property.name);
             assert!(TARGETS.iter().any(|target| target.name == property.name), "{}", property.name);
         }
-        let core = (0..1000).filter(|index| model_of(*index).is_none() && component_of(*index).is_none()).count();
+        let core =
+            (0..1000).filter(|index| model_of(*index, None).is_none() && component_of(*index, None).is_none()).count();
         assert!(core > 700, "{core} of 1000 cases are of diff_core");
     }
 

@@ -31,6 +31,8 @@ pub struct Assignment {
     pub first: u64,
     /// Distance between its cases.
     pub stride: u64,
+    /// The only property, if not all of them.
+    pub only: Option<String>,
     /// How long to work.
     pub time: Duration,
     /// Where the number of the current case goes.
@@ -61,7 +63,8 @@ pub fn work(assignment: &Assignment, report: &mut dyn Write) -> io::Result<()> {
         progress.seek(SeekFrom::Start(0))?;
         progress.write_all(&index.to_le_bytes())?;
         let seed = case_seed(assignment.campaign, index);
-        match (model_of(index), component_of(index)) {
+        let only = assignment.only.as_deref();
+        match (model_of(index, only), component_of(index, only)) {
             (Some(model), _) => run_model(&mut models, model, seed, &mut stats),
             (None, Some(property)) => {
                 let outcome = components.check_seed(property, seed);

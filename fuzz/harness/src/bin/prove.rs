@@ -46,6 +46,9 @@ struct Arguments {
     /// Worker processes; as many as there are cores unless given.
     #[arg(long)]
     jobs: Option<u64>,
+    /// Check this property only, the operations one by one left out.
+    #[arg(long, value_name = "TARGET")]
+    only: Option<String>,
     /// Run one case again, as a disagreement printed it: TARGET:SEED.
     #[arg(long, value_name = "TARGET:SEED")]
     replay: Option<String>,
@@ -61,7 +64,7 @@ struct Arguments {
     /// Print everything as one JSON object.
     #[arg(long)]
     json: bool,
-    #[arg(long, hide = true, num_args = 5)]
+    #[arg(long, hide = true, num_args = 6)]
     worker: Option<Vec<String>>,
     #[arg(long, hide = true, value_name = "SEED")]
     vote: Option<u64>,
@@ -102,11 +105,14 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 }
 
 fn run_worker(arguments: &[String]) -> Result<(), Box<dyn Error>> {
-    let [campaign, first, stride, milliseconds, progress] = arguments else { return Err("five arguments".into()) };
+    let [campaign, first, stride, milliseconds, progress, only] = arguments else {
+        return Err("six arguments".into());
+    };
     let assignment = Assignment {
         campaign: campaign.parse()?,
         first: first.parse()?,
         stride: stride.parse()?,
+        only: (!only.is_empty()).then(|| only.clone()),
         time: Duration::from_millis(milliseconds.parse()?),
         progress: PathBuf::from(progress),
     };
@@ -121,13 +127,19 @@ fn print_vote(seed: u64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Refuses a name that no property has.
+fn known_target(name: &str) -> Result<(), Box<dyn Error>> {
+    if TARGETS.iter().any(|row| row.name == name) {
+        return Ok(());
+    }
+    let names: Vec<&str> = TARGETS.iter().map(|row| row.name).collect();
+    Err(format!("there is no target {name}; there is {}", names.join(", ")).into())
+}
+
 /// Runs one case in this process, its files written first so that they survive a crash.
 fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
     let (target, seed) = text.split_once(':').ok_or("write --replay TARGET:SEED")?;
-    if !TARGETS.iter().any(|row| row.name == target) {
-        let names: Vec<&str> = TARGETS.iter().map(|row| row.name).collect();
-        return Err(format!("there is no target {target}; there is {}", names.join(", ")).into());
-    }
+    known_target(target)?;
     let seed = match seed.strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16)?,
         None => seed.parse()?,
@@ -240,9 +252,18 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     let suite_start = Instant::now();
     let suite_result = if arguments.no_suites { None } else { Some(suites::run(jobs as usize)?) };
     let suite_time = suite_start.elapsed();
-    let matrix = matrix(arguments.seed);
+    if let Some(name) = &arguments.only {
+        known_target(name)?;
+    }
+    let matrix = if arguments.only.is_some() { MatrixResult::default() } else { matrix(arguments.seed) };
     let folder = report::output_folder();
-    let campaign = Campaign { seed: arguments.seed, time: arguments.time, jobs, folder: folder.clone() };
+    let campaign = Campaign {
+        seed: arguments.seed,
+        time: arguments.time,
+        only: arguments.only.clone(),
+        jobs,
+        folder: folder.clone(),
+    };
     let start = Instant::now();
     let bar = progress_bar(arguments);
     let stats = campaign.run(&mut |stats, elapsed| {

@@ -275,16 +275,16 @@ mod tests {
 
     #[test]
     fn heaps_are_predicted() {
-        check(Mix::Heap, 60);
+        check(Mix::Heap, 30);
     }
 
     #[test]
     fn exceptions_are_predicted() {
-        check(Mix::Exceptions, 60);
+        check(Mix::Exceptions, 30);
     }
 
     #[test]
     fn linked_programs_are_predicted() {
-        check(Mix::Linked, 60);
+        check(Mix::Linked, 30);
     }
 }

@@ -120,10 +120,44 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         self.code.get(count);
         self.code.sink().i32_wrap_i64();
         let left = self.code.local_set_new(CoreType::I32);
-        self.element_loop(element, (from, source.1), (to, target.1), left);
+        if self.module.plans.get(element).op == Op::Bool {
+            self.booleans(from, to, left);
+            self.code.get(left);
+            self.code.sink().if_(BlockType::Empty);
+            self.element_loop(element, (from, source.1), (to, target.1), left);
+            self.code.sink().end();
+        } else {
+            self.element_loop(element, (from, source.1), (to, target.1), left);
+        }
         for local in [from, to, left] {
             self.code.release(local);
         }
         self.code.sink().end();
+    }
+
+    /// Eight values of `bool` at a time, as long as there are so many: each byte that is not 0 becomes 1.
+    fn booleans(&mut self, from: Local, to: Local, left: Local) {
+        let ends = self.ends;
+        let lanes = |byte: u64| (byte * 0x0101_0101_0101_0101).cast_signed();
+        self.code.sink().block(BlockType::Empty).loop_(BlockType::Empty);
+        self.code.get(left);
+        self.code.sink().i32_const(8).i32_lt_u().br_if(1);
+        self.code.get(to);
+        self.code.get(from);
+        let (source, target) = (self.arg(&ends.from, 0, 1), self.arg(&ends.to, 0, 1));
+        self.code.sink().i64_load(source);
+        let values = self.code.local(CoreType::I64);
+        self.code.tee(values);
+        // The low seven bits carry into the eighth unless they are all clear.
+        self.code.sink().i64_const(lanes(0x7f)).i64_and().i64_const(lanes(0x7f)).i64_add();
+        self.code.get(values);
+        self.code.sink().i64_or().i64_const(7).i64_shr_u().i64_const(lanes(1)).i64_and().i64_store(target);
+        self.code.release(values);
+        for (local, step) in [(from, 8), (to, 8), (left, -8)] {
+            self.code.get(local);
+            self.add_const(local.ty, step);
+            self.code.set(local);
+        }
+        self.code.sink().br(0).end().end();
     }
 }

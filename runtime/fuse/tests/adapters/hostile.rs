@@ -334,6 +334,30 @@ fn advisory_flags_with_bits_too_many_lose_them() {
 }
 
 #[test]
+fn booleans_of_any_byte_are_zero_or_one() {
+    let mut types = Types::default();
+    let list = types.intern(Type::List(TypeId::scalar(Scalar::Bool))).unwrap();
+    for (lower, lift) in [(Width::W32, Width::W32), (Width::W32, Width::W64), (Width::W64, Width::W32)] {
+        let ends = ((Encoding::Utf8, lower), (Encoding::Utf8, lift));
+        let encoded = encode(&types, &adapter(&[list], None, ends));
+        let (mut caller, callee) = (memory(PAGE), memory(2 * PAGE));
+        for (at, byte) in caller.iter_mut().enumerate() {
+            *byte = if at % 3 == 0 { 0 } else { (at * 37 % 256) as u8 };
+        }
+        // Every byte there is, at the end of memory as well.
+        for (start, count) in (0..40).map(|count| (100 + count, count)).chain([(7, 600), (PAGE - 300, 300)]) {
+            let world = World::new(&engine(), &encoded, [Policy::Moving; 2], [&caller, &callee]);
+            let outcome = world.call(&[start, count]);
+            assert_eq!(outcome.result, Ok(vec![]));
+            check_canaries(&callee, &outcome.memories[LIFT], &outcome.given[LIFT], (0, 0));
+            let arrived = &outcome.memories[LIFT][HEAP as usize..(HEAP + count) as usize];
+            let sent = &caller[start as usize..(start + count) as usize];
+            assert!(sent.iter().zip(arrived).all(|(sent, arrived)| *arrived == u8::from(*sent != 0)), "{count}");
+        }
+    }
+}
+
+#[test]
 fn discriminants_and_characters_out_of_range_trap() {
     let mut types = Types::default();
     let byte = TypeId::scalar(Scalar::U8);

@@ -12,7 +12,7 @@ use crate::{Failure, FeatureSet, Heap, InstanceId, ModuleId, RefKind, Session, T
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use wattest::{
-    CompileError, Config, Engine, Error, Extern, ExternRef, Feature, Features, FuncType, Global, GlobalType, HeapType,
+    AnyRef, CompileError, Config, Engine, Error, Extern, ExternRef, Feature, Features, FuncType, Global, GlobalType, HeapType,
     Instance, InstantiateError, Linker, Memory, MemoryType, Module, RefType, SharedMemory, Store, Table, TableType,
     Val, ValType,
 };
@@ -199,17 +199,17 @@ impl WattestSession {
             Value::Null(Heap::Any) => Val::Null(HeapType::Any),
             Value::Null(Heap::Exn) => Val::Null(HeapType::Exn),
             Value::Extern(number) => Val::ExternRef(Some(self.host_value(number)?)),
-            Value::Host(_) => return Err(Failure::Unsupported("gc".to_owned())),
+            Value::Host(number) => Val::AnyRef(self.host_value(number)?.to_any()),
             Value::Ref(kind) => return Err(broken(format!("no script makes a reference to {kind:?}"))),
         })
     }
 
     fn host_value(&mut self, number: u32) -> Result<ExternRef, Failure> {
         if let Some(value) = self.host_values.get(&number) {
-            return Ok(*value);
+            return Ok(value.clone());
         }
         let value = ExternRef::new(&mut self.store, number).map_err(failure)?;
-        self.host_values.insert(number, value);
+        self.host_values.insert(number, value.clone());
         Ok(value)
     }
 
@@ -227,9 +227,30 @@ impl WattestSession {
                 let number = value.data(&self.store).and_then(|data| data.downcast_ref::<u32>());
                 number.map_or(Value::Ref(RefKind::Extern), |number| Value::Extern(*number))
             }
+            Val::AnyRef(value) => self.lift_internal(value),
             Val::ExnRef(_) => Value::Ref(RefKind::Exn),
             Val::Null(heap) => Value::Null(hierarchy(*heap)),
         }
+    }
+}
+
+impl WattestSession {
+    fn lift_internal(&self, value: &AnyRef) -> Value {
+        let external = value.to_extern();
+        let number = external.data(&self.store).and_then(|data| data.downcast_ref::<u32>());
+        if let Some(number) = number {
+            return Value::Host(*number);
+        }
+        let is = |found: Result<bool, Error>| found.is_ok_and(|found| found);
+        Value::Ref(if is(value.as_i31(&self.store).map(|found| found.is_some())) {
+            RefKind::I31
+        } else if is(value.as_struct(&self.store).map(|found| found.is_some())) {
+            RefKind::Struct
+        } else if is(value.as_array(&self.store).map(|found| found.is_some())) {
+            RefKind::Array
+        } else {
+            RefKind::Any
+        })
     }
 }
 

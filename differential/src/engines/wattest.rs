@@ -368,7 +368,7 @@ impl Entities {
             }),
             Val::ExternRef(None) | Val::Null(_) => Value::Extern(None),
             // No case has such values; what there is of them is equal.
-            Val::ExnRef(_) => Value::Extern(Some(u32::MAX)),
+            Val::AnyRef(_) | Val::ExnRef(_) => Value::Extern(Some(u32::MAX)),
             Val::ExternRef(Some(object)) => {
                 let payload = object.data(store.as_context()).and_then(|data| data.downcast_ref::<u32>());
                 Value::Extern(Some(payload.copied().unwrap_or(u32::MAX)))

@@ -11,7 +11,7 @@
 /// First eight bytes of an artifact.
 pub const MAGIC: [u8; 8] = *b"\0wattest";
 /// Version of the contract between compiled code and the virtual machine.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Bytes of the header: magic, version, section count, checksum (16 bytes), file length (8 bytes), padding.
 pub const HEADER_BYTES: usize = 64;
 /// Bytes of a section row: kind (`u32`), zero (`u32`), offset (`u64`), length (`u64`).
@@ -45,6 +45,8 @@ pub enum SectionKind {
     Names = 9,
     /// [`HandlerRecord`]s by text offset.
     Handlers = 10,
+    /// [`StackMapRecord`]s by text offset.
+    StackMaps = 11,
 }
 
 /// Where a function's code lies.
@@ -86,6 +88,15 @@ pub struct HandlerRecord {
     pub frame_bytes: u32,
 }
 
+/// Where a frame holds a reference while one of its calls runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StackMapRecord {
+    /// Byte offset in the text of the call's return address.
+    pub text_offset: u32,
+    /// Distance in bytes from the reference's slot up to the frame pointer.
+    pub below_fp: u32,
+}
+
 /// What the compiler produces for a module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompiledCode {
@@ -99,9 +110,11 @@ pub struct CompiledCode {
     pub addresses: Vec<AddressRecord>,
     /// Sorted by offset.
     pub handlers: Vec<HandlerRecord>,
+    /// Sorted by offset.
+    pub stack_maps: Vec<StackMapRecord>,
 }
 
-/// Bytes of an encoded [`FunctionRecord`] or [`AddressRecord`].
+/// Bytes of an encoded [`FunctionRecord`], [`AddressRecord`] or [`StackMapRecord`].
 pub const RECORD_BYTES: usize = 8;
 /// Bytes of an encoded [`HandlerRecord`].
 pub const HANDLER_RECORD_BYTES: usize = 12;

@@ -83,8 +83,6 @@ macro_rules! for_each_builtin {
             trap(code: I32) -> I32, Traps;
             /// Throws `exception`, which is not null, from the calling instruction: never returns.
             throw_ref(exception: I32) -> I32, Traps;
-            /// Allocates an exception of type `type_id`, of which only that is initialized.
-            exception_alloc(type_id: I32, bytes: I32) -> I32, Traps;
             /// `f32.ceil` for CPUs without a rounding instruction.
             f32_ceil(x: F32) -> F32, None;
             /// `f64.ceil` for CPUs without a rounding instruction.
@@ -105,6 +103,25 @@ macro_rules! for_each_builtin {
             f32_fma(x: F32, y: F32, z: F32) -> F32, None;
             /// Fused multiply-add of one lane, for CPUs without such an instruction.
             f64_fma(x: F64, y: F64, z: F64) -> F64, None;
+            /// Allocates an object of `bytes` with the header words `type_id` and `second` where the allocation pointer
+            /// may not go on: collects, grows the heap, or traps. The object's other bytes are undefined.
+            gc_alloc(type_id: I32, bytes: I64, second: I32) -> I32, Traps;
+            /// `array.new_data` for the module's type `ty`; traps by itself.
+            array_new_data(ty: I32, data: I32, src: I32, len: I32) -> I32, Traps;
+            /// `array.new_elem` for the module's type `ty`; traps by itself.
+            array_new_elem(ty: I32, element: I32, src: I32, len: I32) -> I32, Traps;
+            /// `array.init_data` to the distance `at` from the heap's base, which compiled code has checked; 0: out of
+            /// bounds memory access.
+            array_init_data(at: I64, data: I32, src: I32, bytes: I64) -> I32, Checked;
+            /// `array.init_elem` to the distance `at` from the heap's base, which compiled code has checked; 0: out of
+            /// bounds table access.
+            array_init_elem(at: I64, element: I32, src: I32, len: I32) -> I32, Checked;
+            /// Moves `bytes` within the heap; distances are from its base and checked by compiled code.
+            heap_move(to: I64, from: I64, bytes: I64) -> I32, None;
+            /// Stores `count` times the low `1 << scale` bytes of `value` from the distance `at` of the heap's base on.
+            heap_fill(at: I64, value: I64, count: I64, scale: I32) -> I32, None;
+            /// Stores `count` times the vector `high:low` from the distance `at` of the heap's base on.
+            heap_fill_v128(at: I64, low: I64, high: I64, count: I64) -> I32, None;
         }
     };
 }

@@ -28,10 +28,10 @@ pub const TYPE_IDS: u32 = 24;
 pub const ENTRIES: u32 = 32;
 /// Offset of the address of the module's text. Constant.
 pub const TEXT: u32 = 40;
-/// Offset reserved for the garbage-collected heap's base address.
+/// Offset of the base address of the store's heap of garbage-collected objects. Constant. Null unless the module uses it.
 pub const HEAP_BASE: u32 = 48;
-/// Offset reserved for the garbage-collected heap's length.
-pub const HEAP_LENGTH: u32 = 56;
+/// Offset of the address of the engine's type records ([`crate::gc::TYPE_RECORD_BYTES`] each, by identifier). Constant.
+pub const TYPE_RECORDS: u32 = 56;
 /// Bytes of the fixed header.
 pub const HEADER_BYTES: u32 = 64;
 
@@ -51,10 +51,10 @@ pub struct VmHeader {
     pub entries: *const usize,
     /// Start of the module's text.
     pub text: *const u8,
-    /// Reserved for the garbage-collected heap.
+    /// Base of the store's heap of garbage-collected objects.
     pub heap_base: *mut u8,
-    /// Reserved for the garbage-collected heap.
-    pub heap_length: usize,
+    /// The engine's type records.
+    pub type_records: *const u8,
 }
 
 /// State of a store that compiled code reads and writes.
@@ -83,6 +83,10 @@ pub struct VmStoreContext {
     pub landing_fp: usize,
     /// The exception that the landing pad gets.
     pub landing_exception: u64,
+    /// Distance from the heap's base at which the next object is allocated.
+    pub heap_top: u64,
+    /// Distance from the heap's base that no allocation may pass without asking the virtual machine.
+    pub heap_limit: u64,
 }
 
 /// Offset of [`VmStoreContext::stack_limit`].
@@ -97,6 +101,10 @@ pub const STORE_EPOCH: u32 = 24;
 pub const STORE_EXIT_FP: u32 = 32;
 /// Offset of [`VmStoreContext::entry_fp`].
 pub const STORE_ENTRY_FP: u32 = 40;
+/// Offset of [`VmStoreContext::heap_top`].
+pub const STORE_HEAP_TOP: u32 = 88;
+/// Offset of [`VmStoreContext::heap_limit`].
+pub const STORE_HEAP_LIMIT: u32 = 96;
 
 /// Offset of [`VmStoreContext::landing_pc`].
 pub const STORE_LANDING_PC: u32 = 56;
@@ -342,7 +350,7 @@ mod tests {
             (offset_of!(VmHeader, entries), ENTRIES),
             (offset_of!(VmHeader, text), TEXT),
             (offset_of!(VmHeader, heap_base), HEAP_BASE),
-            (offset_of!(VmHeader, heap_length), HEAP_LENGTH),
+            (offset_of!(VmHeader, type_records), TYPE_RECORDS),
             (size_of::<VmHeader>(), HEADER_BYTES),
             (offset_of!(VmStoreContext, stack_limit), STORE_STACK_LIMIT),
             (offset_of!(VmStoreContext, fuel), STORE_FUEL),
@@ -354,6 +362,8 @@ mod tests {
             (offset_of!(VmStoreContext, landing_sp), STORE_LANDING_SP),
             (offset_of!(VmStoreContext, landing_fp), STORE_LANDING_FP),
             (offset_of!(VmStoreContext, landing_exception), STORE_LANDING_EXCEPTION),
+            (offset_of!(VmStoreContext, heap_top), STORE_HEAP_TOP),
+            (offset_of!(VmStoreContext, heap_limit), STORE_HEAP_LIMIT),
             (offset_of!(VmFuncRef, vmctx), FUNC_REF_VMCTX),
             (offset_of!(VmFuncRef, type_id), FUNC_REF_TYPE_ID),
             (size_of::<VmFuncRef>(), FUNC_REF_BYTES),

@@ -114,6 +114,8 @@ pub fn print(value: &Val) -> String {
         Val::V128(bits) => format!("{bits:#034x}"),
         Val::FuncRef(Some(_)) => "funcref".to_owned(),
         Val::ExternRef(Some(_)) => "externref".to_owned(),
+        Val::AnyRef(_) => "anyref".to_owned(),
+        Val::ExnRef(_) => "exnref".to_owned(),
         _ => "null".to_owned(),
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::Target;
 use cranelift_codegen::ir::Signature;
+use wattest_abi::gc::{FieldKind, FieldLayout, STRUCT_FIELDS};
 use wattest_abi::vmctx::VmOffsets;
 use wattest_abi::{Tunables, ValueKind};
 use wattest_module::{
@@ -71,6 +72,13 @@ pub(crate) struct GlobalPlan {
     pub indirect: bool,
 }
 
+/// What is known about a struct type.
+#[derive(Clone, Debug)]
+pub(crate) struct StructPlan {
+    pub kinds: Vec<FieldKind>,
+    pub layout: FieldLayout,
+}
+
 /// Compiles functions of one module.
 pub struct ModuleCompiler<'a> {
     pub(crate) desc: &'a ModuleDesc,
@@ -83,6 +91,10 @@ pub struct ModuleCompiler<'a> {
     pub(crate) globals: Vec<GlobalPlan>,
     /// Signatures of function types, by type index.
     pub(crate) signatures: Vec<Option<Signature>>,
+    /// Struct types, by type index.
+    pub(crate) structs: Vec<Option<StructPlan>>,
+    /// Number of supertypes, by type index.
+    pub(crate) depths: Vec<u32>,
 }
 
 impl<'a> ModuleCompiler<'a> {
@@ -103,6 +115,8 @@ impl<'a> ModuleCompiler<'a> {
             tables: (0..desc.tables.len()).map(|i| table_plan(desc, &offsets, i as u32)).collect(),
             globals: (0..desc.globals.len()).map(|i| global_plan(desc, &offsets, i as u32)).collect(),
             signatures: signatures.collect(),
+            structs: desc.types.iter().map(|ty| struct_plan(&ty.composite)).collect(),
+            depths: depths(desc),
         }
     }
 
@@ -120,6 +134,23 @@ impl<'a> ModuleCompiler<'a> {
     pub(crate) fn import_offset(&self, func: FuncIndex) -> u32 {
         self.offsets.imported_functions + func.0 * wattest_abi::vmctx::IMPORT_BYTES
     }
+}
+
+fn struct_plan(ty: &CompositeType) -> Option<StructPlan> {
+    let CompositeType::Struct(ty) = ty else { return None };
+    let kinds = ty.fields.iter().map(|field| field.kind()).collect::<Vec<_>>();
+    let layout = FieldLayout::new(STRUCT_FIELDS, kinds.iter().copied());
+    Some(StructPlan { kinds, layout })
+}
+
+/// Number of supertypes of every type; a supertype always comes first.
+fn depths(desc: &ModuleDesc) -> Vec<u32> {
+    let mut depths: Vec<u32> = Vec::with_capacity(desc.types.len());
+    for ty in &desc.types {
+        let above = ty.supertype.and_then(|above| depths.get(above.index()));
+        depths.push(above.map_or(0, |above| above + 1));
+    }
+    depths
 }
 
 fn memory_plan(desc: &ModuleDesc, offsets: &VmOffsets, tunables: &Tunables, index: u32) -> MemoryPlan {

@@ -12,7 +12,7 @@ use cranelift_codegen::{CodegenError, CompiledCode, Context, FinalizedMachExcept
 use cranelift_control::ControlPlane;
 use cranelift_frontend::FunctionBuilderContext;
 use wattest_abi::TrapCode;
-use wattest_abi::artifact::{AddressRecord, HandlerRecord, TrapRecord};
+use wattest_abi::artifact::{AddressRecord, HandlerRecord, StackMapRecord, TrapRecord};
 use wattest_module::{DefinedFuncIndex, TableIndex};
 
 /// Name space of defined functions in relocations.
@@ -76,6 +76,8 @@ pub struct FunctionCode {
     pub addresses: Vec<AddressRecord>,
     /// Landing pads, by return address.
     pub handlers: Vec<HandlerRecord>,
+    /// References in the frame, by return address.
+    pub stack_maps: Vec<StackMapRecord>,
     pub(crate) relocations: Vec<Relocation>,
     pub(crate) align_bytes: u32,
 }
@@ -133,6 +135,7 @@ impl ModuleCompiler<'_> {
             traps,
             addresses,
             handlers: collect_handlers(code)?,
+            stack_maps: collect_stack_maps(code),
             relocations,
             align_bytes: buffer.alignment,
         })
@@ -212,6 +215,19 @@ fn collect_handlers(code: &CompiledCode) -> Result<Vec<HandlerRecord>, CompileEr
     }
     records.sort_unstable_by_key(|record| record.text_offset);
     Ok(records)
+}
+
+/// The stack maps of a function: its frame pointer lies the frame's active bytes above the stack pointer, which is what
+/// the code generator counts from.
+fn collect_stack_maps(code: &CompiledCode) -> Vec<StackMapRecord> {
+    let mut records = Vec::new();
+    for (text_offset, frame_bytes, map) in code.buffer.user_stack_maps() {
+        let slots = map
+            .entries()
+            .map(|(_, above_sp)| StackMapRecord { text_offset: *text_offset, below_fp: frame_bytes - above_sp });
+        records.extend(slots);
+    }
+    records
 }
 
 fn codegen_error(error: &CodegenError, context: &Context) -> CompileErrorKind {

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use wattest_abi::Tunables;
 use wattest_compile::{CpuFeatures, Target};
 use wattest_vm::pool::{MemoryPool, PoolConfig};
-use wattest_vm::{MemorySource, StoreConfig, TypeRegistry};
+use wattest_vm::{HeapConfig, MemorySource, StoreConfig, TypeRegistry};
 
 /// An engine. Cheap to clone; clones are the same engine.
 ///
@@ -30,7 +30,6 @@ pub struct Engine {
 struct EngineInner {
     config: Config,
     target: Target,
-    types: TypeRegistry,
     store_config: StoreConfig,
 }
 
@@ -73,8 +72,10 @@ impl Engine {
             memories,
             tunables,
             epoch: Arc::new(AtomicU64::new(0)),
+            heap: HeapConfig { stress: config.options.gc_stress },
+            types: Arc::new(TypeRegistry::new().map_err(|error| unsupported(&error))?),
         };
-        let inner = EngineInner { config: config.clone(), target, types: TypeRegistry::default(), store_config };
+        let inner = EngineInner { config: config.clone(), target, store_config };
         Ok(Engine { inner: Arc::new(inner) })
     }
 
@@ -143,7 +144,7 @@ impl Engine {
     }
 
     pub(crate) fn types(&self) -> &TypeRegistry {
-        &self.inner.types
+        &self.inner.store_config.types
     }
 
     pub(crate) fn tunables(&self) -> &Tunables {

@@ -56,9 +56,9 @@ impl Error {
     }
 
     /// The exception, if it is one.
-    pub fn exception(&self) -> Option<ExnRef> {
+    pub fn exception(&self) -> Option<&ExnRef> {
         match self {
-            Error::Exception(thrown) => Some(thrown.exception),
+            Error::Exception(thrown) => Some(&thrown.exception),
             _ => None,
         }
     }

@@ -15,7 +15,8 @@ use crate::error::{Backtrace, Error, Result, UsageError};
 use crate::types::FuncType;
 use crate::value::Val;
 use std::sync::Arc;
-use wattest_vm::{HostError, Signature, StoreId, StoreInner, TagHandle};
+use wattest_module::ValType;
+use wattest_vm::{HostError, Root, Signature, StoreInner, TagHandle};
 
 /// A tag of a store: what tells exceptions apart. Every tag that is made, by the host or by an instance, is a different one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,11 +66,10 @@ impl Tag {
     }
 }
 
-/// A reference to an exception of a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A reference to an exception of a store, which it keeps alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExnRef {
-    pub(crate) store: StoreId,
-    pub(crate) reference: u32,
+    pub(crate) root: Root,
 }
 
 impl ExnRef {
@@ -82,22 +82,27 @@ impl ExnRef {
         let mut store = store.as_context_mut();
         let signature = tag.signature(store.engine(), store.inner())?;
         let params = &signature.ty.params;
-        let fits = payload.len() == params.len() && payload.iter().zip(params).all(|(value, ty)| value.fits(*ty));
+        payload.iter().try_for_each(|value| value.check(store.inner()))?;
+        let one_fits = |(value, ty): (&Val, &ValType)| value.fits(*ty, store.engine(), store.inner());
+        let fits = payload.len() == params.len() && payload.iter().zip(params).all(one_fits);
         if !fits {
             let given = payload.iter().map(|value| value.ty().to_string()).collect::<Vec<_>>().join(", ");
             let wanted = signature.ty.to_string();
             return Err(UsageError::TypeMismatch { wanted, given: format!("({given})") }.into());
         }
-        payload.iter().try_for_each(|value| value.check(store.inner()))?;
-        let raw = payload.iter().map(|value| value.to_raw()).collect::<Vec<_>>();
+        let raw = payload.iter().map(|value| value.to_raw(store.inner())).collect::<Result<Vec<_>, _>>()?;
         let inner = store.inner_mut();
         let made = inner.new_exception(tag.handle, &raw);
-        let reference = made.map_err(|code| Error::Limit(code.text().to_owned()))?;
-        Ok(ExnRef { store: inner.id(), reference })
+        let reference = made.map_err(crate::reference::alloc_error)?;
+        Ok(ExnRef::from_raw(reference, inner))
     }
 
-    fn check(&self, store: &StoreInner) -> Result<(), UsageError> {
-        if self.store == store.id() { Ok(()) } else { Err(UsageError::WrongStore { what: "exception" }) }
+    pub(crate) fn from_raw(reference: u32, store: &StoreInner) -> ExnRef {
+        ExnRef { root: store.root(reference) }
+    }
+
+    fn raw(&self, store: &StoreInner) -> Result<u32, UsageError> {
+        store.rooted(&self.root).map_err(|_| UsageError::WrongStore { what: "exception" })
     }
 
     /// The exception's tag.
@@ -107,8 +112,8 @@ impl ExnRef {
     /// The exception is another store's.
     pub fn tag(&self, mut store: impl AsContextMut) -> Result<Tag> {
         let mut store = store.as_context_mut();
-        self.check(store.inner())?;
-        Ok(Tag { handle: store.inner_mut().exception_tag(self.reference) })
+        let raw = self.raw(store.inner())?;
+        Ok(Tag { handle: store.inner_mut().exception_tag(raw) })
     }
 
     /// What the exception carries.
@@ -121,9 +126,8 @@ impl ExnRef {
         let tag = self.tag(&mut store)?;
         let signature = tag.signature(store.engine(), store.inner())?;
         let inner = store.inner_mut();
-        let raw = inner.exception_payload(self.reference, &signature.params);
-        let id = inner.id();
-        Ok(raw.into_iter().zip(&signature.ty.params).map(|(raw, ty)| Val::from_raw(raw, *ty, id)).collect())
+        let raw = inner.exception_payload(self.raw(inner)?, &signature.params);
+        Ok(raw.into_iter().zip(&signature.ty.params).map(|(raw, ty)| Val::from_raw(raw, *ty, inner)).collect())
     }
 
     /// The error that throws the exception, when a host function returns it. In other stores than its own, it is an error
@@ -163,8 +167,8 @@ pub struct UncaughtException {
 
 impl UncaughtException {
     /// The exception.
-    pub fn exception(&self) -> ExnRef {
-        self.exception
+    pub fn exception(&self) -> &ExnRef {
+        &self.exception
     }
 
     /// The WebAssembly stack from which it was thrown, or last thrown on.
@@ -185,9 +189,10 @@ impl std::error::Error for UncaughtException {}
 #[cold]
 pub(crate) fn to_vm(error: Error, store: &StoreInner) -> HostError {
     match error {
-        Error::Exception(thrown) if thrown.exception.store == store.id() => {
-            Box::new(store.thrown(thrown.exception.reference))
-        }
+        Error::Exception(thrown) => match thrown.exception.raw(store) {
+            Ok(raw) => Box::new(store.thrown(raw)),
+            Err(_) => Box::new(Error::Exception(thrown)),
+        },
         other => Box::new(other),
     }
 }

@@ -12,6 +12,7 @@ use crate::store::StoreData;
 use crate::typed::{IntoFunc, WasmParams, WasmResults};
 use crate::types::FuncType;
 use crate::value::Val;
+use wattest_module::ValType;
 use std::sync::Arc;
 use wattest_vm::{
     CallError, CallFailure, CallerInfo, FuncHandle, HostFunction, Raw, Signature, StoreInner, TypedHandle,
@@ -81,25 +82,25 @@ impl Func {
     pub fn call(&self, mut store: impl AsContextMut, params: &[Val], results: &mut [Val]) -> Result<()> {
         let mut store = store.as_context_mut();
         let signature = self.signature(store.engine(), store.inner())?;
-        let fits = params.len() == signature.params.len()
-            && results.len() == signature.results.len()
-            && params.iter().zip(&signature.ty.params).all(|(value, ty)| value.fits(*ty));
-        if !fits {
+        let count = params.len() == signature.params.len() && results.len() == signature.results.len();
+        if count {
+            params.iter().try_for_each(|value| value.check(store.inner()))?;
+        }
+        let one_fits = |(value, ty): (&Val, &ValType)| value.fits(*ty, store.engine(), store.inner());
+        if !count || !params.iter().zip(&signature.ty.params).all(one_fits) {
             let given = params.iter().map(|value| value.ty().to_string()).collect::<Vec<_>>().join(", ");
             return Err(Error::Usage(UsageError::TypeMismatch {
                 wanted: signature.ty.to_string(),
                 given: format!("({given}) -> {} results", results.len()),
             }));
         }
-        params.iter().try_for_each(|value| value.check(store.inner()))?;
-        let raw_params = params.iter().map(|value| value.to_raw()).collect::<Vec<_>>();
+        let raw_params = params.iter().map(|value| value.to_raw(store.inner())).collect::<Result<Vec<_>, _>>()?;
         let mut raw_results = vec![Raw::I32(0); results.len()];
         let inner = store.inner_mut();
         let ended = inner.call_dynamic(self.handle, &signature, &raw_params, &mut raw_results);
-        let id = inner.id();
         ended.map_err(|error| call_error(&store, error))?;
         for ((result, raw), ty) in results.iter_mut().zip(raw_results).zip(&signature.ty.results) {
-            *result = Val::from_raw(raw, *ty, id);
+            *result = Val::from_raw(raw, *ty, store.inner());
         }
         Ok(())
     }
@@ -133,22 +134,19 @@ pub(crate) fn dynamic_host<T: 'static>(
                      caller: CallerInfo,
                      raw_params: &[Raw],
                      raw_results: &mut [Raw]| {
-        let id = store.inner().id();
-        let params = raw_params.iter().zip(ty.params()).map(|(raw, ty)| Val::from_raw(*raw, *ty, id));
+        let inner = store.inner();
+        let params = raw_params.iter().zip(ty.params()).map(|(raw, ty)| Val::from_raw(*raw, *ty, inner));
         let params = params.collect::<Vec<_>>();
         let mut results =
-            raw_results.iter().zip(ty.results()).map(|(raw, ty)| Val::from_raw(*raw, *ty, id)).collect::<Vec<_>>();
+            raw_results.iter().zip(ty.results()).map(|(raw, ty)| Val::from_raw(*raw, *ty, inner)).collect::<Vec<_>>();
         let view = Caller { store: StoreContextMut(store), instance: caller.instance };
         let ended = closure(view, &params, &mut results);
         ended.map_err(|error| exception::to_vm(error, store.inner()))?;
         let boxed = |error: Error| Box::new(error) as wattest_vm::HostError;
         for ((raw, value), ty) in raw_results.iter_mut().zip(&results).zip(ty.results()) {
-            if !value.fits(*ty) {
-                let (wanted, given) = (ty.to_string(), value.ty().to_string());
-                return Err(boxed(UsageError::TypeMismatch { wanted, given }.into()));
-            }
-            value.check(store.inner()).map_err(|error| boxed(error.into()))?;
-            *raw = value.to_raw();
+            let checked = value.check_type(*ty, &store.data().engine, store.inner());
+            let lowered = checked.and_then(|()| value.to_raw(store.inner()));
+            *raw = lowered.map_err(|error| boxed(error.into()))?;
         }
         Ok(())
     };
@@ -183,8 +181,9 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
             return Err(UsageError::WrongStore { what: "reference" }.into());
         }
         let inner = store.inner_mut();
-        match inner.call_typed(self.handle, params.into_abi()) {
-            Ok(results) => Ok(R::from_abi(results, inner.id())),
+        let params = params.into_abi(inner);
+        match inner.call_typed(self.handle, params) {
+            Ok(results) => Ok(R::from_abi(results, inner)),
             Err(error) => Err(call_error(&store, error)),
         }
     }
@@ -206,7 +205,7 @@ fn call_error<T: 'static>(store: &StoreContextMut<'_, T>, error: CallError) -> E
         }
         CallError::Failed(CallFailure::Host { error, frames }) => host_error(error, &frames),
         CallError::Failed(CallFailure::Exception { exception, frames }) => Error::Exception(UncaughtException {
-            exception: ExnRef { store: store.inner().id(), reference: exception },
+            exception: ExnRef::from_raw(exception, store.inner()),
             backtrace: backtrace(&frames),
         }),
     }

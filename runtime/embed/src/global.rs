@@ -34,9 +34,9 @@ impl Global {
     /// ```
     pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Global> {
         let mut store = store.as_context_mut();
-        check(&value, ty)?;
-        value.check(store.inner())?;
-        let made = store.inner_mut().new_global(ty, value.to_raw());
+        value.check_type(ty.content, store.engine(), store.inner())?;
+        let raw = value.to_raw(store.inner())?;
+        let made = store.inner_mut().new_global(ty, raw);
         let handle = made.ok().flatten().ok_or(UsageError::WrongStore { what: "reference" })?;
         Ok(Global { handle })
     }
@@ -55,7 +55,7 @@ impl Global {
         let store = store.as_context();
         let inner = store.inner();
         let raw = inner.global(self.handle).map_err(|_| UsageError::WrongStore { what: "global" })?;
-        Ok(Val::from_raw(raw, self.handle.ty().content, inner.id()))
+        Ok(Val::from_raw(raw, self.handle.ty().content, inner))
     }
 
     /// Sets the value.
@@ -68,16 +68,9 @@ impl Global {
         if !self.handle.ty().mutable {
             return Err(UsageError::Invalid("the global is immutable".to_owned()).into());
         }
-        check(&value, self.handle.ty())?;
-        value.check(store.inner())?;
-        let set = store.inner_mut().set_global(self.handle, value.to_raw());
+        value.check_type(self.handle.ty().content, store.engine(), store.inner())?;
+        let raw = value.to_raw(store.inner())?;
+        let set = store.inner_mut().set_global(self.handle, raw);
         set.map(|_| ()).map_err(|_| UsageError::WrongStore { what: "global" }.into())
     }
-}
-
-fn check(value: &Val, ty: GlobalType) -> Result<(), UsageError> {
-    if value.fits(ty.content) {
-        return Ok(());
-    }
-    Err(UsageError::TypeMismatch { wanted: ty.content.to_string(), given: value.ty().to_string() })
 }

@@ -21,6 +21,7 @@ pub use wattest_vm::ResourceLimiter;
 pub struct StoreLimits {
     memory_bytes: Option<usize>,
     table_elements: Option<usize>,
+    heap_bytes: Option<usize>,
     instances: usize,
     tables: usize,
     memories: usize,
@@ -32,6 +33,7 @@ impl Default for StoreLimits {
         StoreLimits {
             memory_bytes: None,
             table_elements: None,
+            heap_bytes: None,
             instances: 10_000,
             tables: 10_000,
             memories: 10_000,
@@ -61,6 +63,13 @@ impl StoreLimitsBuilder {
     #[must_use]
     pub fn table_elements(mut self, limit: usize) -> StoreLimitsBuilder {
         self.0.table_elements = Some(limit);
+        self
+    }
+
+    /// Bytes of the heap of garbage-collected objects.
+    #[must_use]
+    pub fn heap_bytes(mut self, limit: usize) -> StoreLimitsBuilder {
+        self.0.heap_bytes = Some(limit);
         self
     }
 
@@ -116,6 +125,10 @@ impl ResourceLimiter for StoreLimits {
 
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool, HostError> {
         self.decide(desired, self.table_elements)
+    }
+
+    fn heap_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool, HostError> {
+        self.decide(desired, self.heap_bytes)
     }
 
     fn instances_max(&self) -> usize {

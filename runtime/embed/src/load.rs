@@ -22,7 +22,7 @@ use wattest_vm::artifact::ArtifactFile;
 use wattest_vm::code::CodeMemory;
 use wattest_vm::memory::{ImageRef, MemoryImage};
 use wattest_vm::registry::{CodeInfo, RecordTable, register};
-use wattest_vm::{ModuleBytes, RuntimeModule};
+use wattest_vm::{ModuleBytes, RuntimeModule, TooManyTypes};
 
 /// A module of freshly compiled code.
 pub(crate) fn from_compiled(engine: &Engine, code: CompiledCode, data: ModuleData) -> Result<Module, CompileError> {
@@ -34,6 +34,7 @@ pub(crate) fn from_compiled(engine: &Engine, code: CompiledCode, data: ModuleDat
         traps: RecordTable::Own(code.traps),
         addresses: RecordTable::Own(code.addresses),
         handlers: RecordTable::Own(code.handlers),
+        stack_maps: RecordTable::Own(code.stack_maps),
         owner: Some(names.clone()),
     };
     let copy_on_write = engine.config().options.copy_on_write;
@@ -45,7 +46,8 @@ pub(crate) fn from_compiled(engine: &Engine, code: CompiledCode, data: ModuleDat
     let images = images.collect();
     let bytes = ModuleBytes::Owned(data.data.into());
     // SAFETY: the code was just compiled from this description under the engine's tunables.
-    Ok(unsafe { assemble(engine, data.desc, info, names, bytes, images) })
+    unsafe { assemble(engine, data.desc, info, names, bytes, images) }
+        .map_err(|error| CompileError::Memory(error.to_string()))
 }
 
 /// # Safety
@@ -58,13 +60,13 @@ unsafe fn assemble(
     names: Arc<ModuleNames>,
     data: ModuleBytes,
     images: Vec<Option<ImageRef>>,
-) -> Module {
-    let type_ids = engine.types().register_module(&desc);
+) -> Result<Module, TooManyTypes> {
+    let type_ids = engine.types().register_module(&desc)?;
     let with_entries = engine.tunables().call_path == CallPath::Entry;
     let code = register(Arc::new(info));
     // SAFETY: by the caller's promise; stores of the engine have its tunables.
     let runtime = unsafe { RuntimeModule::new(desc, code, type_ids, data, images, with_entries) };
-    Module { inner: Arc::new(ModuleInner { engine: engine.clone(), runtime: Arc::new(runtime), names }) }
+    Ok(Module { inner: Arc::new(ModuleInner { engine: engine.clone(), runtime: Arc::new(runtime), names }) })
 }
 
 impl Module {
@@ -207,6 +209,7 @@ unsafe fn from_artifact(engine: &Engine, artifact: ArtifactFile) -> Result<Modul
         traps: RecordTable::Artifact(artifact.clone()),
         addresses: RecordTable::Artifact(artifact.clone()),
         handlers: RecordTable::Artifact(artifact.clone()),
+        stack_maps: RecordTable::Artifact(artifact.clone()),
         owner: Some(names.clone()),
     };
     let mut images = Vec::with_capacity(records.len());
@@ -220,5 +223,5 @@ unsafe fn from_artifact(engine: &Engine, artifact: ArtifactFile) -> Result<Modul
     }
     let data = ModuleBytes::Artifact(artifact);
     // SAFETY: by the caller's promise, the code was compiled from this description; its compatibility was compared.
-    Ok(unsafe { assemble(engine, desc, info, names, data, images) })
+    unsafe { assemble(engine, desc, info, names, data, images) }.map_err(artifact_error)
 }

@@ -212,6 +212,8 @@ options! {
     relaxed_simd_deterministic("relaxed-simd-deterministic"): bool = false;
     /// Record instruction addresses, so that backtraces have byte offsets.
     addresses("addresses"): bool = true;
+    /// Collect garbage at every allocation and verify the heap afterwards: for tests.
+    gc_stress("gc-stress"): bool = false;
     /// Bytes of native stack that WebAssembly may use.
     max_wasm_stack("max-wasm-stack"): usize = 512 << 10;
     /// Where memories come from.

@@ -79,6 +79,12 @@ impl<T: 'static> Store<T> {
         if self.engine().tunables().fuel { Ok(()) } else { Err(Error::Usage(UsageError::OptionOff { option: "fuel" })) }
     }
 
+    /// Frees everything on the heap of objects, and every host value, that neither the guest nor a reference of the host
+    /// can reach. Collections happen by themselves; this is for when host values should go early.
+    pub fn collect_garbage(&mut self) {
+        self.vm.inner_mut().collect();
+    }
+
     /// Interrupts WebAssembly once the engine's epoch has advanced by `ticks`.
     pub fn set_epoch_deadline(&mut self, ticks: u64) {
         self.vm.inner_mut().set_epoch_deadline(ticks);

@@ -36,12 +36,12 @@ impl Table {
     /// ```
     pub fn new(mut store: impl AsContextMut, ty: TableType, init: Val) -> Result<Table> {
         let mut store = store.as_context_mut();
-        check(&init, &ty)?;
-        init.check(store.inner())?;
+        init.check_type(ValType::Ref(ty.element), store.engine(), store.inner())?;
+        let raw = init.to_raw(store.inner())?;
         if ty.maximum.is_some_and(|maximum| maximum < ty.minimum) {
             return Err(UsageError::Invalid("a table's maximum is below its minimum".to_owned()).into());
         }
-        let made = store.inner_mut().new_table(ty, init.to_raw());
+        let made = store.inner_mut().new_table(ty, raw);
         let handle = made.map_err(|error| Error::from(crate::instance::instantiate_error(error, &[])))?;
         Ok(Table { handle })
     }
@@ -66,7 +66,7 @@ impl Table {
         let inner = store.inner();
         let ty = inner.table_type(self.handle).ok()?;
         let raw = inner.table_get(self.handle, index).ok()??;
-        Some(Val::from_raw(raw, ValType::Ref(ty.element), inner.id()))
+        Some(Val::from_raw(raw, ValType::Ref(ty.element), inner))
     }
 
     /// Sets the element at `index`.
@@ -77,9 +77,9 @@ impl Table {
     pub fn set(&self, mut store: impl AsContextMut, index: u64, value: Val) -> Result<()> {
         let mut store = store.as_context_mut();
         let ty = store.inner().table_type(self.handle).map_err(|_| WRONG)?;
-        check(&value, &ty)?;
-        value.check(store.inner())?;
-        match store.inner_mut().table_set(self.handle, index, value.to_raw()) {
+        value.check_type(ValType::Ref(ty.element), store.engine(), store.inner())?;
+        let raw = value.to_raw(store.inner())?;
+        match store.inner_mut().table_set(self.handle, index, raw) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => {
                 let text = format!("index {index} is beyond a table of {} elements", ty.minimum);
@@ -97,20 +97,13 @@ impl Table {
     pub fn grow(&self, mut store: impl AsContextMut, delta: u64, init: Val) -> Result<u64> {
         let mut store = store.as_context_mut();
         let ty = store.inner().table_type(self.handle).map_err(|_| WRONG)?;
-        check(&init, &ty)?;
-        init.check(store.inner())?;
-        match store.inner_mut().table_grow(self.handle, delta, init.to_raw()) {
+        init.check_type(ValType::Ref(ty.element), store.engine(), store.inner())?;
+        let raw = init.to_raw(store.inner())?;
+        match store.inner_mut().table_grow(self.handle, delta, raw) {
             Ok(Ok(old)) => Ok(old),
             Ok(Err(TableGrowError::Refused)) => Err(Error::Limit(format!("the table cannot grow by {delta}"))),
             Ok(Err(TableGrowError::Limiter(error))) => Err(crate::func::host_error(error, &[])),
             Err(_) => Err(WRONG.into()),
         }
     }
-}
-
-fn check(value: &Val, ty: &TableType) -> Result<(), UsageError> {
-    if value.fits(ValType::Ref(ty.element)) {
-        return Ok(());
-    }
-    Err(UsageError::TypeMismatch { wanted: ty.element.to_string(), given: value.ty().to_string() })
 }

@@ -14,21 +14,22 @@ use crate::error::{Error, Result};
 use crate::func::Func;
 use crate::store::StoreData;
 use crate::types::FuncType;
-use crate::value::ExternRef;
-use wattest_module::{RefType, ValType};
-use wattest_vm::{CallerInfo, FuncHandle, HostError, HostFunction, RawRef, StoreId, StoreInner, V128, WasmValues};
+use crate::exception::ExnRef;
+use crate::reference::{AnyRef, ArrayRef, EqRef, ExternRef, StructRef};
+use wattest_module::{HeapType, RefType, ValType};
+use wattest_vm::{CallerInfo, FuncHandle, HostError, HostFunction, RawRef, StoreInner, V128, WasmValues};
 
 /// A Rust type that is a WebAssembly value type.
-pub trait WasmTy: Copy + Send + Sync + 'static {
+pub trait WasmTy: Clone + Send + Sync + 'static {
     /// The WebAssembly type.
     const TYPE: ValType;
     /// The machine-level form.
     #[doc(hidden)]
     type Abi: wattest_vm::WasmValue;
     #[doc(hidden)]
-    fn into_abi(self) -> Self::Abi;
+    fn into_abi(self, store: &StoreInner) -> Self::Abi;
     #[doc(hidden)]
-    fn from_abi(abi: Self::Abi, store: StoreId) -> Self;
+    fn from_abi(abi: Self::Abi, store: &StoreInner) -> Self;
     /// Whether a reference is the store's.
     #[doc(hidden)]
     #[inline(always)]
@@ -45,11 +46,11 @@ macro_rules! plain {
                 const TYPE: ValType = ValType::$val;
                 type Abi = $ty;
                 #[inline(always)]
-                fn into_abi(self) -> $ty {
+                fn into_abi(self, _store: &StoreInner) -> $ty {
                     self
                 }
                 #[inline(always)]
-                fn from_abi(abi: $ty, _store: StoreId) -> $ty {
+                fn from_abi(abi: $ty, _store: &StoreInner) -> $ty {
                     abi
                 }
             }
@@ -61,26 +62,42 @@ plain!(i32 = I32, u32 = I32, i64 = I64, u64 = I64, f32 = F32, f64 = F64, V128 = 
 impl WasmTy for Option<Func> {
     const TYPE: ValType = ValType::Ref(RefType::FUNC);
     type Abi = Option<FuncHandle>;
-    fn into_abi(self) -> Option<FuncHandle> {
+    fn into_abi(self, _store: &StoreInner) -> Option<FuncHandle> {
         self.map(|func| func.handle)
     }
-    fn from_abi(abi: Option<FuncHandle>, _store: StoreId) -> Option<Func> {
+    fn from_abi(abi: Option<FuncHandle>, _store: &StoreInner) -> Option<Func> {
         abi.map(Func::from_handle)
     }
 }
 
-impl WasmTy for Option<ExternRef> {
-    const TYPE: ValType = ValType::Ref(RefType::EXTERN);
-    type Abi = RawRef;
-    fn into_abi(self) -> RawRef {
-        RawRef(self.map_or(0, |value| value.reference))
-    }
-    fn from_abi(abi: RawRef, store: StoreId) -> Option<ExternRef> {
-        (abi.0 != 0).then_some(ExternRef { store, reference: abi.0 })
-    }
-    fn belongs_to(&self, store: &StoreInner) -> bool {
-        self.is_none_or(|value| value.store == store.id())
-    }
+macro_rules! references {
+    ($($name:ident, $heap:ident;)*) => {
+        $(
+            impl WasmTy for Option<$name> {
+                const TYPE: ValType =
+                    ValType::Ref(RefType { nullable: true, heap: HeapType::$heap, is_func: false });
+                type Abi = RawRef;
+                fn into_abi(self, store: &StoreInner) -> RawRef {
+                    // A reference of another store, which `belongs_to` keeps away, would become null.
+                    RawRef(self.and_then(|value| store.rooted(&value.root).ok()).unwrap_or(0))
+                }
+                fn from_abi(abi: RawRef, store: &StoreInner) -> Option<$name> {
+                    (abi.0 != 0).then(|| $name::from_raw(abi.0, store))
+                }
+                fn belongs_to(&self, store: &StoreInner) -> bool {
+                    self.as_ref().is_none_or(|value| store.owns_root(&value.root).is_ok())
+                }
+            }
+        )*
+    };
+}
+references! {
+    ExternRef, Extern;
+    AnyRef, Any;
+    EqRef, Eq;
+    StructRef, Struct;
+    ArrayRef, Array;
+    ExnRef, Exn;
 }
 
 /// A list of parameters: `()`, one value, or a tuple.
@@ -91,9 +108,9 @@ pub trait WasmParams: Send + 'static {
     #[doc(hidden)]
     type Abi: WasmValues + 'static;
     #[doc(hidden)]
-    fn into_abi(self) -> Self::Abi;
+    fn into_abi(self, store: &StoreInner) -> Self::Abi;
     #[doc(hidden)]
-    fn from_abi(abi: Self::Abi, store: StoreId) -> Self;
+    fn from_abi(abi: Self::Abi, store: &StoreInner) -> Self;
     #[doc(hidden)]
     fn belong_to(&self, store: &StoreInner) -> bool;
 }
@@ -105,11 +122,11 @@ impl<T: WasmTy> WasmParams for T {
     const TYPES: &'static [ValType] = &[T::TYPE];
     type Abi = (T::Abi,);
     #[inline(always)]
-    fn into_abi(self) -> (T::Abi,) {
-        (WasmTy::into_abi(self),)
+    fn into_abi(self, store: &StoreInner) -> (T::Abi,) {
+        (WasmTy::into_abi(self, store),)
     }
     #[inline(always)]
-    fn from_abi(abi: (T::Abi,), store: StoreId) -> T {
+    fn from_abi(abi: (T::Abi,), store: &StoreInner) -> T {
         WasmTy::from_abi(abi.0, store)
     }
     #[inline(always)]
@@ -164,15 +181,15 @@ where
 {
     let signature = engine.types().register_func(&func_type::<P, R>().ty);
     let body = move |store: &mut wattest_vm::Store<StoreData<T>>, caller: CallerInfo, params: P::Abi| {
-        let id = store.inner().id();
+        let params = P::from_abi(params, store.inner());
         let view = Caller { store: StoreContextMut(store), instance: caller.instance };
-        let results = closure(view, P::from_abi(params, id)).into_result();
+        let results = closure(view, params).into_result();
         let results = results.map_err(|error| crate::exception::to_vm(error, store.inner()))?;
         if !results.belong_to(store.inner()) {
             let error: Error = crate::error::UsageError::WrongStore { what: "reference" }.into();
             return Err(Box::new(error) as HostError);
         }
-        Ok(results.into_abi())
+        Ok(results.into_abi(store.inner()))
     };
     HostFunction::typed(signature, body).expect("the signature was made from the same types")
 }
@@ -192,11 +209,11 @@ macro_rules! lists {
             const TYPES: &'static [ValType] = &[$($name::TYPE),*];
             type Abi = ($($name::Abi,)*);
             #[inline(always)]
-            fn into_abi(self) -> Self::Abi {
-                ($(WasmTy::into_abi(self.$position),)*)
+            fn into_abi(self, _store: &StoreInner) -> Self::Abi {
+                ($(WasmTy::into_abi(self.$position, _store),)*)
             }
             #[inline(always)]
-            fn from_abi(_abi: Self::Abi, _store: StoreId) -> Self {
+            fn from_abi(_abi: Self::Abi, _store: &StoreInner) -> Self {
                 ($(<$name as WasmTy>::from_abi(_abi.$position, _store),)*)
             }
             #[inline(always)]

@@ -4,17 +4,16 @@
 //!
 //! Does not know: how values travel; see [`wattest_vm::Raw`].
 
-use crate::context::AsContextMut;
-use crate::error::{Error, Result, UsageError};
+use crate::engine::Engine;
+use crate::error::UsageError;
 use crate::exception::ExnRef;
 use crate::func::Func;
-use std::any::Any;
-use std::sync::Arc;
-use wattest_module::{HeapType, RefType, ValType};
-use wattest_vm::{Raw, StoreId, StoreInner};
+use crate::reference::{AnyRef, ExternRef, heap_type_of};
+use wattest_module::{HeapType, RefType, TypeIndex, ValType};
+use wattest_vm::{Raw, StoreInner, WrongStore};
 
-/// A WebAssembly value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A WebAssembly value. References keep what they refer to alive; two are equal when they refer to the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Val {
     /// 32-bit integer.
     I32(i32),
@@ -30,6 +29,8 @@ pub enum Val {
     FuncRef(Option<Func>),
     /// External reference.
     ExternRef(Option<ExternRef>),
+    /// Reference to an internal value, not null.
+    AnyRef(AnyRef),
     /// Reference to an exception, not null.
     ExnRef(ExnRef),
     /// The null of another reference type.
@@ -52,7 +53,7 @@ impl Val {
             ValType::V128 => Val::V128(0),
             ValType::Ref(RefType { nullable: false, .. }) => return None,
             ValType::Ref(RefType { is_func: true, .. }) => Val::FuncRef(None),
-            ValType::Ref(RefType { heap: HeapType::Extern, .. }) => Val::ExternRef(None),
+            ValType::Ref(RefType { heap: HeapType::Extern | HeapType::NoExtern, .. }) => Val::ExternRef(None),
             ValType::Ref(RefType { heap, .. }) => Val::Null(heap),
         })
     }
@@ -67,6 +68,7 @@ impl Val {
             Val::V128(_) => ValType::V128,
             Val::FuncRef(_) => ValType::Ref(RefType::FUNC),
             Val::ExternRef(_) => ValType::Ref(RefType::EXTERN),
+            Val::AnyRef(_) => ValType::Ref(RefType { nullable: false, heap: HeapType::Any, is_func: false }),
             Val::ExnRef(_) => ValType::Ref(RefType { nullable: false, heap: HeapType::Exn, is_func: false }),
             Val::Null(heap) => ValType::Ref(RefType { nullable: true, heap: *heap, is_func: false }),
         }
@@ -92,60 +94,93 @@ impl Val {
         if let Val::F64(bits) = self { Some(f64::from_bits(*bits)) } else { None }
     }
 
-    pub(crate) fn to_raw(self) -> Raw {
-        match self {
-            Val::I32(value) => Raw::I32(value as u32),
-            Val::I64(value) => Raw::I64(value as u64),
-            Val::F32(bits) => Raw::F32(bits),
-            Val::F64(bits) => Raw::F64(bits),
-            Val::V128(bits) => Raw::V128(bits),
+    /// The value as the virtual machine takes it; a reference is valid until the next allocation or call.
+    pub(crate) fn to_raw(&self, store: &StoreInner) -> Result<Raw, UsageError> {
+        let wrong = |_: WrongStore| UsageError::WrongStore { what: "reference" };
+        Ok(match self {
+            Val::I32(value) => Raw::I32(*value as u32),
+            Val::I64(value) => Raw::I64(*value as u64),
+            Val::F32(bits) => Raw::F32(*bits),
+            Val::F64(bits) => Raw::F64(*bits),
+            Val::V128(bits) => Raw::V128(*bits),
             Val::FuncRef(func) => Raw::Func(func.map(|func| func.handle)),
-            Val::ExternRef(value) => Raw::Ref(value.map_or(0, |value| value.reference)),
-            Val::ExnRef(exception) => Raw::Ref(exception.reference),
-            Val::Null(_) => Raw::Ref(0),
-        }
+            Val::ExternRef(None) | Val::Null(_) => Raw::Ref(0),
+            Val::ExternRef(Some(value)) => Raw::Ref(store.rooted(&value.root).map_err(wrong)?),
+            Val::AnyRef(value) => Raw::Ref(store.rooted(&value.root).map_err(wrong)?),
+            Val::ExnRef(exception) => Raw::Ref(store.rooted(&exception.root).map_err(wrong)?),
+        })
     }
 
-    pub(crate) fn from_raw(raw: Raw, ty: ValType, store: StoreId) -> Val {
-        match (raw, ty) {
+    /// The value of type `ty` that the virtual machine gave just now.
+    pub(crate) fn from_raw(raw: Raw, ty: ValType, store: &StoreInner) -> Val {
+        let heap = if let ValType::Ref(ty) = ty { ty.heap } else { HeapType::Any };
+        match (raw, hierarchy(heap)) {
             (Raw::I32(value), _) => Val::I32(value as i32),
             (Raw::I64(value), _) => Val::I64(value as i64),
             (Raw::F32(bits), _) => Val::F32(bits),
             (Raw::F64(bits), _) => Val::F64(bits),
             (Raw::V128(bits), _) => Val::V128(bits),
             (Raw::Func(func), _) => Val::FuncRef(func.map(Func::from_handle)),
-            (Raw::Ref(0), ValType::Ref(RefType { heap, .. })) if heap != HeapType::Extern => Val::Null(heap),
-            (Raw::Ref(0), _) => Val::ExternRef(None),
-            (Raw::Ref(reference), ValType::Ref(RefType { heap: HeapType::Exn, .. })) => {
-                Val::ExnRef(ExnRef { store, reference })
-            }
-            (Raw::Ref(reference), _) => Val::ExternRef(Some(ExternRef { store, reference })),
+            (Raw::Ref(0), HeapType::Extern) => Val::ExternRef(None),
+            (Raw::Ref(0), _) => Val::Null(heap),
+            (Raw::Ref(reference), HeapType::Extern) => Val::ExternRef(Some(ExternRef::from_raw(reference, store))),
+            (Raw::Ref(reference), HeapType::Exn) => Val::ExnRef(ExnRef::from_raw(reference, store)),
+            (Raw::Ref(reference), _) => Val::AnyRef(AnyRef::from_raw(reference, store)),
         }
     }
 
     /// Checks that a reference is `store`'s.
     pub(crate) fn check(&self, store: &StoreInner) -> Result<(), UsageError> {
-        let of = match self {
-            Val::FuncRef(Some(func)) => func.handle.store(),
-            Val::ExternRef(Some(value)) => value.store,
-            Val::ExnRef(exception) => exception.store,
-            _ => return Ok(()),
+        let owned = match self {
+            Val::FuncRef(Some(func)) => func.handle.store() == store.id(),
+            Val::ExternRef(Some(value)) => store.owns_root(&value.root).is_ok(),
+            Val::AnyRef(value) => store.owns_root(&value.root).is_ok(),
+            Val::ExnRef(exception) => store.owns_root(&exception.root).is_ok(),
+            _ => true,
         };
-        if of == store.id() { Ok(()) } else { Err(UsageError::WrongStore { what: "reference" }) }
+        if owned { Ok(()) } else { Err(UsageError::WrongStore { what: "reference" }) }
     }
 
-    /// Whether the value is one of type `ty`.
-    pub(crate) fn fits(&self, ty: ValType) -> bool {
-        match (self, ty) {
-            (Val::FuncRef(func), ValType::Ref(ty)) => ty.is_func && (ty.nullable || func.is_some()),
-            (Val::ExternRef(value), ValType::Ref(ty)) => {
-                ty.heap == HeapType::Extern && (ty.nullable || value.is_some())
+    /// Whether the value, whose references are `store`'s, is one of type `ty`.
+    pub(crate) fn fits(&self, ty: ValType, engine: &Engine, store: &StoreInner) -> bool {
+        let ValType::Ref(ty) = ty else { return self.ty() == ty };
+        let types = engine.types();
+        match self {
+            Val::FuncRef(None) => ty.is_func && ty.nullable,
+            Val::FuncRef(Some(func)) => {
+                let given = store.func_type_id(func.handle).map(|id| HeapType::Concrete(TypeIndex(id)));
+                ty.is_func && given.is_ok_and(|given| types.heap_matches(given, ty.heap))
             }
-            (Val::ExnRef(_), ValType::Ref(ty)) => ty.heap == HeapType::Exn,
+            Val::ExternRef(None) => ty.nullable && !ty.is_func && hierarchy(ty.heap) == HeapType::Extern,
+            Val::ExternRef(Some(_)) => ty.heap == HeapType::Extern && !ty.is_func,
+            Val::AnyRef(value) => {
+                let given = store.rooted(&value.root).map(|raw| heap_type_of(raw, store));
+                !ty.is_func && given.is_ok_and(|given| types.heap_matches(given, ty.heap))
+            }
+            Val::ExnRef(_) => ty.heap == HeapType::Exn && !ty.is_func,
             // A null function is `FuncRef(None)`.
-            (Val::Null(heap), ValType::Ref(ty)) => ty.heap == *heap && ty.nullable && !ty.is_func,
-            (value, ty) => value.ty() == ty,
+            Val::Null(heap) => ty.nullable && !ty.is_func && hierarchy(*heap) == hierarchy(ty.heap),
+            _ => false,
         }
+    }
+
+    /// Checks that the value is one of type `ty` and its reference `store`'s.
+    pub(crate) fn check_type(&self, ty: ValType, engine: &Engine, store: &StoreInner) -> Result<(), UsageError> {
+        self.check(store)?;
+        if self.fits(ty, engine, store) {
+            return Ok(());
+        }
+        Err(UsageError::TypeMismatch { wanted: ty.to_string(), given: self.ty().to_string() })
+    }
+}
+
+/// The top of the hierarchy of a heap type that is no function's: a concrete type is an internal one.
+fn hierarchy(heap: HeapType) -> HeapType {
+    match heap {
+        HeapType::Func | HeapType::NoFunc => HeapType::Func,
+        HeapType::Extern | HeapType::NoExtern => HeapType::Extern,
+        HeapType::Exn | HeapType::NoExn => HeapType::Exn,
+        _ => HeapType::Any,
     }
 }
 
@@ -176,49 +211,6 @@ impl From<f64> for Val {
 impl From<Func> for Val {
     fn from(func: Func) -> Val {
         Val::FuncRef(Some(func))
-    }
-}
-
-/// A reference to a host value, which the store keeps alive as long as it lives itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ExternRef {
-    pub(crate) store: StoreId,
-    pub(crate) reference: u32,
-}
-
-impl ExternRef {
-    /// Gives `value` to the store and returns a reference to it.
-    ///
-    /// # Errors
-    ///
-    /// The store holds 2³² references already.
-    ///
-    /// ```
-    /// use wattest::{Engine, ExternRef, Store};
-    /// let mut store = Store::new(&Engine::default(), ());
-    /// let value = ExternRef::new(&mut store, "text")?;
-    /// assert_eq!(value.data(&store).and_then(|data| data.downcast_ref::<&str>()), Some(&"text"));
-    /// # Ok::<(), wattest::Error>(())
-    /// ```
-    pub fn new(mut store: impl AsContextMut, value: impl Any + Send + Sync) -> Result<ExternRef> {
-        let mut store = store.as_context_mut();
-        let inner = store.inner_mut();
-        let reference = inner
-            .new_extern(Arc::new(value))
-            .ok_or_else(|| Error::Limit("the store holds too many external references".to_owned()))?;
-        Ok(ExternRef { store: inner.id(), reference })
-    }
-
-    /// The host value; `None` when the reference is another store's.
-    pub fn data<'a, T: 'static>(
-        &self,
-        store: impl Into<crate::context::StoreContext<'a, T>>,
-    ) -> Option<&'a (dyn Any + Send + Sync)> {
-        let inner = store.into().0.inner();
-        if self.store != inner.id() {
-            return None;
-        }
-        inner.extern_value(self.reference).map(|value| &**value)
     }
 }
 

@@ -434,7 +434,7 @@ fn an_uncaught_exception_is_a_typed_value() -> Tested {
             let instance = Instance::new(&mut store, &module, &[])?;
             let value = wattest::ExternRef::new(&mut store, 9u8)?;
             let f = instance.get_func(&store, "f").unwrap();
-            let error = f.call(&mut store, &[Val::ExternRef(Some(value))], &mut []).unwrap_err();
+            let error = f.call(&mut store, &[Val::ExternRef(Some(value.clone()))], &mut []).unwrap_err();
             let Error::Exception(thrown) = &error else { panic!("{error:?}") };
             assert_eq!(error.to_string(), "unhandled exception");
             assert_eq!(thrown.backtrace().frames()[0].func_name.as_deref(), Some("f"));
@@ -563,11 +563,14 @@ fn an_exception_of_another_store_is_an_error_like_any_other() -> Tested {
     let foreign = ExnRef::new(&mut other, tag, &[])?;
     let mut store = new_store(&engine);
     let mut linker = Linker::new(&engine);
-    linker.func_wrap("host", "fail", move || -> Result<(), Error> { Err(foreign.throw()) })?;
+    linker.func_wrap("host", "fail", {
+        let foreign = foreign.clone();
+        move || -> Result<(), Error> { Err(foreign.clone().throw()) }
+    })?;
     let module = Module::new(&engine, text)?;
     let f = linker.instantiate(&mut store, &module)?.get_func(&store, "f").unwrap();
     let error = f.call(&mut store, &[], &mut []).unwrap_err();
-    assert_eq!(error.exception(), Some(foreign));
+    assert_eq!(error.exception(), Some(&foreign));
     let wrong = |error: Error| matches!(error, Error::Usage(UsageError::WrongStore { .. }));
     assert!(wrong(foreign.payload(&mut store).unwrap_err()));
     assert!(wrong(foreign.tag(&mut store).unwrap_err()));

@@ -50,7 +50,8 @@ fn call<T: 'static>(store: &mut Store<T>, instance: Instance, name: &str, argume
     let mut results = [Val::I32(0)];
     let func = instance.get_func(&*store, name).expect("it is exported");
     func.call(store, &[argument], &mut results)?;
-    Ok(results[0])
+    let [result] = results;
+    Ok(result)
 }
 
 fn trap(result: Result<Val, Error>) -> Option<TrapCode> {

@@ -255,7 +255,6 @@ fn unknown_proposals_are_errors_with_an_offset() {
     says("structures", "(module (type (struct (field i32))))");
     says("arrays", "(module (type (array i8)))");
     says("recursion groups", "(module (rec (type (func)) (type (func))))");
-    says("typed function references", "(module (type $t (func)) (func (param (ref $t)) (call_ref $t (local.get 0))))");
     says("legacy exceptions", "(module (func try catch_all end))");
     says("stack switching", "(module (type $f (func)) (type (cont $f)))");
     for feature in Feature::ALL.iter().filter(|feature| !feature.is_implemented()) {

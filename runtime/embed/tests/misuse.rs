@@ -104,41 +104,42 @@ fn handles_of_another_store() {
 #[test]
 fn references_to_another_store() {
     let [mut a, mut b] = worlds();
-    let (func, value) = (Val::from(b.func), Val::ExternRef(Some(b.value)));
+    let (func, value) = (Val::from(b.func), Val::ExternRef(Some(b.value.clone())));
     let id = a.instance.get_func(&a.store, "id").expect("it is exported");
-    let mut results = [Val::I32(0); 2];
-    check(id.call(&mut a.store, &[func, Val::ExternRef(None)], &mut results), OTHER);
-    check(id.call(&mut a.store, &[Val::FuncRef(None), value], &mut results), OTHER);
+    let mut results = [Val::I32(0), Val::I32(0)];
+    check(id.call(&mut a.store, &[func.clone(), Val::ExternRef(None)], &mut results), OTHER);
+    check(id.call(&mut a.store, &[Val::FuncRef(None), value.clone()], &mut results), OTHER);
     type Both = (Option<Func>, Option<ExternRef>);
     let typed = id.typed::<Both, Both>(&a.store).expect("it has this type");
     check(typed.call(&mut a.store, (Some(b.func), None)), OTHER);
-    check(typed.call(&mut a.store, (None, Some(b.value))), OTHER);
-    let own = typed.call(&mut a.store, (Some(a.func), Some(a.value))).expect("both are this store's");
-    assert_eq!(own, (Some(a.func), Some(a.value)));
-    check(a.global.set(&mut a.store, func), OTHER);
-    check(a.table.set(&mut a.store, 0, func), OTHER);
-    check(a.table.grow(&mut a.store, 1, func), OTHER);
+    check(typed.call(&mut a.store, (None, Some(b.value.clone()))), OTHER);
+    let own = typed.call(&mut a.store, (Some(a.func), Some(a.value.clone()))).expect("both are this store's");
+    assert_eq!(own, (Some(a.func), Some(a.value.clone())));
+    check(a.global.set(&mut a.store, func.clone()), OTHER);
+    check(a.table.set(&mut a.store, 0, func.clone()), OTHER);
+    check(a.table.grow(&mut a.store, 1, func.clone()), OTHER);
     let e = a.instance.get_global(&a.store, "e").expect("it is exported");
     let u = a.instance.get_table(&a.store, "u").expect("it is exported");
-    check(e.set(&mut a.store, value), OTHER);
-    check(u.set(&mut a.store, 0, value), OTHER);
-    check(u.grow(&mut a.store, 1, value), OTHER);
-    check(Global::new(&mut a.store, GlobalType { content: FUNCREF, mutable: true }, func), OTHER);
-    check(Global::new(&mut a.store, GlobalType { content: EXTERNREF, mutable: true }, value), OTHER);
+    check(e.set(&mut a.store, value.clone()), OTHER);
+    check(u.set(&mut a.store, 0, value.clone()), OTHER);
+    check(u.grow(&mut a.store, 1, value.clone()), OTHER);
+    check(Global::new(&mut a.store, GlobalType { content: FUNCREF, mutable: true }, func.clone()), OTHER);
+    check(Global::new(&mut a.store, GlobalType { content: EXTERNREF, mutable: true }, value.clone()), OTHER);
     let ty = |element| TableType { element, table64: false, minimum: 1, maximum: None };
-    check(Table::new(&mut a.store, ty(RefType::FUNC), func), OTHER);
-    check(Table::new(&mut a.store, ty(RefType::EXTERN), value), OTHER);
+    check(Table::new(&mut a.store, ty(RefType::FUNC), func.clone()), OTHER);
+    check(Table::new(&mut a.store, ty(RefType::EXTERN), value.clone()), OTHER);
     // Host functions that return another store's references.
-    let (other_func, other_value) = (b.func, b.value);
+    let (other_func, other_value) = (b.func, b.value.clone());
+    let wrapped = other_value.clone();
     let hosts = [
         Func::wrap(&mut a.store, move || Some(other_func)),
-        Func::wrap(&mut a.store, move |_: Caller<'_, ()>| Some(other_value)),
+        Func::wrap(&mut a.store, move |_: Caller<'_, ()>| Some(wrapped.clone())),
         Func::new(&mut a.store, FuncType::new([], [FUNCREF]), move |_, _, results| {
             results[0] = Val::FuncRef(Some(other_func));
             Ok(())
         }),
         Func::new(&mut a.store, FuncType::new([], [EXTERNREF]), move |_, _, results| {
-            results[0] = Val::ExternRef(Some(other_value));
+            results[0] = Val::ExternRef(Some(other_value.clone()));
             Ok(())
         }),
     ];
@@ -159,16 +160,17 @@ fn values_of_other_types() {
     check(a.func.call(&mut a.store, &[Val::I32(1), Val::I64(1)], &mut results), mismatch);
     check(a.func.call(&mut a.store, &[Val::I32(1), Val::Null(HeapType::Extern)], &mut results), mismatch);
     check(a.func.call(&mut a.store, &[Val::I32(1), Val::I32(1)], &mut []), mismatch);
-    check(a.func.call(&mut a.store, &[Val::I32(1), Val::I32(1)], &mut [Val::I32(0); 2]), mismatch);
+    check(a.func.call(&mut a.store, &[Val::I32(1), Val::I32(1)], &mut [Val::I32(0), Val::I32(0)]), mismatch);
     check(a.func.typed::<(i32, i64), i32>(&a.store), mismatch);
     check(a.func.typed::<(i32, i32), ()>(&a.store), mismatch);
     for wrong in [Val::I32(0), Val::I64(0), Val::V128(0), Val::ExternRef(None), Val::Null(HeapType::Func)] {
-        check(a.global.set(&mut a.store, wrong), "funcref");
-        check(a.table.set(&mut a.store, 0, wrong), "funcref");
-        check(a.table.grow(&mut a.store, 0, wrong), "funcref");
-        check(Global::new(&mut a.store, GlobalType { content: FUNCREF, mutable: false }, wrong), "funcref");
+        check(a.global.set(&mut a.store, wrong.clone()), "funcref");
+        check(a.table.set(&mut a.store, 0, wrong.clone()), "funcref");
+        check(a.table.grow(&mut a.store, 0, wrong.clone()), "funcref");
+        check(Global::new(&mut a.store, GlobalType { content: FUNCREF, mutable: false }, wrong.clone()), "funcref");
+        let given = wrong.clone();
         let host = Func::new(&mut a.store, FuncType::new([], [FUNCREF]), move |_, _, results| {
-            results[0] = wrong;
+            results[0] = given.clone();
             Ok(())
         });
         check(host.call(&mut a.store, &[], &mut results), "funcref");

@@ -16,6 +16,9 @@ use wasmparser::{BinaryReader, FuncToValidate, FuncValidatorAllocations, Functio
 /// Total body bytes from which on validation is spread over threads.
 const PARALLEL_BYTES_MIN: usize = 256 << 10;
 
+/// The byte that instructions of garbage-collected objects start with.
+const OBJECT_PREFIX: u8 = 0xfb;
+
 /// A body waiting for validation.
 pub(crate) type Pending<'a> = (FuncToValidate<ValidatorResources>, FunctionBody<'a>);
 
@@ -42,7 +45,7 @@ struct Found {
 
 impl Found {
     fn new(desc: &ModuleDesc) -> Found {
-        Found { facts: BodyFacts { tables_written: vec![false; desc.tables.len()] }, values: 0 }
+        Found { facts: BodyFacts { tables_written: vec![false; desc.tables.len()], uses_objects: false }, values: 0 }
     }
 }
 
@@ -58,6 +61,7 @@ fn validate_parallel(bodies: Vec<Pending<'_>>, desc: &ModuleDesc, budget: u64) -
     for result in results {
         let chunk = result?;
         found.values += chunk.values;
+        found.facts.uses_objects |= chunk.facts.uses_objects;
         for (all, one) in found.facts.tables_written.iter_mut().zip(chunk.facts.tables_written) {
             *all |= one;
         }
@@ -100,6 +104,7 @@ fn validate(
         if opcode == 0x26 || opcode == 0xfc {
             note_table_write(&reader.clone(), &validator.visitor(at), &mut found.facts);
         }
+        found.facts.uses_objects |= opcode == OBJECT_PREFIX;
         reader.visit_operator(&mut validator.visitor(at)).and_then(|result| result).map_err(invalid)?;
     }
     reader.finish_expression(&validator.visitor(reader.original_position())).map_err(invalid)?;

@@ -3,24 +3,76 @@
 //! Two types are the same when their recursion groups are structurally the same
 //! ([spec](https://webassembly.github.io/spec/core/valid/conventions.html#rolling-and-unrolling)). Groups are compared in a
 //! rolled form in which references into the group are relative and all others canonical, so one hash lookup per group
-//! suffices and the work is linear in the size of the type section.
+//! suffices and the work is linear in the size of the type section, whatever the types' unrolled size.
 //!
 //! Invariant: `canonical[i] <= i`, and `canonical[canonical[i]] == canonical[i]`.
 //!
 //! Does not know: other modules; an engine-wide registry rolls groups by [`roll_group`] over its own identifiers.
 
-use crate::{CompositeType, FieldType, HeapType, RefType, StorageType, SubType, TypeIndex, ValType};
+use crate::{CompositeType, FieldType, FuncType, HeapType, RefType, StorageType, SubType, TypeIndex, ValType};
 use std::collections::HashMap;
 
 /// Marks a reference into the group itself.
 const RELATIVE: u32 = 1 << 31;
 
+impl TypeIndex {
+    /// In a rolled type: the position in its own group that this refers to, if it refers to that.
+    pub fn group_position(self) -> Option<u32> {
+        (self.0 & RELATIVE != 0).then_some(self.0 & !RELATIVE)
+    }
+}
+
 /// The rolled form of the recursion group of types `group` that starts at type `start`: references into the group become
 /// relative, references to earlier types are replaced by `canonical`. Two groups are the same types exactly when their
 /// rolled forms are equal.
 pub fn roll_group(start: u32, group: &[SubType], canonical: &[TypeIndex]) -> Vec<SubType> {
-    let roller = Roller { start, canonical };
-    group.iter().map(|ty| roller.roll(ty)).collect()
+    let roll = |index: TypeIndex| {
+        if index.0 >= start { TypeIndex(RELATIVE | (index.0 - start)) } else { canonical[index.index()] }
+    };
+    group.iter().map(|ty| map_concrete(ty, roll)).collect()
+}
+
+/// `ty` with every reference to a concrete type, the supertype included, replaced.
+///
+/// ```
+/// use wattest_module::{ArrayType, CompositeType, FieldType, HeapType, RefType, StorageType, SubType, TypeIndex, ValType};
+/// use wattest_module::map_concrete;
+/// let array = |index| {
+///     let element = RefType { nullable: true, heap: HeapType::Concrete(TypeIndex(index)), is_func: false };
+///     let field = FieldType { storage: StorageType::Val(ValType::Ref(element)), mutable: true };
+///     SubType { is_final: true, supertype: None, composite: CompositeType::Array(ArrayType(field)) }
+/// };
+/// assert_eq!(map_concrete(&array(1), |index| TypeIndex(index.0 + 1)), array(2));
+/// ```
+pub fn map_concrete(ty: &SubType, map: impl Fn(TypeIndex) -> TypeIndex) -> SubType {
+    let value = |ty: ValType| match ty {
+        ValType::Ref(RefType { nullable, heap: HeapType::Concrete(index), is_func }) => {
+            ValType::Ref(RefType { nullable, heap: HeapType::Concrete(map(index)), is_func })
+        }
+        other => other,
+    };
+    let field = |field: FieldType| {
+        let storage = match field.storage {
+            StorageType::Val(ty) => StorageType::Val(value(ty)),
+            packed => packed,
+        };
+        FieldType { storage, mutable: field.mutable }
+    };
+    SubType {
+        is_final: ty.is_final,
+        supertype: ty.supertype.map(&map),
+        composite: match &ty.composite {
+            CompositeType::Func(func) => {
+                let list = |types: &[ValType]| types.iter().map(|ty| value(*ty)).collect();
+                CompositeType::Func(FuncType { params: list(&func.params), results: list(&func.results) })
+            }
+            CompositeType::Struct(ty) => {
+                let fields = ty.fields.iter().map(|one| field(*one)).collect();
+                CompositeType::Struct(crate::StructType { fields })
+            }
+            CompositeType::Array(ty) => CompositeType::Array(crate::ArrayType(field(ty.0))),
+        },
+    }
 }
 
 /// Finds canonical representatives, group by group.
@@ -42,51 +94,5 @@ impl Canonicalizer {
     /// The representative of every type added.
     pub fn finish(self) -> Vec<TypeIndex> {
         self.canonical
-    }
-}
-
-struct Roller<'a> {
-    start: u32,
-    canonical: &'a [TypeIndex],
-}
-
-impl Roller<'_> {
-    fn roll(&self, ty: &SubType) -> SubType {
-        SubType {
-            is_final: ty.is_final,
-            supertype: ty.supertype.map(|index| self.index(index)),
-            composite: match &ty.composite {
-                CompositeType::Func(func) => {
-                    let list = |types: &[ValType]| types.iter().map(|ty| self.value(*ty)).collect();
-                    CompositeType::Func(crate::FuncType { params: list(&func.params), results: list(&func.results) })
-                }
-                CompositeType::Struct(ty) => {
-                    let fields = ty.fields.iter().map(|field| self.field(*field)).collect();
-                    CompositeType::Struct(crate::StructType { fields })
-                }
-                CompositeType::Array(ty) => CompositeType::Array(crate::ArrayType(self.field(ty.0))),
-            },
-        }
-    }
-
-    fn field(&self, field: FieldType) -> FieldType {
-        let storage = match field.storage {
-            StorageType::Val(ty) => StorageType::Val(self.value(ty)),
-            packed => packed,
-        };
-        FieldType { storage, mutable: field.mutable }
-    }
-
-    fn value(&self, ty: ValType) -> ValType {
-        match ty {
-            ValType::Ref(RefType { nullable, heap: HeapType::Concrete(index), is_func }) => {
-                ValType::Ref(RefType { nullable, heap: HeapType::Concrete(self.index(index)), is_func })
-            }
-            other => other,
-        }
-    }
-
-    fn index(&self, index: TypeIndex) -> TypeIndex {
-        if index.0 >= self.start { TypeIndex(RELATIVE | (index.0 - self.start)) } else { self.canonical[index.index()] }
     }
 }

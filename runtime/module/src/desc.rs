@@ -135,6 +135,8 @@ pub struct FunctionBody {
 pub struct BodyFacts {
     /// Per table: whether any body may change it (`table.set`, `grow`, `fill`, `copy` to it, `init`).
     pub tables_written: Vec<bool>,
+    /// Whether any body has an instruction of garbage-collected objects.
+    pub uses_objects: bool,
 }
 
 /// A decoded, validated module.
@@ -301,6 +303,12 @@ impl ModuleDesc {
             }
         }
         Some(entries)
+    }
+
+    /// Whether instances need the heap of objects: there are struct or array types, tags, or instructions of objects.
+    pub fn uses_heap(&self) -> bool {
+        let is_object = |ty: &SubType| !matches!(ty.composite, crate::CompositeType::Func(_));
+        self.facts.uses_objects || !self.tags.is_empty() || self.types.iter().any(is_object)
     }
 
     /// The export called `name`.

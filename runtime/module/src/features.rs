@@ -58,8 +58,8 @@ features! {
     MultiMemory = "multi-memory", WasmFeatures::MULTI_MEMORY, default: true, implemented: true;
     Memory64 = "memory64", WasmFeatures::MEMORY64, default: true, implemented: true;
     Threads = "threads", WasmFeatures::THREADS, default: true, implemented: true;
-    FunctionReferences = "function-references", WasmFeatures::FUNCTION_REFERENCES, default: false, implemented: false;
-    Gc = "gc", WasmFeatures::GC, default: false, implemented: false;
+    FunctionReferences = "function-references", WasmFeatures::FUNCTION_REFERENCES, default: true, implemented: true;
+    Gc = "gc", WasmFeatures::GC, default: true, implemented: true;
     Exceptions = "exceptions", WasmFeatures::EXCEPTIONS, default: true, implemented: true;
     WideArithmetic = "wide-arithmetic", WasmFeatures::WIDE_ARITHMETIC, default: false, implemented: true;
     CustomPageSizes = "custom-page-sizes", WasmFeatures::CUSTOM_PAGE_SIZES, default: false, implemented: true;

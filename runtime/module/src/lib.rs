@@ -23,7 +23,7 @@ mod names;
 mod traffic;
 mod types;
 
-pub use canonical::roll_group;
+pub use canonical::{map_concrete, roll_group};
 pub use constant::{ConstExpr, ConstOp};
 pub use decode::{Limits, check_custom_sections, decode};
 pub use desc::{

@@ -54,14 +54,15 @@ impl<'a> Traffic<'a> {
         reader: &BinaryReader<'_>,
         validator: &FuncValidator<ValidatorResources>,
     ) -> Result<(), DecodeError> {
-        if !matches!(opcode, 0x02..=0x04 | 0x06..=0x08 | 0x0c..=0x15 | 0x1f) {
+        if !matches!(opcode, 0x02..=0x04 | 0x06..=0x08 | 0x0c..=0x15 | 0x1f | 0xd5 | 0xd6 | 0xfb) {
             return Ok(());
         }
         let mut immediates = reader.clone();
         let values = immediates.read_u8().and_then(|_| match opcode {
             0x02..=0x04 | 0x06 => Ok(self.block(immediates.read_var_i64()?)),
-            0x0c | 0x0d => Ok(self.label(immediates.read_var_u32()?, validator)),
             0x07 | 0x08 => Ok(self.tag(immediates.read_var_u32()?)),
+            0xfb => self.object(&mut immediates, validator),
+            0x0c | 0x0d | 0xd5 | 0xd6 => Ok(self.label(immediates.read_var_u32()?, validator)),
             0x0e => self.table(&mut immediates, validator),
             0x1f => self.clauses(&mut immediates, validator),
             0x0f => Ok(self.label(validator.control_stack_height().saturating_sub(1), validator)),
@@ -108,6 +109,21 @@ impl<'a> Traffic<'a> {
             (BlockType::FuncType(ty), FrameKind::Loop) => self.arity(ty).0,
             (BlockType::FuncType(ty), _) => self.arity(ty).1,
         }
+    }
+
+    /// Values that an instruction of objects, whose prefix was read, passes: those of the label of a branch.
+    fn object(
+        &self,
+        immediates: &mut BinaryReader<'_>,
+        validator: &FuncValidator<ValidatorResources>,
+    ) -> wasmparser::Result<u64> {
+        let (br_on_cast, br_on_cast_fail) = (24, 25);
+        let opcode = immediates.read_var_u32()?;
+        if opcode != br_on_cast && opcode != br_on_cast_fail {
+            return Ok(0);
+        }
+        immediates.read_u8()?;
+        Ok(self.label(immediates.read_var_u32()?, validator))
     }
 
     /// Values of an exception with the tag.

@@ -10,6 +10,7 @@
 use crate::TypeIndex;
 use serde::{Deserialize, Serialize};
 use wattest_abi::ValueKind;
+use wattest_abi::gc::FieldKind;
 
 /// A heap type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -126,6 +127,17 @@ pub struct FieldType {
     pub storage: StorageType,
     /// Whether it can be set.
     pub mutable: bool,
+}
+
+impl FieldType {
+    /// How the field is stored.
+    pub const fn kind(self) -> FieldKind {
+        match self.storage {
+            StorageType::I8 => FieldKind::I8,
+            StorageType::I16 => FieldKind::I16,
+            StorageType::Val(ty) => FieldKind::Value(ty.kind()),
+        }
+    }
 }
 
 /// A struct type.

@@ -130,6 +130,24 @@ pub fn find_landing(store: &VmStoreContext) -> Option<Landing> {
     None
 }
 
+/// Calls `visit` with the return address and the frame pointer of every compiled frame of `store`'s activations that is
+/// suspended at a call, innermost first.
+pub(crate) fn for_each_frame(store: &VmStoreContext, mut visit: impl FnMut(usize, usize)) {
+    let (mut exit_fp, mut entry_fp) = (store.exit_fp, store.entry_fp);
+    while entry_fp != 0 {
+        // SAFETY: as in `walk`.
+        unsafe {
+            let (mut pc, mut fp) = return_of(exit_fp);
+            while fp != entry_fp {
+                visit(pc, fp);
+                (pc, fp) = return_of(fp);
+            }
+            exit_fp = *(entry_fp as *const usize).sub(EntryFrame::PREVIOUS_EXIT_FP);
+            entry_fp = *(entry_fp as *const usize).sub(EntryFrame::PREVIOUS_ENTRY_FP);
+        }
+    }
+}
+
 /// The return address and caller's frame pointer of the frame at `fp`.
 ///
 /// # Safety

@@ -54,7 +54,7 @@ fn damaged(what: &'static str, offset: usize) -> ArtifactError {
 }
 
 /// Every section kind, in the order of their numbers.
-const KINDS: [SectionKind; 10] = [
+const KINDS: [SectionKind; 11] = [
     SectionKind::Compatibility,
     SectionKind::Module,
     SectionKind::Text,
@@ -65,6 +65,7 @@ const KINDS: [SectionKind; 10] = [
     SectionKind::Images,
     SectionKind::Names,
     SectionKind::Handlers,
+    SectionKind::StackMaps,
 ];
 
 fn is_mapped_kind(kind: SectionKind) -> bool {

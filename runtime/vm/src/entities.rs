@@ -230,7 +230,11 @@ impl StoreInner {
 
 /// A global that the host made.
 #[repr(C, align(16))]
-pub(crate) struct GlobalSlot(pub u128);
+pub(crate) struct GlobalSlot {
+    pub bits: u128,
+    /// Whether the collector has to look at it.
+    pub is_reference: bool,
+}
 
 /// A global of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -263,8 +267,9 @@ impl StoreInner {
         if value.kind() != ty.content.kind() {
             return Ok(None);
         }
-        self.globals.push(Box::new(GlobalSlot(value.to_bits())));
-        let slot = self.globals.last_mut().map(|slot| NonNull::from(&mut slot.0));
+        let is_reference = matches!(value, Raw::Ref(_));
+        self.globals.push(Box::new(GlobalSlot { bits: value.to_bits(), is_reference }));
+        let slot = self.globals.last_mut().map(|slot| NonNull::from(&mut slot.bits));
         Ok(slot.map(|slot| GlobalHandle { store: self.id(), slot, ty }))
     }
 

@@ -14,12 +14,12 @@
 //! Does not know: which clause of a `try_table` catches; compiled code decides, and throws on what it does not want.
 
 use crate::activation;
+use crate::gc::{AllocError, ConstValue};
 use crate::store::{StoreId, StoreInner, WrongStore};
-use crate::sys::{MapError, Mapping};
 use crate::trap::Unwind;
 use crate::value::Raw;
-use wattest_abi::gc::{EXCEPTION_FIELDS, EXCEPTION_TAG, FieldKind, FieldLayout, NULL_GUARD_BYTES, OBJECT_TYPE};
-use wattest_abi::{TrapCode, ValueKind};
+use wattest_abi::ValueKind;
+use wattest_abi::gc::{EXCEPTION_FIELDS, EXCEPTION_TAG, FieldKind, FieldLayout};
 
 /// A tag of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,52 +44,11 @@ pub struct Thrown {
     pub exception: u32,
 }
 
-/// Where exceptions live until the store has a heap of collected objects: nothing in it is freed before the store is.
-pub(crate) struct ExceptionHeap {
-    mapping: Mapping,
-    top: u32,
-}
-
-/// Bytes of the heap; beyond them, throwing traps.
-const HEAP_BYTES: usize = 256 << 20;
-
 impl StoreInner {
-    /// The heap, which exists from the first call on.
-    fn exception_heap(&mut self) -> Result<&mut ExceptionHeap, MapError> {
-        let heap = match self.exception_heap.take() {
-            Some(heap) => heap,
-            None => ExceptionHeap { mapping: Mapping::writable(HEAP_BYTES)?, top: NULL_GUARD_BYTES },
-        };
-        Ok(self.exception_heap.insert(heap))
-    }
-
-    /// The base of the heap.
-    ///
-    /// # Errors
-    ///
-    /// The machine has no room for it.
-    pub(crate) fn heap_base(&mut self) -> Result<*mut u8, MapError> {
-        Ok(self.exception_heap()?.mapping.base())
-    }
-
     /// Where an object of the heap lies.
     fn object_address(&self, object: u32) -> *mut u8 {
-        let heap = self.exception_heap.as_ref().expect("an object lies in a heap");
-        // SAFETY: objects lie within the mapping.
-        unsafe { heap.mapping.base().add(object as usize) }
-    }
-
-    /// Allocates an object.
-    pub(crate) fn allocate(&mut self, type_id: u32, bytes: u32) -> Result<u32, TrapCode> {
-        let heap = self.exception_heap().map_err(|_| TrapCode::AllocationTooLarge)?;
-        if heap.top as usize + bytes as usize > HEAP_BYTES {
-            return Err(TrapCode::AllocationTooLarge);
-        }
-        let at = heap.top;
-        heap.top += bytes;
-        // SAFETY: within the mapping.
-        unsafe { heap.mapping.base().add(at as usize + OBJECT_TYPE as usize).cast::<u32>().write(type_id) };
-        Ok(at)
+        let base = self.heap.as_ref().map_or(std::ptr::null_mut(), |heap| heap.base());
+        base.wrapping_add(object as usize)
     }
 
     /// Makes a tag whose payload are the parameters of the function type with identifier `type_id`.
@@ -113,7 +72,8 @@ impl StoreInner {
         TagHandle { store: self.id(), index: identity as u32 - 1 }
     }
 
-    /// Makes an exception; `payload` must have the kinds of the tag's parameters, which the caller has checked.
+    /// Makes an exception; `payload` must have the kinds of the tag's parameters, which the caller has checked. May
+    /// collect.
     ///
     /// # Errors
     ///
@@ -122,16 +82,24 @@ impl StoreInner {
     /// # Panics
     ///
     /// If the tag is another store's.
-    pub fn new_exception(&mut self, tag: TagHandle, payload: &[Raw]) -> Result<u32, TrapCode> {
+    pub fn new_exception(&mut self, tag: TagHandle, payload: &[Raw]) -> Result<u32, AllocError> {
         let type_id = self.tag_type_id(tag).expect("the tag is this store's");
         let layout = FieldLayout::new(EXCEPTION_FIELDS, payload.iter().map(|value| FieldKind::Value(value.kind())));
-        let exception = self.allocate(type_id, layout.bytes)?;
+        // The collector finds the payload's references on this stack.
+        let height = self.const_stack.len();
+        let values = payload.iter();
+        self.const_stack.extend(
+            values.map(|value| ConstValue { bits: value.to_bits(), is_reference: matches!(value, Raw::Ref(_)) }),
+        );
+        let allocated = self.allocate(type_id, u64::from(layout.bytes), 0);
+        let values = self.const_stack.split_off(height);
+        let exception = allocated?;
         // SAFETY: the object has this layout, and nothing else refers to it yet.
         unsafe {
             let object = self.object_address(exception);
             object.add(EXCEPTION_TAG as usize).cast::<u64>().write(tag.identity());
-            for (value, offset) in payload.iter().zip(&layout.offsets) {
-                write_field(object.add(*offset as usize), *value);
+            for ((kind, value), offset) in payload.iter().map(|value| value.kind()).zip(values).zip(&layout.offsets) {
+                write_field(object.add(*offset as usize), kind, value.bits);
             }
         }
         Ok(exception)
@@ -175,10 +143,10 @@ impl StoreInner {
 
 /// # Safety
 ///
-/// `at` must be the place of a field of the value's kind.
-unsafe fn write_field(at: *mut u8, value: Raw) {
-    let bytes = value.to_bits().to_le_bytes();
-    let len = FieldKind::Value(value.kind()).bytes() as usize;
+/// `at` must be the place of a field of `kind`.
+unsafe fn write_field(at: *mut u8, kind: ValueKind, bits: u128) {
+    let bytes = bits.to_le_bytes();
+    let len = FieldKind::Value(kind).bytes() as usize;
     // SAFETY: by the caller's promise.
     unsafe { at.copy_from_nonoverlapping(bytes.as_ptr(), len) };
 }

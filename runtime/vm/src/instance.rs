@@ -12,24 +12,27 @@
 use crate::entities::{GlobalHandle, MemoryEntry};
 use crate::exception::TagHandle;
 use crate::func::FuncHandle;
+use crate::gc::ConstValue;
 use crate::limits::{Growth, TABLE_ELEMENTS_MAX};
 use crate::memory::LinearMemory;
 use crate::module::RuntimeModule;
 use crate::store::{InstanceId, MemoryHandle, MemorySource, StoreId, StoreInner, TableHandle};
 use crate::table::TableEntry;
 use crate::trap::HostError;
+use crate::types::{engine_ref, engine_type};
 use crate::value::Raw;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use wattest_abi::TrapCode;
 use wattest_abi::vmctx::{
     FUNC_REF_BYTES, GLOBAL_BYTES, IMPORT_BYTES, MAGIC_INSTANCE, MEMORY_BYTES, TABLE_BYTES, VmFuncRef, VmFunctionImport,
     VmHeader, VmMemoryDefinition, VmTableDefinition,
 };
+use wattest_abi::{TrapCode, ValueKind};
 use wattest_module::{
-    ConstExpr, ConstOp, DataIndex, DataKind, ElementIndex, ElementItems, ElementKind, EntityType, FuncIndex,
-    GlobalIndex, HeapType, ImportKind, MemoryIndex, MemoryType, ModuleDesc, TableIndex, TableInit, TableType,
+    ConstOp, DataIndex, DataKind, ElementIndex, ElementItems, ElementKind, EntityType, FuncIndex, GlobalIndex,
+    GlobalType, HeapType, ImportKind, MemoryIndex, MemoryType, ModuleDesc, TableIndex, TableInit, TableType,
 };
 
 /// What an import is satisfied with, and what an export gives.
@@ -131,6 +134,8 @@ pub(crate) struct Instance {
     imported_globals: Box<[GlobalHandle]>,
     pub dropped_data: Box<[bool]>,
     pub dropped_elements: Box<[bool]>,
+    /// Values of the element segments that are given by expressions; empty for others and dropped ones.
+    elements: Box<[Vec<u64>]>,
 }
 
 impl Instance {
@@ -198,46 +203,76 @@ impl Instance {
         }
         let slot = NonNull::new(self.global_slot_at(index.0 - imported));
         let slot = slot.expect("a vmctx has no slot at address zero");
-        GlobalHandle { store: store.id(), slot, ty: self.desc().globals[index.index()] }
+        let ty = self.desc().globals[index.index()];
+        let content = engine_type(ty.content, &self.module.type_ids);
+        GlobalHandle { store: store.id(), slot, ty: GlobalType { content, ..ty } }
     }
 
-    /// Evaluates a constant expression to the bits of its value.
-    fn evaluate(&self, store: &StoreInner, expr: &ConstExpr) -> u128 {
-        let mut stack: Vec<u128> = Vec::with_capacity(2);
-        for op in &expr.ops {
-            let value = match *op {
-                ConstOp::I32Const(value) => u128::from(value as u32),
-                ConstOp::I64Const(value) => u128::from(value as u64),
-                ConstOp::F32Const(bits) => u128::from(bits),
-                ConstOp::F64Const(bits) => u128::from(bits),
-                ConstOp::V128Const(bits) => bits,
+    /// The value of a constant expression that is one instruction and allocates nothing.
+    pub(crate) fn simple_value(&self, store: &StoreInner, op: ConstOp) -> Option<ConstValue> {
+        let (bits, is_reference) = match op {
+            ConstOp::I32Const(value) => (u128::from(value as u32), false),
+            ConstOp::I64Const(value) => (u128::from(value as u64), false),
+            ConstOp::F32Const(bits) => (u128::from(bits), false),
+            ConstOp::F64Const(bits) => (u128::from(bits), false),
+            ConstOp::V128Const(bits) => (bits, false),
+            ConstOp::GlobalGet(index) => {
+                let global = self.global(store, index);
                 // SAFETY: the slot is this store's.
-                ConstOp::GlobalGet(index) => unsafe { self.global(store, index).slot.read() },
-                ConstOp::RefNull(_) => 0,
-                ConstOp::RefFunc(func) => u128::from(self.raw_func(func)),
-                op => {
-                    let right = stack.pop().unwrap_or(0);
-                    let left = stack.pop().unwrap_or(0);
-                    arithmetic(op, left, right)
-                }
-            };
-            stack.push(value);
-        }
-        stack.pop().unwrap_or(0)
+                (unsafe { global.slot.read() }, global.ty.content.kind() == ValueKind::Ref)
+            }
+            ConstOp::RefNull(_) => (0, false),
+            ConstOp::RefFunc(func) => (u128::from(self.raw_func(func)), false),
+            _ => return None,
+        };
+        Some(ConstValue { bits, is_reference })
     }
-}
 
-fn arithmetic(op: ConstOp, left: u128, right: u128) -> u128 {
-    let (left32, right32) = (left as u32, right as u32);
-    let (left64, right64) = (left as u64, right as u64);
-    match op {
-        ConstOp::I32Add => u128::from(left32.wrapping_add(right32)),
-        ConstOp::I32Sub => u128::from(left32.wrapping_sub(right32)),
-        ConstOp::I32Mul => u128::from(left32.wrapping_mul(right32)),
-        ConstOp::I64Add => u128::from(left64.wrapping_add(right64)),
-        ConstOp::I64Sub => u128::from(left64.wrapping_sub(right64)),
-        ConstOp::I64Mul => u128::from(left64.wrapping_mul(right64)),
-        _ => 0,
+    /// The positions `src..src + len` of an element segment, if it has them.
+    pub(crate) fn element_range(
+        &self,
+        element: ElementIndex,
+        src: u64,
+        len: u64,
+    ) -> Result<Range<usize>, crate::table::OutOfBounds> {
+        let dropped = self.dropped_elements[element.index()];
+        let available = if dropped { 0 } else { segment_len(&self.desc().element(element).items) };
+        let end = src.checked_add(len).filter(|end| *end <= available).ok_or(crate::table::OutOfBounds)?;
+        Ok(src as usize..end as usize)
+    }
+
+    /// The raw references at positions of an element segment that [`Instance::element_range`] gave.
+    pub(crate) fn element_values(
+        &self,
+        element: ElementIndex,
+        range: Range<usize>,
+    ) -> impl ExactSizeIterator<Item = u64> + '_ {
+        let functions = match &self.desc().element(element).items {
+            ElementItems::Functions(functions) => Some(functions),
+            ElementItems::Expressions(_) => None,
+        };
+        range.map(move |position| match functions {
+            Some(functions) => self.raw_func(functions[position]),
+            None => self.elements[element.index()][position],
+        })
+    }
+
+    /// Shows every reference in globals and element segments to `visit`.
+    pub(crate) fn visit_references(&mut self, visit: &mut impl FnMut(*mut u32)) {
+        for defined in &self.module.traced_globals {
+            visit(self.global_slot_at(*defined).cast());
+        }
+        for (index, segment) in self.elements.iter_mut().enumerate() {
+            if !self.module.desc.elements[index].ty.is_func {
+                segment.iter_mut().for_each(|value| visit((&raw mut *value).cast()));
+            }
+        }
+    }
+
+    /// Forgets the values of an element segment.
+    pub(crate) fn drop_element(&mut self, index: usize) {
+        self.dropped_elements[index] = true;
+        self.elements[index] = Vec::new();
     }
 }
 
@@ -269,8 +304,9 @@ impl StoreInner {
             imported_globals: Box::default(),
             dropped_data: vec![false; desc.data.len()].into(),
             dropped_elements: vec![false; desc.elements.len()].into(),
+            elements: vec![Vec::new(); desc.elements.len()].into(),
         };
-        self.init_header(&instance, number).map_err(|_| InstantiateError::OutOfMemory)?;
+        self.init_header(&instance, number)?;
         self.init_imports(&mut instance, imports);
         self.make_tags(&instance);
         init_func_refs(&instance);
@@ -283,8 +319,9 @@ impl StoreInner {
         }
         self.instances.push(instance);
         let id = InstanceId(number);
-        self.init_globals(id);
+        self.init_globals(id)?;
         self.init_tables(id)?;
+        self.init_elements(id)?;
         self.apply_elements(id)?;
         self.apply_data(id)?;
         Ok(id)
@@ -295,6 +332,7 @@ impl StoreInner {
             Ok(true) => Ok(()),
             Ok(false) => Err(InstantiateError::Limit(match growth {
                 Growth::Memory { .. } => "memory size",
+                Growth::Heap { .. } => "heap size",
                 Growth::Table { .. } => "table size",
                 Growth::Entities { .. } => "number of instances, memories or tables",
             })),
@@ -348,11 +386,12 @@ impl StoreInner {
         self.check(given.store()).map_err(wrong_store)?;
         Ok(match (wanted, given) {
             (EntityType::Func(ty), Extern::Func(func)) => {
-                self.func_type_id(func).map_err(wrong_store)? == type_ids[ty.index()]
+                let given = self.func_type_id(func).map_err(wrong_store)?;
+                self.config.types.is_subtype(given, type_ids[ty.index()])
             }
             (EntityType::Table(wanted), Extern::Table(table)) => {
                 let given = self.table_type(table).map_err(wrong_store)?;
-                given.element == wanted.element
+                given.element == engine_ref(wanted.element, type_ids)
                     && given.table64 == wanted.table64
                     && limits_match((given.minimum, given.maximum), (wanted.minimum, wanted.maximum))
             }
@@ -363,7 +402,11 @@ impl StoreInner {
                     && given.page_bytes_log2 == wanted.page_bytes_log2
                     && limits_match((given.minimum, given.maximum), (wanted.minimum, wanted.maximum))
             }
-            (EntityType::Global(wanted), Extern::Global(global)) => global.ty == *wanted,
+            (EntityType::Global(wanted), Extern::Global(global)) => {
+                let (given, content) = (global.ty, engine_type(wanted.content, type_ids));
+                given.mutable == wanted.mutable
+                    && (given.content == content || !given.mutable && self.config.types.matches(given.content, content))
+            }
             // Tags are matched by equal types, not by subtypes.
             (EntityType::Tag(wanted), Extern::Tag(tag)) => {
                 self.tag_type_id(tag).map_err(wrong_store)? == type_ids[wanted.ty.index()]
@@ -372,8 +415,13 @@ impl StoreInner {
         })
     }
 
-    fn init_header(&mut self, instance: &Instance, number: u32) -> Result<(), crate::sys::MapError> {
+    fn init_header(&mut self, instance: &Instance, number: u32) -> Result<(), InstantiateError> {
         let module = &instance.module;
+        let heap_base = if module.desc.uses_heap() {
+            self.heap().map_err(|_| InstantiateError::OutOfMemory)?.base()
+        } else {
+            std::ptr::null_mut()
+        };
         let entries = if module.entries.is_empty() { std::ptr::null() } else { module.entries.as_ptr() };
         let header = VmHeader {
             magic: MAGIC_INSTANCE,
@@ -382,8 +430,8 @@ impl StoreInner {
             type_ids: module.type_ids.as_ptr(),
             entries,
             text: module.text_address(),
-            heap_base: if module.desc.tags.is_empty() { std::ptr::null_mut() } else { self.heap_base()? },
-            heap_length: 0,
+            heap_base,
+            type_records: self.config.types.records(),
         };
         // SAFETY: the block has room for the prefix and the header.
         unsafe {
@@ -494,28 +542,46 @@ impl StoreInner {
             let at = module.offsets.defined_tables + defined as u32 * TABLE_BYTES;
             // SAFETY: the slot of a table is its definition.
             let definition = NonNull::new(unsafe { instance.at::<VmTableDefinition>(at) });
-            let entry = TableEntry::new(*ty, definition).ok_or(InstantiateError::OutOfMemory)?;
+            let ty = TableType { element: engine_ref(ty.element, &module.type_ids), ..*ty };
+            let entry = TableEntry::new(ty, definition).ok_or(InstantiateError::OutOfMemory)?;
             tables.push(self.add_table(entry).index);
         }
         instance.tables = tables.into();
         Ok(())
     }
 
-    fn init_globals(&mut self, id: InstanceId) {
-        let instance = &self.instances[id.0 as usize];
-        for (defined, init) in instance.desc().global_inits.iter().enumerate() {
-            let bits = instance.evaluate(self, &init.0);
+    fn init_globals(&mut self, id: InstanceId) -> Result<(), InstantiateError> {
+        let module = self.instances[id.0 as usize].module.clone();
+        for (defined, init) in module.desc.global_inits.iter().enumerate() {
+            let bits = self.evaluate(id, &init.0)?;
             // SAFETY: the slot is this instance's own.
-            unsafe { instance.global_slot_at(defined as u32).write(bits) };
+            unsafe { self.instances[id.0 as usize].global_slot_at(defined as u32).write(bits) };
         }
+        Ok(())
+    }
+
+    /// Evaluates the element segments that are given by expressions, in order.
+    fn init_elements(&mut self, id: InstanceId) -> Result<(), InstantiateError> {
+        let module = self.instances[id.0 as usize].module.clone();
+        for (index, segment) in module.desc.elements.iter().enumerate() {
+            let ElementItems::Expressions(exprs) = &segment.items else { continue };
+            if segment.kind == ElementKind::Declared {
+                continue;
+            }
+            for expr in exprs {
+                let value = self.evaluate(id, expr)? as u64;
+                self.instances[id.0 as usize].elements[index].push(value);
+            }
+        }
+        Ok(())
     }
 
     fn init_tables(&mut self, id: InstanceId) -> Result<(), InstantiateError> {
         let module = self.instances[id.0 as usize].module.clone();
         for (defined, init) in module.desc.table_inits.iter().enumerate() {
             let TableInit::Expr(expr) = init else { continue };
+            let raw = self.evaluate(id, expr)? as u64;
             let instance = &self.instances[id.0 as usize];
-            let raw = instance.evaluate(self, expr) as u64;
             let entry = instance.tables[module.desc.imported_tables as usize + defined] as usize;
             let table = &mut self.tables[entry];
             // SAFETY: validation made the value one of the table's type; it is this store's.
@@ -529,14 +595,13 @@ impl StoreInner {
         let module = self.instances[id.0 as usize].module.clone();
         for (index, segment) in module.desc.elements.iter().enumerate() {
             if let ElementKind::Active { table, offset } = &segment.kind {
-                let instance = &self.instances[id.0 as usize];
-                let at = index_of(instance.evaluate(self, offset), module.desc.tables[table.index()].table64);
+                let at = index_of(self.evaluate(id, offset)?, module.desc.tables[table.index()].table64);
                 let len = segment_len(&segment.items);
                 self.init_table(id, *table, ElementIndex(index as u32), at, 0, len)
                     .map_err(|_| InstantiateError::Trap(TrapCode::TableOutOfBounds))?;
             }
             if !matches!(segment.kind, ElementKind::Passive) {
-                self.instances[id.0 as usize].dropped_elements[index] = true;
+                self.instances[id.0 as usize].drop_element(index);
             }
         }
         Ok(())
@@ -553,24 +618,10 @@ impl StoreInner {
         len: u64,
     ) -> Result<(), crate::table::OutOfBounds> {
         let instance = &self.instances[id.0 as usize];
-        let module = instance.module.clone();
-        let segment = module.desc.element(element);
-        let available = if instance.dropped_elements[element.index()] { 0 } else { segment_len(&segment.items) };
-        let end = src.checked_add(len).filter(|end| *end <= available).ok_or(crate::table::OutOfBounds)?;
-        let range = src as usize..end as usize;
+        let range = instance.element_range(element, src, len)?;
         let entry = instance.tables[table.index()] as usize;
-        match &segment.items {
-            ElementItems::Functions(functions) => {
-                let raws = functions[range].iter().map(|func| instance.raw_func(*func));
-                // SAFETY: the references are this instance's.
-                unsafe { self.tables[entry].write(dst, raws) }
-            }
-            ElementItems::Expressions(exprs) => {
-                let raws = exprs[range].iter().map(|expr| instance.evaluate(self, expr) as u64).collect::<Vec<_>>();
-                // SAFETY: validation made the values those of the table's type; they are this store's.
-                unsafe { self.tables[entry].write(dst, raws.into_iter()) }
-            }
-        }
+        // SAFETY: validation made the values those of the table's type; they are this store's.
+        unsafe { self.tables[entry].write(dst, instance.element_values(element, range)) }
     }
 
     fn apply_data(&mut self, id: InstanceId) -> Result<(), InstantiateError> {
@@ -580,9 +631,8 @@ impl StoreInner {
             let defined = memory.0.checked_sub(module.desc.imported_memories);
             let in_image =
                 defined.is_some_and(|defined| module.images.get(defined as usize).is_some_and(Option::is_some));
-            let instance = &self.instances[id.0 as usize];
             if !in_image {
-                let at = index_of(instance.evaluate(self, offset), module.desc.memories[memory.index()].memory64);
+                let at = index_of(self.evaluate(id, offset)?, module.desc.memories[memory.index()].memory64);
                 let len = u64::from(segment.bytes.end - segment.bytes.start);
                 self.init_memory(id, *memory, DataIndex(index as u32), at, 0, len)
                     .map_err(|_| InstantiateError::Trap(TrapCode::MemoryOutOfBounds))?;

@@ -30,6 +30,17 @@ pub trait ResourceLimiter: Send + Sync {
         Ok(true)
     }
 
+    /// Whether the heap of garbage-collected objects may go from `current` to `desired` bytes; `maximum` is what its
+    /// reservation allows. While it collects, a heap needs up to twice that.
+    ///
+    /// # Errors
+    ///
+    /// An error ends the computation instead of making the allocation trap.
+    fn heap_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool, HostError> {
+        let _ = (current, desired, maximum);
+        Ok(true)
+    }
+
     /// Instances that the store may hold.
     fn instances_max(&self) -> usize {
         10_000
@@ -54,6 +65,8 @@ pub const TABLE_ELEMENTS_MAX: u64 = 10_000_000;
 pub(crate) enum Growth {
     /// Bytes of a memory.
     Memory { current: usize, desired: usize, maximum: Option<usize> },
+    /// Bytes of the heap of objects.
+    Heap { current: usize, desired: usize, maximum: Option<usize> },
     /// Elements of a table.
     Table { current: usize, desired: usize, maximum: Option<usize> },
     /// New instances, memories and tables, in addition to what is there.
@@ -105,6 +118,7 @@ unsafe fn grow<T>(store: *mut StoreInner, growth: Growth) -> Result<bool, HostEr
     let (has_instances, has_memories, has_tables) = store.inner.sizes();
     let answer = store.with_limiter(|limiter| match growth {
         Growth::Memory { current, desired, maximum } => limiter.memory_growing(current, desired, maximum),
+        Growth::Heap { current, desired, maximum } => limiter.heap_growing(current, desired, maximum),
         Growth::Table { current, desired, maximum } => limiter.table_growing(current, desired, maximum),
         Growth::Entities { instances, memories, tables } => Ok(has_instances + instances <= limiter.instances_max()
             && has_memories + memories <= limiter.memories_max()

@@ -9,9 +9,9 @@ use crate::artifact::ArtifactFile;
 use crate::memory::ImageRef;
 use crate::registry::{CodeInfo, Registration};
 use std::sync::Arc;
-use wattest_abi::VmOffsets;
 use wattest_abi::artifact::SectionKind;
 use wattest_abi::vmctx::{IMPORT_BYTES, VmCounts};
+use wattest_abi::{ValueKind, VmOffsets};
 use wattest_module::{DataIndex, DefinedFuncIndex, FuncIndex, ModuleDesc};
 
 /// Bytes that live as long as a module: owned, or part of a mapped artifact.
@@ -45,6 +45,8 @@ pub struct RuntimeModule {
     pub(crate) escaping: Box<[(CodeAddress, u32)]>,
     /// One code address per defined function, when calls go through it.
     pub(crate) entries: Box<[usize]>,
+    /// Defined globals that hold references the collector looks at.
+    pub(crate) traced_globals: Box<[u32]>,
 }
 
 impl RuntimeModule {
@@ -67,7 +69,10 @@ impl RuntimeModule {
         let count = if with_entries { desc.bodies.len() as u32 } else { 0 };
         let entries = (0..count).map(|index| function_address(code.info(), DefinedFuncIndex(index)) as usize).collect();
         let escaping = escaping_functions(&desc, code.info(), &type_ids);
-        RuntimeModule { desc, offsets, code, type_ids, data, images, escaping, entries }
+        let defined = desc.globals.iter().skip(desc.imported_globals as usize).enumerate();
+        let traced_globals = defined.filter(|(_, ty)| ty.content.kind() == ValueKind::Ref);
+        let traced_globals = traced_globals.map(|(index, _)| index as u32).collect();
+        RuntimeModule { desc, offsets, code, type_ids, data, images, escaping, entries, traced_globals }
     }
 
     /// The description.

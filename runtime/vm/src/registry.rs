@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use wattest_abi::TrapCode;
 use wattest_abi::artifact::{
-    AddressRecord, FunctionRecord, HANDLER_RECORD_BYTES, HandlerRecord, RECORD_BYTES, SectionKind, TRAP_RECORD_BYTES,
-    TrapRecord,
+    AddressRecord, FunctionRecord, HANDLER_RECORD_BYTES, HandlerRecord, RECORD_BYTES, SectionKind, StackMapRecord,
+    TRAP_RECORD_BYTES, TrapRecord,
 };
 use wattest_module::DefinedFuncIndex;
 
@@ -65,6 +65,21 @@ impl Record for AddressRecord {
     fn encode(self, bytes: &mut Vec<u8>) {
         bytes.extend(self.text_offset.to_le_bytes());
         bytes.extend(self.wasm_offset.to_le_bytes());
+    }
+    fn text_offset(self) -> u32 {
+        self.text_offset
+    }
+}
+
+impl Record for StackMapRecord {
+    const BYTES: usize = RECORD_BYTES;
+    const SECTION: SectionKind = SectionKind::StackMaps;
+    fn decode(bytes: &[u8]) -> Self {
+        StackMapRecord { text_offset: word(bytes, 0), below_fp: word(bytes, 4) }
+    }
+    fn encode(self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.text_offset.to_le_bytes());
+        bytes.extend(self.below_fp.to_le_bytes());
     }
     fn text_offset(self) -> u32 {
         self.text_offset
@@ -178,6 +193,8 @@ pub struct CodeInfo {
     pub addresses: RecordTable<AddressRecord>,
     /// Sorted by offset.
     pub handlers: RecordTable<HandlerRecord>,
+    /// References in frames; sorted by return address.
+    pub stack_maps: RecordTable<StackMapRecord>,
     /// What the code belongs to, for whoever registered it.
     pub owner: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -214,6 +231,17 @@ impl CodeInfo {
         // Functions usually lie in index order, but nothing promises it.
         let index = (0..self.functions.len()).find(|index| self.functions.get(*index).is_some_and(inside))?;
         Some(DefinedFuncIndex(index as u32))
+    }
+
+    /// Tells `found` how far below the frame pointer each reference lies in a frame whose call returns to `text_offset`.
+    pub fn references_at(&self, text_offset: u32, mut found: impl FnMut(u32)) {
+        let Some((last, _)) = self.stack_maps.last_at_or_before(text_offset) else { return };
+        for index in (0..=last).rev() {
+            match self.stack_maps.get(index) {
+                Some(record) if record.text_offset == text_offset => found(record.below_fp),
+                _ => return,
+            }
+        }
     }
 
     /// What the code belongs to, if whoever registered it said.
@@ -343,6 +371,7 @@ mod tests {
             traps: RecordTable::Own(traps),
             addresses: RecordTable::Own(addresses),
             handlers: RecordTable::Own(handlers()),
+            stack_maps: RecordTable::Own(Vec::new()),
             owner: None,
         });
     }
@@ -363,6 +392,7 @@ mod tests {
             traps: RecordTable::Artifact(artifact.clone()),
             addresses: RecordTable::Artifact(artifact.clone()),
             handlers: RecordTable::Artifact(artifact),
+            stack_maps: RecordTable::Own(Vec::new()),
             owner: None,
         });
     }

@@ -10,6 +10,7 @@
 
 use crate::entities::GlobalSlot;
 use crate::entities::MemoryEntry;
+use crate::gc::{ConstValue, Heap, HeapConfig, HostValues, RootTable};
 use crate::host::HostFunctionEntry;
 use crate::instance::Instance;
 use crate::limits::{Hooks, ResourceLimiter};
@@ -72,6 +73,10 @@ pub struct StoreConfig {
     pub tunables: Arc<wattest_abi::Tunables>,
     /// The engine's epoch.
     pub epoch: Arc<AtomicU64>,
+    /// The engine's types.
+    pub types: Arc<crate::types::TypeRegistry>,
+    /// How objects are collected.
+    pub heap: HeapConfig,
 }
 
 /// The `vmctx` that stands for the host when it calls a host function: a header with its instance number before it.
@@ -101,10 +106,12 @@ pub struct StoreInner {
     pub(crate) globals: Vec<Box<GlobalSlot>>,
     #[expect(clippy::vec_box, reason = "the contents must stay where they are")]
     pub(crate) host_functions: Vec<Box<HostFunctionEntry>>,
-    pub(crate) externs: Vec<Arc<dyn Any + Send + Sync>>,
     /// Engine-wide type identifiers of tags.
     pub(crate) tags: Vec<u32>,
-    pub(crate) exception_heap: Option<crate::exception::ExceptionHeap>,
+    pub(crate) host_values: HostValues,
+    pub(crate) heap: Option<Heap>,
+    pub(crate) roots: Arc<RootTable>,
+    pub(crate) const_stack: Vec<ConstValue>,
     pub(crate) fuel_reserve: u64,
     pub(crate) components: crate::component::ComponentState,
 }
@@ -211,7 +218,7 @@ impl StoreInner {
             entries: std::ptr::null(),
             text: std::ptr::null(),
             heap_base: std::ptr::null_mut(),
-            heap_length: 0,
+            type_records: config.types.records(),
         };
         StoreInner {
             context: VmStoreContext {
@@ -226,6 +233,8 @@ impl StoreInner {
                 landing_sp: 0,
                 landing_fp: 0,
                 landing_exception: 0,
+                heap_top: 0,
+                heap_limit: 0,
             },
             host_context: HostContext { reserved: 0, instance: u64::MAX, header },
             id: StoreId(NEXT_STORE.fetch_add(1, Ordering::Relaxed)),
@@ -237,9 +246,11 @@ impl StoreInner {
             tables: Vec::new(),
             globals: Vec::new(),
             host_functions: Vec::new(),
-            externs: Vec::new(),
             tags: Vec::new(),
-            exception_heap: None,
+            host_values: HostValues::default(),
+            heap: None,
+            roots: Arc::default(),
+            const_stack: Vec::new(),
             fuel_reserve: 0,
             components: crate::component::ComponentState::default(),
         }
@@ -284,16 +295,23 @@ impl StoreInner {
         self.context.epoch_deadline = now.saturating_add(ticks);
     }
 
-    /// Keeps a host value alive and returns its reference: a small positive number.
+    /// Keeps a host value alive as long as it is referred to, and returns a reference to it; `None` when there are too
+    /// many. May collect: raw references that the caller holds are invalid afterwards.
     pub fn new_extern(&mut self, value: Arc<dyn Any + Send + Sync>) -> Option<u32> {
-        let index = u32::try_from(self.externs.len()).ok()?.checked_add(1)?;
-        self.externs.push(value);
-        Some(index)
+        if self.config.heap.stress || self.host_values.wants_collection() {
+            self.collect();
+        }
+        self.host_values.add(value)
+    }
+
+    /// Number of host values that are kept.
+    pub fn extern_count(&self) -> usize {
+        self.host_values.len()
     }
 
     /// The host value behind a reference that [`StoreInner::new_extern`] returned.
     pub fn extern_value(&self, reference: u32) -> Option<&Arc<dyn Any + Send + Sync>> {
-        self.externs.get(reference.checked_sub(1)? as usize)
+        self.host_values.get(reference)
     }
 
     /// Number of instances, memories and tables that the store owns.

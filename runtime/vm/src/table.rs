@@ -134,6 +134,17 @@ impl TableEntry {
         }
     }
 
+    /// Shows every reference that is no function to `visit`.
+    pub fn visit_references(&mut self, visit: &mut impl FnMut(*mut u32)) {
+        if self.ty.element.is_func {
+            return;
+        }
+        for index in 0..self.length as usize {
+            // SAFETY: within the storage, whose elements are 64 bits wide with the reference in the lower half.
+            visit(unsafe { self.storage.base.as_ptr().cast::<u64>().add(index).cast() });
+        }
+    }
+
     /// Sets elements `start..start + len` to a raw reference.
     ///
     /// # Safety

@@ -11,7 +11,7 @@ use wattest_abi::{Builtin, TrapCode};
 
 impl Translator<'_> {
     /// Calls a builtin that returns 0 to make this function trap.
-    fn call_checked(&mut self, builtin: Builtin, args: &[Value], code: TrapCode) -> Step {
+    pub(super) fn call_checked(&mut self, builtin: Builtin, args: &[Value], code: TrapCode) -> Step {
         let done = self.call_builtin(builtin, args);
         self.trap_unless(done, code);
         Ok(())

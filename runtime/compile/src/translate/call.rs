@@ -6,15 +6,15 @@
 //!
 //! Does not know: what the callee is.
 
+use super::trap::clif_trap;
 use super::vmctx::Region;
 use super::{Step, Translator};
-use crate::CompileErrorKind;
 use crate::function::{NAME_FUNCTION, NAME_TABLE};
 use crate::signature::{POINTER, clif_type, returns_in_memory};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     Block, BlockArg, BlockCall, ExceptionTableData, ExceptionTableItem, ExtFuncData, ExternalName, FuncRef,
-    GlobalValueData, Inst, InstBuilder, SigRef, StackSlotData, StackSlotKind, UserExternalName, Value, types,
+    GlobalValueData, Inst, InstBuilder, MemFlagsData, SigRef, StackSlotData, StackSlotKind, UserExternalName, Value, types,
 };
 use wattest_abi::call::RESULT_SLOT_BYTES;
 use wattest_abi::tunables::CallPath;
@@ -38,6 +38,15 @@ enum After {
     Call(Inst),
     /// They are the parameters of the block that control went on to.
     TryCall(Block),
+}
+
+/// Whose numbers tell types apart.
+#[derive(Clone, Copy)]
+enum TypeNumbers {
+    /// Engine-wide identifiers.
+    Engine,
+    /// Canonical type indices of the module, counted from one.
+    Module,
 }
 
 #[derive(Clone, Copy)]
@@ -111,28 +120,54 @@ impl<'a> Translator<'a> {
     }
 
     pub(super) fn call_indirect(&mut self, ty: u32, table: u32) -> Step {
-        let callee = self.table_callee(TypeIndex(ty), table)?;
+        let callee = self.table_callee(TypeIndex(ty), table);
         self.emit_call(callee);
         Ok(())
     }
 
     pub(super) fn return_call_indirect(&mut self, ty: u32, table: u32) -> Step {
-        let callee = self.table_callee(TypeIndex(ty), table)?;
+        let callee = self.table_callee(TypeIndex(ty), table);
         self.emit_tail_call(callee);
         Ok(())
     }
 
+    pub(super) fn call_ref(&mut self, ty: u32) -> Step {
+        let callee = self.reference_callee(TypeIndex(ty));
+        self.emit_call(callee);
+        Ok(())
+    }
+
+    pub(super) fn return_call_ref(&mut self, ty: u32) -> Step {
+        let callee = self.reference_callee(TypeIndex(ty));
+        self.emit_tail_call(callee);
+        Ok(())
+    }
+
+    /// Pops a function reference; traps if it is null.
+    fn reference_callee(&mut self, ty: TypeIndex) -> Callee {
+        let func_ref = self.pop();
+        let trusted = self.trusted(Region::Vmctx);
+        let flags = if self.env.tunables.signals_based_traps {
+            // Nothing is ever mapped at address zero.
+            let region = self.region(Region::Vmctx);
+            let code = clif_trap(TrapCode::NullFunctionReference);
+            MemFlagsData::new().with_aligned().with_alias_region(Some(region)).with_trap_code(Some(code))
+        } else {
+            self.trap_unless(func_ref, TrapCode::NullFunctionReference);
+            trusted
+        };
+        let code = self.builder.ins().load(POINTER, flags, func_ref, vmctx::FUNC_REF_CODE as i32);
+        let callee = self.builder.ins().load(POINTER, trusted, func_ref, vmctx::FUNC_REF_VMCTX as i32);
+        Callee { code: Code::Address(code), vmctx: callee, ty, to_host: true }
+    }
+
     /// Pops an index and looks up what the table holds there.
-    fn table_callee(&mut self, ty: TypeIndex, table: u32) -> Result<Callee, CompileErrorKind> {
-        if !self.env.desc.types[ty.index()].is_final {
-            // A subtype would have to be accepted too, which needs the supertype display of the GC chapter.
-            return Err(CompileErrorKind::Unsupported("an indirect call to a type with subtypes"));
-        }
+    fn table_callee(&mut self, ty: TypeIndex, table: u32) -> Callee {
         let index = self.pop();
         let env = self.env;
         match &env.tables[table as usize].contents {
-            Some(contents) => Ok(self.read_only_callee(ty, table, contents.len() as u64, index)),
-            None => Ok(self.general_callee(ty, table, index)),
+            Some(contents) => self.read_only_callee(ty, table, contents.len() as u64, index),
+            None => self.general_callee(ty, table, index),
         }
     }
 
@@ -159,7 +194,7 @@ impl<'a> Translator<'a> {
         let entry = self.builder.ins().load(types::I64, flags, at, 0);
         let found = self.builder.ins().ireduce(types::I32, entry);
         let expected = self.i32_const(self.env.static_type_id(ty));
-        self.check_type(found, expected);
+        self.check_type(found, expected, ty, TypeNumbers::Module);
         let payload = self.builder.ins().sshr_imm_u(entry, 32);
         let code = match self.env.tunables.call_path {
             CallPath::Direct => self.builder.ins().iadd(base, payload),
@@ -192,22 +227,38 @@ impl<'a> Translator<'a> {
         let entry = self.table_entry(table, index, TrapCode::UndefinedElement);
         let flags = self.entry_flags();
         let found = self.builder.ins().load(types::I32, flags, entry, vmctx::ENTRY_TYPE_ID as i32);
-        let ids = self.load_constant(POINTER, self.vmctx, vmctx::TYPE_IDS);
-        let expected = self.load_constant(types::I32, ids, ty.0 * 4);
-        self.check_type(found, expected);
+        let expected = self.type_id(ty);
+        self.check_type(found, expected, ty, TypeNumbers::Engine);
         let code = self.builder.ins().load(POINTER, flags, entry, vmctx::ENTRY_CODE as i32);
         let callee = self.builder.ins().load(POINTER, flags, entry, vmctx::ENTRY_VMCTX as i32);
         Callee { code: Code::Address(code), vmctx: callee, ty, to_host: true }
     }
 
-    /// Traps unless `found` is `expected`; 0 means null.
-    fn check_type(&mut self, found: Value, expected: Value) {
+    /// Traps unless `found` is `expected`, the number of type `ty`, or that of a subtype; 0 means null.
+    fn check_type(&mut self, found: Value, expected: Value, ty: TypeIndex, numbers: TypeNumbers) {
         let equal = self.builder.ins().icmp(IntCC::Equal, found, expected);
         let (cold, next) = self.cold_and_next();
         self.builder.ins().brif(equal, next, &[], cold, &[]);
         self.continue_in(cold);
         self.trap_unless(found, TrapCode::UninitializedElement);
-        self.trap(TrapCode::IndirectCallTypeMismatch);
+        if self.env.desc.types[ty.index()].is_final {
+            self.trap(TrapCode::IndirectCallTypeMismatch);
+        } else {
+            let (found, expected) = match numbers {
+                TypeNumbers::Engine => (found, expected),
+                TypeNumbers::Module => {
+                    let ids = self.load_constant(POINTER, self.vmctx, vmctx::TYPE_IDS);
+                    let position = self.builder.ins().uextend(types::I64, found);
+                    let scaled = self.builder.ins().ishl_imm_u(position, 2);
+                    let at = self.builder.ins().iadd(ids, scaled);
+                    // Numbers of the module count from one; null has left already, so the load must not move.
+                    (self.load_field(types::I32, at, 0u32.wrapping_sub(4)), self.type_id(ty))
+                }
+            };
+            let below = self.is_below(found, expected, ty);
+            self.trap_unless(below, TrapCode::IndirectCallTypeMismatch);
+            self.builder.ins().jump(next, &[]);
+        }
         self.continue_in(next);
     }
 
@@ -230,19 +281,25 @@ impl<'a> Translator<'a> {
         let memory = returns_in_memory(ty).then(|| self.results_area(ty.results.len() as u32));
         // A landing pad relies on the counter in memory.
         self.prepare_call(callee.to_host || self.state.scope.is_some());
+        self.charge_stack_map();
         self.collect_call_args(&callee, ty, memory);
         let after = self.call_instruction(&callee);
         match memory {
-            None => match after {
-                After::Call(call) => self.state.stack.extend_from_slice(self.builder.inst_results(call)),
-                After::TryCall(next) => self.state.stack.extend_from_slice(self.builder.block_params(next)),
-            },
+            None => {
+                for (position, ty) in ty.results.iter().enumerate() {
+                    let value = match after {
+                        After::Call(call) => self.builder.inst_results(call)[position],
+                        After::TryCall(next) => self.builder.block_params(next)[position],
+                    };
+                    self.push_kind(ty.kind(), value);
+                }
+            }
             Some(area) => {
                 let flags = self.trusted(Region::Results);
                 for (position, ty) in ty.results.iter().enumerate() {
                     let offset = position as i32 * RESULT_SLOT_BYTES as i32;
                     let value = self.builder.ins().load(clif_type(ty.kind()), flags, area, offset);
-                    self.push(value);
+                    self.push_kind(ty.kind(), value);
                 }
             }
         }

@@ -10,15 +10,16 @@ use super::vmctx::Region;
 use super::{Step, Translator};
 use crate::CompileErrorKind;
 use crate::signature::{clif_type, kind_of};
-use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, Type, Value};
+use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, Value};
 use wasmparser::{BlockType, BrTable};
+use wattest_abi::ValueKind;
 use wattest_abi::call::RESULT_SLOT_BYTES;
 use wattest_module::{FuncType, TypeIndex, ValType};
 
 /// Parameters and results of a structured instruction.
 enum BlockShape<'a> {
     Empty,
-    Result(Type),
+    Result(ValueKind),
     Function(&'a FuncType),
 }
 
@@ -40,15 +41,20 @@ impl<'a> Translator<'a> {
     fn shape(&self, ty: BlockType) -> BlockShape<'a> {
         match ty {
             BlockType::Empty => BlockShape::Empty,
-            BlockType::Type(ty) => BlockShape::Result(clif_type(kind_of(self.env.desc, ty))),
+            BlockType::Type(ty) => BlockShape::Result(kind_of(self.env.desc, ty)),
             BlockType::FuncType(index) => BlockShape::Function(self.env.desc.func_type(TypeIndex(index))),
         }
     }
 
     fn append_params(&mut self, block: Block, types: &[ValType]) {
         for ty in types {
-            self.builder.append_block_param(block, clif_type(ty.kind()));
+            self.append_param(block, ty.kind());
         }
+    }
+
+    fn append_param(&mut self, block: Block, kind: ValueKind) {
+        let value = self.builder.append_block_param(block, clif_type(kind));
+        self.declare_kind(kind, value);
     }
 
     /// A block that takes the results of `shape`.
@@ -56,9 +62,7 @@ impl<'a> Translator<'a> {
         let block = self.builder.create_block();
         match shape {
             BlockShape::Empty => {}
-            BlockShape::Result(ty) => {
-                self.builder.append_block_param(block, *ty);
-            }
+            BlockShape::Result(kind) => self.append_param(block, *kind),
             BlockShape::Function(ty) => self.append_params(block, &ty.results),
         }
         block
@@ -329,6 +333,27 @@ impl<'a> Translator<'a> {
         }
         let at = hints.binary_search_by_key(&self.offset, |hint| hint.offset).ok()?;
         Some(hints[at].taken)
+    }
+
+    pub(super) fn br_on_null(&mut self, depth: u32) -> Step {
+        let value = self.pop();
+        let at = self.frame_at_depth(depth);
+        let target = self.prepare_branch(at);
+        let next = self.builder.create_block();
+        self.builder.ins().brif(value, next, &[], target, &self.state.branch_args);
+        self.continue_in(next);
+        self.push(value);
+        Ok(())
+    }
+
+    pub(super) fn br_on_non_null(&mut self, depth: u32) -> Step {
+        let at = self.frame_at_depth(depth);
+        let target = self.prepare_branch(at);
+        let next = self.builder.create_block();
+        let value = self.pop();
+        self.builder.ins().brif(value, target, &self.state.branch_args, next, &[]);
+        self.continue_in(next);
+        Ok(())
     }
 
     pub(super) fn br_table(&mut self, table: &BrTable<'_>) -> Step {

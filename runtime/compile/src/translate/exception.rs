@@ -18,12 +18,10 @@
 use super::state::{FrameKind, Scope};
 use super::{Step, Translator};
 use crate::CompileErrorKind;
-use crate::signature::{POINTER, clif_type};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
 use wasmparser::{BlockType, Catch, TryTable};
-use wattest_abi::gc::{EXCEPTION_FIELDS, EXCEPTION_TAG, FieldKind, FieldLayout};
-use wattest_abi::{Builtin, TrapCode, ValueKind, vmctx};
+use wattest_abi::{Builtin, TrapCode, ValueKind};
 use wattest_module::{TagIndex, TypeIndex};
 
 /// Clauses looked at to find the one that catches a `throw` in the same function.
@@ -120,7 +118,7 @@ impl Translator<'_> {
         self.reload_after_call();
         let exception = self.builder.block_params(pad)[0];
         let exception = self.builder.ins().ireduce(types::I32, exception);
-        self.declare_exception(exception);
+        self.declare_kind(ValueKind::Ref, exception);
         exception
     }
 
@@ -344,54 +342,6 @@ impl Translator<'_> {
         match self.state.scopes[scope as usize].exception {
             Some(exception) => self.throw_here(exception),
             None => Err(CompileErrorKind::Internal("rethrow without an exception".to_string())),
-        }
-    }
-
-    /// Says that `_value` is a reference that collections must know of: there are none yet.
-    fn declare_exception(&mut self, _value: Value) {}
-
-    /// The address of an exception.
-    fn exception_address(&mut self, exception: Value) -> Value {
-        let base = self.load_constant(types::I64, self.vmctx, vmctx::HEAP_BASE);
-        let distance = self.builder.ins().uextend(types::I64, exception);
-        self.builder.ins().iadd(base, distance)
-    }
-
-    fn exception_layout(&self, ty: TypeIndex) -> (Vec<ValueKind>, FieldLayout) {
-        let kinds = self.env.desc.func_type(ty).params.iter().map(|ty| ty.kind()).collect::<Vec<_>>();
-        let layout = FieldLayout::new(EXCEPTION_FIELDS, kinds.iter().map(|kind| FieldKind::Value(*kind)));
-        (kinds, layout)
-    }
-
-    /// Allocates an exception of a tag with function type `ty`: `tag` is the tag's identity, `fields` the payload.
-    fn allocate_exception(&mut self, ty: TypeIndex, tag: Value, fields: &[Value]) -> Value {
-        let (_, layout) = self.exception_layout(ty);
-        let ids = self.load_constant(POINTER, self.vmctx, vmctx::TYPE_IDS);
-        let id = self.load_constant(types::I32, ids, ty.0 * 4);
-        let bytes = self.i32_const(layout.bytes);
-        let exception = self.call_builtin(Builtin::exception_alloc, &[id, bytes]);
-        let address = self.exception_address(exception);
-        let flags = MemFlagsData::new();
-        self.builder.ins().store(flags, tag, address, EXCEPTION_TAG as i32);
-        for (value, offset) in fields.iter().zip(layout.offsets) {
-            self.builder.ins().store(flags, *value, address, offset as i32);
-        }
-        exception
-    }
-
-    /// The identity of the tag of an exception that is not null.
-    fn exception_tag(&mut self, exception: Value) -> Value {
-        let address = self.exception_address(exception);
-        self.builder.ins().load(types::I64, MemFlagsData::new(), address, EXCEPTION_TAG as i32)
-    }
-
-    /// Pushes the payload of an exception, not null, whose tag has function type `ty`.
-    fn push_exception_fields(&mut self, ty: TypeIndex, exception: Value) {
-        let (kinds, layout) = self.exception_layout(ty);
-        let address = self.exception_address(exception);
-        for (kind, offset) in kinds.iter().zip(layout.offsets) {
-            let value = self.builder.ins().load(clif_type(*kind), MemFlagsData::new(), address, offset as i32);
-            self.push(value);
         }
     }
 }

@@ -15,6 +15,7 @@ mod call;
 mod control;
 mod convert;
 mod exception;
+mod gc;
 mod interrupt;
 mod memory;
 mod numeric;
@@ -38,6 +39,7 @@ use crate::{CompileErrorKind, ModuleCompiler};
 use cranelift_codegen::ir::{Function, InstBuilder, MemFlagsData, SourceLoc, Type, Value, types};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use wasmparser::{BinaryReader, FunctionBody, Operator, OperatorsReader};
+use wattest_abi::ValueKind;
 use wattest_module::{DefinedFuncIndex, FuncType};
 
 /// What translating one operator gives.
@@ -108,6 +110,9 @@ pub(crate) fn translate(
     let operators = body.get_operators_reader().map_err(malformed)?;
     translator.run(operators)?;
     translator.finish_interrupts();
+    if !translator.stack_maps_fit() {
+        return Err((range.start, CompileErrorKind::FunctionTooLarge));
+    }
     translator.builder.finalize(env.target.isa.frontend_config());
     Ok(explicit_stack_check)
 }
@@ -124,9 +129,8 @@ impl<'a> Translator<'a> {
         let entry = self.builder.current_block().expect("the entry block is current");
         let first = FIXED_PARAMS + usize::from(self.results_pointer.is_some());
         for (index, ty) in self.ty.params.iter().enumerate() {
-            let ty = clif_type(ty.kind());
             let value = self.builder.block_params(entry)[first + index];
-            self.declare_local(ty, value);
+            self.declare_local(ty.kind(), value);
         }
         let mut reader = body.get_locals_reader()?;
         for _ in 0..reader.get_count() {
@@ -134,17 +138,23 @@ impl<'a> Translator<'a> {
             if count == 0 {
                 continue;
             }
-            let ty = clif_type(kind_of(self.env.desc, ty));
-            let zero = self.zero(ty);
+            let kind = kind_of(self.env.desc, ty);
+            let zero = self.zero(clif_type(kind));
             for _ in 0..count {
-                self.declare_local(ty, zero);
+                self.declare_local(kind, zero);
             }
         }
         Ok(())
     }
 
-    fn declare_local(&mut self, ty: Type, value: Value) {
+    fn declare_local(&mut self, kind: ValueKind, value: Value) {
+        let ty = clif_type(kind);
         let variable = self.builder.declare_var(ty);
+        if kind == ValueKind::Ref {
+            self.builder.declare_var_needs_stack_map(variable);
+            self.state.has_references = true;
+            self.state.reference_locals += 1;
+        }
         self.builder.def_var(variable, value);
         self.state.locals.push(state::Local { variable, ty });
     }

@@ -29,6 +29,13 @@ impl Translator<'_> {
         Ok(())
     }
 
+    pub(super) fn typed_select(&mut self, ty: wasmparser::ValType) -> Step {
+        self.select()?;
+        let value = self.pop();
+        self.push_kind(crate::signature::kind_of(self.env.desc, ty), value);
+        Ok(())
+    }
+
     pub(super) fn constant_i32(&mut self, value: i32) -> Step {
         let value = self.i32_const(value as u32);
         self.push(value);

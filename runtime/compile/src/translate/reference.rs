@@ -3,20 +3,27 @@
 //!
 //! Invariant: null is 0 in every representation.
 //!
-//! Does not know: the garbage-collected heap; its instructions will be a chapter of their own.
+//! Does not know: the garbage-collected heap; its instructions are a chapter of their own.
 
 use super::{Step, Translator};
 use crate::CompileErrorKind;
 use crate::signature::{POINTER, clif_type, heap_kind};
 use cranelift_codegen::ir::InstBuilder;
 use wasmparser::HeapType;
-use wattest_abi::vmctx;
+use wattest_abi::{TrapCode, vmctx};
 use wattest_module::FuncIndex;
 
 impl Translator<'_> {
     pub(super) fn ref_null(&mut self, heap: HeapType) -> Step {
         let ty = clif_type(heap_kind(self.env.desc, heap));
         let value = self.builder.ins().iconst(ty, 0);
+        self.push(value);
+        Ok(())
+    }
+
+    pub(super) fn ref_as_non_null(&mut self) -> Step {
+        let value = self.pop();
+        self.trap_unless(value, TrapCode::NullReference);
         self.push(value);
         Ok(())
     }

@@ -161,6 +161,12 @@ pub(crate) struct State {
     pub regions: Vec<(u32, AliasRegion)>,
     /// Room for results that return in memory, and its size in bytes.
     pub results_slot: Option<(StackSlot, u32)>,
+    /// Whether any value needs a stack map.
+    pub has_references: bool,
+    /// Locals that hold references.
+    pub reference_locals: u32,
+    /// Most that the stack maps of all calls so far can list.
+    pub mapped: u64,
 }
 
 impl State {
@@ -181,5 +187,8 @@ impl State {
         self.tables.reset();
         self.regions.clear();
         self.results_slot = None;
+        self.has_references = false;
+        self.reference_locals = 0;
+        self.mapped = 0;
     }
 }

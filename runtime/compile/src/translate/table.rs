@@ -52,12 +52,13 @@ impl Translator<'_> {
         let index = self.pop();
         let entry = self.table_entry(table, index, TrapCode::TableOutOfBounds);
         let flags = self.entry_flags();
-        let value = if self.env.tables[table as usize].element == ValueKind::FuncRef {
+        let kind = self.env.tables[table as usize].element;
+        let value = if kind == ValueKind::FuncRef {
             self.builder.ins().load(POINTER, flags, entry, vmctx::ENTRY_FUNC_REF as i32)
         } else {
             self.builder.ins().load(types::I32, flags, entry, 0)
         };
-        self.push(value);
+        self.push_kind(kind, value);
         Ok(())
     }
 

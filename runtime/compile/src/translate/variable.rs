@@ -10,6 +10,7 @@ use super::{Step, Translator};
 use crate::env::GlobalPlan;
 use crate::signature::clif_type;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
+use wattest_abi::ValueKind;
 use wattest_module::ConstOp;
 
 impl Translator<'_> {
@@ -58,8 +59,10 @@ impl Translator<'_> {
         }
         let (base, offset, region) = self.global_slot(index, plan);
         let flags = if plan.mutable { self.trusted(region) } else { self.constant_flags(region) };
+        // The collector changes references, those in immutable globals too.
+        let flags = if plan.kind == ValueKind::Ref { self.trusted(region) } else { flags };
         let value = self.builder.ins().load(clif_type(plan.kind), flags, base, offset as i32);
-        self.push(value);
+        self.push_kind(plan.kind, value);
         Ok(())
     }
 

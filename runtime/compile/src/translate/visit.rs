@@ -15,6 +15,7 @@ use wasmparser::{
     BlockType, BrTable, HeapType, Ieee32, Ieee64, MemArg, Ordering, RefType, ResumeTable, TryTable, ValType,
     VisitOperator, VisitSimdOperator,
 };
+use wattest_abi::Builtin;
 
 /// `visitor(immediates) => method(arguments);`
 macro_rules! rows {
@@ -243,7 +244,7 @@ impl<'w> VisitOperator<'w> for Translator<'_> {
         visit_elem_drop(elem_index: u32) => elem_drop(elem_index);
         visit_table_copy(dst_table: u32, src_table: u32) => table_copy(dst_table, src_table);
         // Reference types.
-        visit_typed_select(_: ValType) => select();
+        visit_typed_select(ty: ValType) => typed_select(ty);
         visit_typed_select_multi(_: Vec<ValType>) => unsupported("a select of several values");
         visit_ref_null(hty: HeapType) => ref_null(hty);
         visit_ref_is_null() => equals_zero();
@@ -334,6 +335,45 @@ impl<'w> VisitOperator<'w> for Translator<'_> {
         visit_i64_atomic_rmw8_cmpxchg_u(memarg: MemArg) => atomic_compare_exchange(&memarg, types::I8, types::I64);
         visit_i64_atomic_rmw16_cmpxchg_u(memarg: MemArg) => atomic_compare_exchange(&memarg, types::I16, types::I64);
         visit_i64_atomic_rmw32_cmpxchg_u(memarg: MemArg) => atomic_compare_exchange(&memarg, types::I32, types::I64);
+        // Typed function references.
+        visit_call_ref(type_index: u32) => call_ref(type_index);
+        visit_return_call_ref(type_index: u32) => return_call_ref(type_index);
+        visit_ref_as_non_null() => ref_as_non_null();
+        visit_br_on_null(relative_depth: u32) => br_on_null(relative_depth);
+        visit_br_on_non_null(relative_depth: u32) => br_on_non_null(relative_depth);
+        // Garbage collection.
+        visit_ref_eq() => ref_eq();
+        visit_struct_new(ty: u32) => struct_new(ty);
+        visit_struct_new_default(ty: u32) => struct_new_default(ty);
+        visit_struct_get(ty: u32, field: u32) => struct_get(ty, field, false);
+        visit_struct_get_s(ty: u32, field: u32) => struct_get(ty, field, true);
+        visit_struct_get_u(ty: u32, field: u32) => struct_get(ty, field, false);
+        visit_struct_set(ty: u32, field: u32) => struct_set(ty, field);
+        visit_array_new(ty: u32) => array_new(ty);
+        visit_array_new_default(ty: u32) => array_new_default(ty);
+        visit_array_new_fixed(ty: u32, length: u32) => array_new_fixed(ty, length);
+        visit_array_new_data(ty: u32, data: u32) => array_new_segment(Builtin::array_new_data, ty, data);
+        visit_array_new_elem(ty: u32, elem: u32) => array_new_segment(Builtin::array_new_elem, ty, elem);
+        visit_array_get(ty: u32) => array_get(ty, false);
+        visit_array_get_s(ty: u32) => array_get(ty, true);
+        visit_array_get_u(ty: u32) => array_get(ty, false);
+        visit_array_set(ty: u32) => array_set(ty);
+        visit_array_len() => array_len();
+        visit_array_fill(ty: u32) => array_fill(ty);
+        visit_array_copy(dst: u32, src: u32) => array_copy(dst, src);
+        visit_array_init_data(ty: u32, data: u32) => array_init_data(ty, data);
+        visit_array_init_elem(ty: u32, elem: u32) => array_init_elem(ty, elem);
+        visit_ref_test_non_null(hty: HeapType) => ref_test(hty, false);
+        visit_ref_test_nullable(hty: HeapType) => ref_test(hty, true);
+        visit_ref_cast_non_null(hty: HeapType) => ref_cast(hty, false);
+        visit_ref_cast_nullable(hty: HeapType) => ref_cast(hty, true);
+        visit_br_on_cast(depth: u32, _: RefType, to: RefType) => br_on_cast(depth, to, false);
+        visit_br_on_cast_fail(depth: u32, _: RefType, to: RefType) => br_on_cast(depth, to, true);
+        visit_any_convert_extern() => nothing();
+        visit_extern_convert_any() => nothing();
+        visit_ref_i31() => ref_i31();
+        visit_i31_get_s() => i31_get(true);
+        visit_i31_get_u() => i31_get(false);
         // Wide arithmetic.
         visit_i64_add128() => wide_binary(|b, x, y| b.ins().iadd(x, y));
         visit_i64_sub128() => wide_binary(|b, x, y| b.ins().isub(x, y));
@@ -342,40 +382,6 @@ impl<'w> VisitOperator<'w> for Translator<'_> {
     }
 
     unsupported! {
-        "garbage collection":
-            visit_ref_eq()
-            visit_struct_new(_: u32)
-            visit_struct_new_default(_: u32)
-            visit_struct_get(_: u32, _: u32)
-            visit_struct_get_s(_: u32, _: u32)
-            visit_struct_get_u(_: u32, _: u32)
-            visit_struct_set(_: u32, _: u32)
-            visit_array_new(_: u32)
-            visit_array_new_default(_: u32)
-            visit_array_new_fixed(_: u32, _: u32)
-            visit_array_new_data(_: u32, _: u32)
-            visit_array_new_elem(_: u32, _: u32)
-            visit_array_get(_: u32)
-            visit_array_get_s(_: u32)
-            visit_array_get_u(_: u32)
-            visit_array_set(_: u32)
-            visit_array_len()
-            visit_array_fill(_: u32)
-            visit_array_copy(_: u32, _: u32)
-            visit_array_init_data(_: u32, _: u32)
-            visit_array_init_elem(_: u32, _: u32)
-            visit_ref_test_non_null(_: HeapType)
-            visit_ref_test_nullable(_: HeapType)
-            visit_ref_cast_non_null(_: HeapType)
-            visit_ref_cast_nullable(_: HeapType)
-            visit_br_on_cast(_: u32, _: RefType, _: RefType)
-            visit_br_on_cast_fail(_: u32, _: RefType, _: RefType)
-            visit_any_convert_extern()
-            visit_extern_convert_any()
-            visit_ref_i31()
-            visit_i31_get_s()
-            visit_i31_get_u()
-            ;
         "custom descriptors":
             visit_struct_new_desc(_: u32)
             visit_struct_new_default_desc(_: u32)
@@ -425,13 +431,6 @@ impl<'w> VisitOperator<'w> for Translator<'_> {
             visit_array_atomic_rmw_xchg(_: Ordering, _: u32)
             visit_array_atomic_rmw_cmpxchg(_: Ordering, _: u32)
             visit_ref_i31_shared()
-            ;
-        "typed function references":
-            visit_call_ref(_: u32)
-            visit_return_call_ref(_: u32)
-            visit_ref_as_non_null()
-            visit_br_on_null(_: u32)
-            visit_br_on_non_null(_: u32)
             ;
         "stack switching":
             visit_cont_new(_: u32)

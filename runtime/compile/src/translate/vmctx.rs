@@ -32,6 +32,12 @@ pub(crate) enum Region {
     DefinedMemory(u32),
     /// Contents of tables.
     Tables,
+    /// Types, lengths and tags of objects.
+    ObjectHeaders,
+    /// Payloads of exceptions.
+    Exceptions,
+    /// Fields and elements that share a number; beyond a few they share.
+    Fields(u32),
 }
 
 impl Region {
@@ -43,9 +49,12 @@ impl Region {
             Region::ImportedGlobals => 3,
             Region::ImportedMemories => 4,
             Region::Tables => 5,
+            Region::ObjectHeaders => 6,
+            Region::Exceptions => 7,
             // The number of regions costs compile time in every block.
             Region::DefinedGlobal(index) => 0x100 + index % 32,
             Region::DefinedMemory(index) => 0x200 + index % 32,
+            Region::Fields(number) => 0x300 + number % 16,
         }
     }
 
@@ -57,6 +66,8 @@ impl Region {
             Region::ImportedGlobals | Region::DefinedGlobal(_) => "global",
             Region::ImportedMemories | Region::DefinedMemory(_) => "memory",
             Region::Tables => "table",
+            Region::ObjectHeaders => "object",
+            Region::Exceptions | Region::Fields(_) => "field",
         }
     }
 }
@@ -123,6 +134,7 @@ impl Translator<'_> {
         let code = self.load_field(POINTER, table, builtin.offset());
         let mut all = [self.vmctx; 8];
         all[1..=args.len()].copy_from_slice(args);
+        self.charge_stack_map();
         let call = self.builder.ins().call_indirect(signature, code, &all[..=args.len()]);
         self.builder.inst_results(call)[0]
     }

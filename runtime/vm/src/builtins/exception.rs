@@ -4,7 +4,7 @@
 //!
 //! Does not know: how a landing pad is found.
 
-use super::{Calling, returns};
+use super::Calling;
 use crate::sys::trampoline::Outcome;
 
 pub(super) unsafe extern "C" fn throw_ref(vmctx: *mut u8, exception: u32) -> Outcome {
@@ -12,13 +12,4 @@ pub(super) unsafe extern "C" fn throw_ref(vmctx: *mut u8, exception: u32) -> Out
     let calling = unsafe { Calling::new(vmctx) };
     calling.store.throw(exception);
     Outcome { value: 0, go_on: 0 }
-}
-
-pub(super) unsafe extern "C" fn exception_alloc(vmctx: *mut u8, type_id: u32, bytes: u32) -> Outcome {
-    // SAFETY: compiled code passes its own `vmctx`.
-    let mut calling = unsafe { Calling::new(vmctx) };
-    match calling.store.allocate(type_id, bytes) {
-        Ok(at) => returns(u64::from(at)),
-        Err(code) => calling.trap(code),
-    }
 }

@@ -11,6 +11,7 @@
 mod control;
 mod exception;
 mod float;
+mod gc;
 mod memory;
 mod table;
 
@@ -124,9 +125,12 @@ macro_rules! table {
 }
 
 use control::{new_epoch, out_of_fuel, trap};
-use exception::{exception_alloc, throw_ref};
+use exception::throw_ref;
 use float::{
     f32_ceil, f32_floor, f32_fma, f32_nearest, f32_trunc, f64_ceil, f64_floor, f64_fma, f64_nearest, f64_trunc,
+};
+use gc::{
+    array_init_data, array_init_elem, array_new_data, array_new_elem, gc_alloc, heap_fill, heap_fill_v128, heap_move,
 };
 use memory::{
     data_drop, memory_atomic_notify, memory_atomic_wait32, memory_atomic_wait64, memory_copy, memory_fill, memory_grow,

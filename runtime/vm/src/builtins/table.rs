@@ -65,6 +65,6 @@ pub(super) unsafe extern "C" fn table_init(
 pub(super) unsafe extern "C" fn elem_drop(vmctx: *mut u8, element: u32) -> u32 {
     // SAFETY: compiled code passes its own `vmctx`.
     let mut calling = unsafe { Calling::new(vmctx) };
-    calling.instance_mut().dropped_elements[element as usize] = true;
+    calling.instance_mut().drop_element(element as usize);
     0
 }

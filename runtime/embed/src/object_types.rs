@@ -1,0 +1,193 @@
+//! Struct and array types of an engine, and subtyping
+//! ([spec](https://webassembly.github.io/spec/core/valid/matching.html)).
+//!
+//! Concrete heap types that the embedder sees are engine-wide identifiers; [`StructType::heap_type`] and
+//! [`ArrayType::heap_type`] make them.
+//!
+//! Invariant: a declared supertype's fields are a prefix of the type's, as validation would have it.
+//!
+//! Does not know: modules.
+
+use crate::engine::Engine;
+use crate::error::{Error, Result, UsageError};
+use std::sync::Arc;
+use wattest_module::{
+    CompositeType, FieldType, HeapType, RefType, StorageType, SubType, TypeIndex, ValType,
+};
+
+macro_rules! object_types {
+    ($($(#[$doc:meta])* $name:ident, $variant:ident;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug)]
+            pub struct $name {
+                engine: Engine,
+                id: u32,
+                ty: Arc<SubType>,
+            }
+
+            impl $name {
+                pub(crate) fn from_id(engine: &Engine, id: u32) -> Option<$name> {
+                    let ty = engine.types().ty(id)?;
+                    matches!(ty.composite, CompositeType::$variant(_))
+                        .then(|| $name { engine: engine.clone(), id, ty })
+                }
+
+                pub(crate) fn id(&self) -> u32 {
+                    self.id
+                }
+
+                /// The engine, if it is `engine`.
+                pub(crate) fn check_engine(&self, engine: &Engine) -> Result<Engine, UsageError> {
+                    if engine.same(&self.engine) {
+                        Ok(engine.clone())
+                    } else {
+                        Err(UsageError::WrongEngine { what: "type" })
+                    }
+                }
+
+                /// The type as a heap type of its engine.
+                pub fn heap_type(&self) -> HeapType {
+                    HeapType::Concrete(TypeIndex(self.id))
+                }
+
+                /// The type of references to it.
+                pub fn ref_type(&self, nullable: bool) -> RefType {
+                    RefType { nullable, heap: self.heap_type(), is_func: false }
+                }
+
+                /// Whether the type can have no subtypes.
+                pub fn is_final(&self) -> bool {
+                    self.ty.is_final
+                }
+
+                /// Whether the type is `other` or declared to be below it.
+                pub fn matches(&self, other: &$name) -> bool {
+                    self.engine.same(&other.engine) && self.engine.types().is_subtype(self.id, other.id)
+                }
+            }
+
+            impl PartialEq for $name {
+                fn eq(&self, other: &$name) -> bool {
+                    self.engine.same(&other.engine) && self.id == other.id
+                }
+            }
+
+            impl Eq for $name {}
+        )*
+    };
+}
+
+object_types! {
+    /// A struct type of an engine.
+    StructType, Struct;
+    /// An array type of an engine.
+    ArrayType, Array;
+}
+
+impl StructType {
+    /// The final struct type with these fields.
+    ///
+    /// # Errors
+    ///
+    /// The engine has too many types.
+    pub fn new(engine: &Engine, fields: impl IntoIterator<Item = FieldType>) -> Result<StructType> {
+        StructType::declare(engine, true, None, fields)
+    }
+
+    /// A struct type that may be declared below another, and others below it unless it is final.
+    ///
+    /// # Errors
+    ///
+    /// The supertype is final or another engine's, or its fields are no prefix; the engine has too many types.
+    ///
+    /// ```
+    /// use wattest::{Engine, FieldType, StorageType, StructType};
+    /// let engine = Engine::default();
+    /// let byte = FieldType { storage: StorageType::I8, mutable: true };
+    /// let above = StructType::declare(&engine, false, None, [byte])?;
+    /// let below = StructType::declare(&engine, true, Some(&above), [byte, byte])?;
+    /// assert!(below.matches(&above) && !above.matches(&below));
+    /// assert!(StructType::declare(&engine, true, Some(&below), [byte, byte]).is_err());
+    /// # Ok::<(), wattest::Error>(())
+    /// ```
+    pub fn declare(
+        engine: &Engine,
+        is_final: bool,
+        supertype: Option<&StructType>,
+        fields: impl IntoIterator<Item = FieldType>,
+    ) -> Result<StructType> {
+        let fields = fields.into_iter().collect::<Vec<_>>();
+        if let Some(above) = supertype {
+            above.check_engine(engine)?;
+            let extends = above.fields().len() <= fields.len()
+                && fields.iter().zip(above.fields()).all(|(below, above)| field_matches(engine, *below, *above));
+            if above.is_final() || !extends {
+                return Err(UsageError::Invalid("the supertype is final or not extended".to_owned()).into());
+            }
+        }
+        let supertype = supertype.map(|above| TypeIndex(above.id));
+        let composite = CompositeType::Struct(wattest_module::StructType { fields });
+        let id = register(engine, SubType { is_final, supertype, composite })?;
+        StructType::from_id(engine, id).ok_or_else(|| Error::msg("a struct type was just registered"))
+    }
+
+    /// The fields.
+    pub fn fields(&self) -> &[FieldType] {
+        match &self.ty.composite {
+            CompositeType::Struct(ty) => &ty.fields,
+            _ => &[],
+        }
+    }
+}
+
+impl ArrayType {
+    /// The final array type with such elements.
+    ///
+    /// # Errors
+    ///
+    /// The engine has too many types.
+    pub fn new(engine: &Engine, element: FieldType) -> Result<ArrayType> {
+        let composite = CompositeType::Array(wattest_module::ArrayType(element));
+        let id = register(engine, SubType { is_final: true, supertype: None, composite })?;
+        ArrayType::from_id(engine, id).ok_or_else(|| Error::msg("an array type was just registered"))
+    }
+
+    /// The type of the elements.
+    pub fn element(&self) -> FieldType {
+        match &self.ty.composite {
+            CompositeType::Array(ty) => ty.0,
+            _ => FieldType { storage: StorageType::I8, mutable: false },
+        }
+    }
+}
+
+fn register(engine: &Engine, ty: SubType) -> Result<u32> {
+    engine.types().register_type(ty).map_err(|error| Error::Limit(error.to_string()))
+}
+
+/// [Matching](https://webassembly.github.io/spec/core/valid/matching.html#field-types) of fields.
+fn field_matches(engine: &Engine, below: FieldType, above: FieldType) -> bool {
+    match (below.storage, above.storage) {
+        _ if below == above => true,
+        (StorageType::Val(given), StorageType::Val(wanted)) if !below.mutable && !above.mutable => {
+            engine.types().matches(given, wanted)
+        }
+        _ => false,
+    }
+}
+
+impl Engine {
+    /// Whether every value of type `given` is one of type `wanted`; concrete heap types are this engine's.
+    ///
+    /// ```
+    /// use wattest::{Engine, HeapType, RefType, ValType};
+    /// let reference = |heap| ValType::Ref(RefType { nullable: true, heap, is_func: false });
+    /// let engine = Engine::default();
+    /// assert!(engine.matches(reference(HeapType::I31), reference(HeapType::Eq)));
+    /// assert!(!engine.matches(reference(HeapType::Any), reference(HeapType::Eq)));
+    /// ```
+    pub fn matches(&self, given: ValType, wanted: ValType) -> bool {
+        self.types().matches(given, wanted)
+    }
+}

@@ -12,9 +12,9 @@ use crate::{Failure, FeatureSet, Heap, InstanceId, ModuleId, RefKind, Session, T
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use wattest::{
-    AnyRef, CompileError, Config, Engine, Error, Extern, ExternRef, Feature, Features, FuncType, Global, GlobalType, HeapType,
-    Instance, InstantiateError, Linker, Memory, MemoryType, Module, RefType, SharedMemory, Store, Table, TableType,
-    Val, ValType,
+    AnyRef, CompileError, Config, Engine, Error, Extern, ExternRef, Feature, Features, FuncType, Global, GlobalType,
+    HeapType, Instance, InstantiateError, Linker, Memory, MemoryType, Module, RefType, SharedMemory, Store, Table,
+    TableType, Val, ValType,
 };
 
 /// How the runtime is set up.
@@ -38,6 +38,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         round_trip: false,
     },
     Configuration { name: "round-trip", options: &[], round_trip: true },
+    Configuration { name: "gc-stress", options: &[("gc-stress", "true")], round_trip: false },
     Configuration { name: "pooling", options: &[("allocation", "pooling")], round_trip: false },
 ];
 

@@ -6,9 +6,7 @@
 
 use crate::function::RelocationTarget;
 use crate::{CompileError, CompileErrorKind, FunctionCode, ModuleCompiler};
-use wattest_abi::artifact::{
-    AddressRecord, CompiledCode, FunctionRecord, HandlerRecord, StackMapRecord, TrapRecord,
-};
+use wattest_abi::artifact::{AddressRecord, CompiledCode, FunctionRecord, HandlerRecord, StackMapRecord, TrapRecord};
 use wattest_abi::tunables::CallPath;
 use wattest_module::TableIndex;
 

@@ -12,8 +12,8 @@ use crate::store::StoreData;
 use crate::typed::{IntoFunc, WasmParams, WasmResults};
 use crate::types::FuncType;
 use crate::value::Val;
-use wattest_module::ValType;
 use std::sync::Arc;
+use wattest_module::ValType;
 use wattest_vm::{
     CallError, CallFailure, CallerInfo, FuncHandle, HostFunction, Raw, Signature, StoreInner, TypedHandle,
 };

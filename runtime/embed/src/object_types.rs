@@ -11,9 +11,7 @@
 use crate::engine::Engine;
 use crate::error::{Error, Result, UsageError};
 use std::sync::Arc;
-use wattest_module::{
-    CompositeType, FieldType, HeapType, RefType, StorageType, SubType, TypeIndex, ValType,
-};
+use wattest_module::{CompositeType, FieldType, HeapType, RefType, StorageType, SubType, TypeIndex, ValType};
 
 macro_rules! object_types {
     ($($(#[$doc:meta])* $name:ident, $variant:ident;)*) => {

@@ -11,11 +11,11 @@
 use crate::context::{Caller, StoreContextMut};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::exception::ExnRef;
 use crate::func::Func;
+use crate::reference::{AnyRef, ArrayRef, EqRef, ExternRef, StructRef};
 use crate::store::StoreData;
 use crate::types::FuncType;
-use crate::exception::ExnRef;
-use crate::reference::{AnyRef, ArrayRef, EqRef, ExternRef, StructRef};
 use wattest_module::{HeapType, RefType, ValType};
 use wattest_vm::{CallerInfo, FuncHandle, HostError, HostFunction, RawRef, StoreInner, V128, WasmValues};
 

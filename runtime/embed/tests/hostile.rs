@@ -252,9 +252,6 @@ fn unknown_proposals_are_errors_with_an_offset() {
         let error = Module::new(&fast_engine(), wasm).expect_err(name);
         assert!(error.offset().is_some_and(|offset| offset >= 8), "{name}: {error}");
     };
-    says("structures", "(module (type (struct (field i32))))");
-    says("arrays", "(module (type (array i8)))");
-    says("recursion groups", "(module (rec (type (func)) (type (func))))");
     says("legacy exceptions", "(module (func try catch_all end))");
     says("stack switching", "(module (type $f (func)) (type (cont $f)))");
     for feature in Feature::ALL.iter().filter(|feature| !feature.is_implemented()) {

@@ -241,7 +241,11 @@ fn typed_signatures() {
     let instance = Instance::new(&mut store, &module, &[echo.into()]).expect("the type matches");
     for name in ["call", "tail", "itself"] {
         let func = instance.get_typed_func::<Sixteen, Nine>(&store, name).expect("it has this type");
-        assert_eq!(func.call(&mut store, sent.clone()).unwrap_or_else(|error| panic!("{name}: {error}")), answer, "{name}");
+        assert_eq!(
+            func.call(&mut store, sent.clone()).unwrap_or_else(|error| panic!("{name}: {error}")),
+            answer,
+            "{name}"
+        );
     }
 }
 

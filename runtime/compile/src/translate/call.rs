@@ -14,7 +14,8 @@ use crate::signature::{POINTER, clif_type, returns_in_memory};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     Block, BlockArg, BlockCall, ExceptionTableData, ExceptionTableItem, ExtFuncData, ExternalName, FuncRef,
-    GlobalValueData, Inst, InstBuilder, MemFlagsData, SigRef, StackSlotData, StackSlotKind, UserExternalName, Value, types,
+    GlobalValueData, Inst, InstBuilder, MemFlagsData, SigRef, StackSlotData, StackSlotKind, UserExternalName, Value,
+    types,
 };
 use wattest_abi::call::RESULT_SLOT_BYTES;
 use wattest_abi::tunables::CallPath;

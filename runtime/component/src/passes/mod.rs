@@ -15,6 +15,8 @@ mod facts;
 mod fold;
 mod reexport;
 mod strip;
+#[cfg(test)]
+mod tests;
 
 pub use facts::Facts;
 

@@ -10,16 +10,16 @@
 
 use super::{Passes, rewrite};
 use crate::error::ComponentError;
-use crate::graph::{Args, Graph, Key, ModuleRef, Node, Sort};
+use crate::graph::{Args, CoreEntity, Graph, Key, ModuleRef, Node, Sort};
 
 /// Runs the pass.
 pub(super) fn run(graph: Graph, _: &Passes) -> Result<Graph, ComponentError> {
-    // For each module and sort, the positions of its imports.
-    let mut positions: Vec<[Vec<u32>; Sort::ALL.len()]> = Vec::with_capacity(graph.statics.modules.len());
+    // For each module and sort, the positions and types of its imports.
+    let mut positions: Vec<[Vec<(u32, CoreEntity)>; Sort::ALL.len()]> = Vec::with_capacity(graph.statics.modules.len());
     for module in &graph.statics.modules {
-        let mut sorts: [Vec<u32>; Sort::ALL.len()] = Default::default();
+        let mut sorts: [Vec<(u32, CoreEntity)>; Sort::ALL.len()] = Default::default();
         for (at, ty) in (0..).zip(&module.imports) {
-            sorts[ty.sort() as usize].push(at);
+            sorts[ty.sort() as usize].push((at, *ty));
         }
         positions.push(sorts);
     }
@@ -28,7 +28,8 @@ pub(super) fn run(graph: Graph, _: &Passes) -> Result<Graph, ComponentError> {
             && let Node::Instantiate { module: ModuleRef::Static(module), args: Args::Positional(args), .. } =
                 new.node(*instance)
             && let Some(sorts) = positions.get(module.index())
-            && let Some(at) = sorts[ty.sort() as usize].get(*index as usize)
+            && let Some((at, import)) = sorts[ty.sort() as usize].get(*index as usize)
+            && import == ty
             && let Some(arg) = args.get(*at as usize)
         {
             return Ok(*arg);

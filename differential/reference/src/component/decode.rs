@@ -38,6 +38,9 @@ fn features() -> WasmFeatures {
         | WasmFeatures::CM64
 }
 
+/// Components nest no deeper: what they become is taken apart by recursion.
+const DEPTH_MAX: usize = 100;
+
 impl Component {
     /// Decodes and validates.
     ///
@@ -80,6 +83,9 @@ impl Decoder<'_> {
                 self.push(def, 0)
             }
             Payload::ComponentSection { .. } => {
+                if self.stack.len() >= DEPTH_MAX {
+                    return Err(ModuleError::unsupported(0, "components nested too deeply"));
+                }
                 self.enter();
                 Ok(())
             }

@@ -56,9 +56,6 @@ use instantiate::{Closure, Exports, Item};
 use state::Shared;
 use std::sync::Arc;
 
-/// How many core instructions all guests of an evaluator may execute.
-const FUEL: u64 = 100_000_000;
-
 /// Component instances, and the store that their core instances live in.
 pub struct Evaluator {
     store: Store,
@@ -134,7 +131,7 @@ impl Evaluator {
     #[must_use]
     pub fn new(limits: Limits, host: Box<dyn Host>) -> Evaluator {
         let mut store = Store::new(Budget { depth: 2_000, ..Budget::default() });
-        store.set_fuel(FUEL);
+        store.set_fuel(limits.fuel);
         Evaluator { store, shared: Shared::new(limits, host) }
     }
 

@@ -26,11 +26,13 @@ pub struct Limits {
     pub values: u64,
     /// Events of the trace.
     pub events: usize,
+    /// Instructions of all guests together.
+    pub fuel: u64,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { depth: 100, instances: 10_000, values: 1 << 24, events: 1 << 20 }
+        Limits { depth: 100, instances: 10_000, values: 1 << 21, events: 1 << 20, fuel: 100_000_000 }
     }
 }
 

@@ -1,15 +1,15 @@
 //! What a command ends in when it does not succeed.
 //!
 //! Invariant: a message says what was wrong and, where there is something, what to do next; statuses are 2 for a wrong
-//! command line, 134 for a trap, 1 for everything else.
+//! command line, 134 for a trap or an exception that nothing caught, 1 for everything else.
 //!
 //! Does not know: how failures come about.
 
 use std::fmt::Display;
 use std::process::ExitCode;
-use wattest::{Error, Frame, Trap};
+use wattest::{Backtrace, Error, Frame};
 
-/// Status after a trap: what a shell shows for an aborted process.
+/// Status after a trap or an uncaught exception: what a shell shows for an aborted process.
 const STATUS_TRAP: u8 = 134;
 /// Status after a wrong command line.
 const STATUS_USAGE: u8 = 2;
@@ -34,9 +34,15 @@ impl Failure {
 
     /// What running a guest ended in.
     pub fn run(error: &Error) -> Failure {
-        match error.trap() {
-            Some(trap) => Failure { message: describe_trap(trap), status: STATUS_TRAP },
-            None => Failure::new(error),
+        match error {
+            Error::Trap(trap) => {
+                let what = format!("wasm trap: {} [{}]", trap.code().text(), trap.code().name());
+                Failure { message: describe(what, trap.backtrace()), status: STATUS_TRAP }
+            }
+            Error::Exception(thrown) => {
+                Failure { message: describe(thrown.to_string(), thrown.backtrace()), status: STATUS_TRAP }
+            }
+            other => Failure::new(other),
         }
     }
 
@@ -50,10 +56,9 @@ impl Failure {
 /// Most frames that are printed.
 const FRAMES_MAX: usize = 16;
 
-/// The cause of a trap, and where it happened: innermost frame first, frames that repeat once.
-fn describe_trap(trap: &Trap) -> String {
-    let mut text = format!("wasm trap: {} [{}]", trap.code().text(), trap.code().name());
-    let frames = trap.backtrace().frames();
+/// What happened, and where: innermost frame first, frames that repeat once.
+fn describe(mut text: String, backtrace: &Backtrace) -> String {
+    let frames = backtrace.frames();
     if !frames.is_empty() {
         text.push_str("\nwasm backtrace, innermost frame first:");
     }

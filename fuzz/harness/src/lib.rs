@@ -15,6 +15,7 @@ pub mod corpus;
 pub mod diff_core;
 pub mod generate;
 pub mod generate_component;
+pub mod graphs;
 pub mod model;
 pub mod op_matrix;
 pub mod panics;

@@ -7,6 +7,7 @@
 use crate::case::Case;
 use crate::components::{ComponentChecker, PROPERTIES, Property};
 use crate::diff_core::{self, Checker};
+use crate::graphs;
 use crate::model::{MODELS, Model, ModelChecker};
 use crate::stats::Judgement;
 use crate::vote::Suspect;
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "component_abi", fuzz: |bytes| fuzz_component("component_abi", bytes) },
     Target { name: "hostile_abi", fuzz: |bytes| fuzz_component("hostile_abi", bytes) },
     Target { name: "resources", fuzz: |bytes| fuzz_component("resources", bytes) },
+    Target { name: "graph", fuzz: fuzz_graph },
     Target { name: "dfg", fuzz: |bytes| fuzz_component("dfg", bytes) },
 ];
 
@@ -116,6 +118,12 @@ fn fuzz_diff_core(bytes: &[u8]) -> bool {
         }
         outcome.useful
     })
+}
+
+fn fuzz_graph(bytes: &[u8]) -> bool {
+    let steps = graphs::steps_of(bytes);
+    let checked = graphs::check(&steps).unwrap_or_else(|defect| panic!("{defect}"));
+    checked.effects > 0
 }
 
 #[cfg(test)]

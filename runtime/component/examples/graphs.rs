@@ -1,11 +1,13 @@
 //! Graphs per second through generator, linearizer and verifier, and the time of chains:
-//! `cargo run --release -p wattest-component --features random --example graphs -- [first seed] [count]`.
+//! `cargo run --release -p wattest-component --features random --example graphs -- [first seed] [count] [faults]`.
+//!
+//! With a third argument each graph is linearized in a second way, and a fault is planted that the verifier must find.
 //!
 //! Prints any graph whose plan does not mean the same, by its seed, and then fails.
 
 use std::process::ExitCode;
 use std::time::Instant;
-use wattest_component::random::{Chain, StubEmitter, graph, recipe};
+use wattest_component::random::{Chain, Fault, Seed, StubEmitter, graph, recipe};
 use wattest_component::schedule::Grouping;
 use wattest_component::verify::verify;
 use wattest_component::{Graph, LinearLimits, linearize};
@@ -17,17 +19,33 @@ fn check(graph: &mut Graph) -> Result<(), String> {
     verify(graph, &linear).map_err(|defect| defect.to_string())
 }
 
+/// One module for each adapter too, and a planted fault must be found.
+fn check_more(graph: &mut Graph, seed: u64) -> Result<(), String> {
+    check(graph)?;
+    let grouping = if seed.is_multiple_of(2) { Grouping::Fewest } else { Grouping::Single };
+    let linear = linearize(graph, grouping, &LinearLimits::default(), &mut StubEmitter::default());
+    let mut linear = linear.map_err(|error| error.to_string())?;
+    verify(graph, &linear).map_err(|defect| defect.to_string())?;
+    let fault = Fault::ALL[(seed / 2) as usize % Fault::ALL.len()];
+    if fault.plant(&mut linear, &mut Seed(seed)) && verify(graph, &linear).is_ok() {
+        return Err(format!("the fault {fault:?} was not found"));
+    }
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>().unwrap_or(0));
     let first = arguments.next().unwrap_or(0);
     let count = arguments.next().unwrap_or(100_000);
+    let faults = arguments.next().is_some();
     let (mut nodes, mut effects, mut wrong) = (0, 0, 0);
     let begin = Instant::now();
     for seed in first..first + count {
         let mut graph = graph(&recipe(seed));
         nodes += graph.nodes().len();
         effects += graph.effects().len();
-        if let Err(message) = check(&mut graph) {
+        let verdict = if faults { check_more(&mut graph, seed) } else { check(&mut graph) };
+        if let Err(message) = verdict {
             println!("seed {seed}: {message}");
             wrong += 1;
         }

@@ -24,6 +24,7 @@ use wattest_harness::campaign::Campaign;
 use wattest_harness::case::Case;
 use wattest_harness::components::{ComponentChecker, Property};
 use wattest_harness::diff_core::Checker;
+use wattest_harness::graphs::{self, GraphStats};
 use wattest_harness::model::{Model, ModelChecker};
 use wattest_harness::op_matrix::{self, MatrixResult};
 use wattest_harness::stats::{Found, Judgement, Stats};
@@ -40,6 +41,9 @@ struct Arguments {
     /// Length of the differential campaign: seconds, or with a unit (90s, 5m).
     #[arg(long, default_value = "60s", value_parser = parse_time)]
     time: Duration,
+    /// Length of the run over random component graphs; a twentieth of the campaign's unless given.
+    #[arg(long, value_parser = parse_time)]
+    graphs: Option<Duration>,
     /// Seed of the campaign.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -150,6 +154,9 @@ fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
     if let Some(property) = Property::named(target) {
         return replay_component(property, seed);
     }
+    if target == "graph" {
+        return Ok(replay_graph(seed));
+    }
     let case = Case::from_seed(seed).ok_or("this seed gives no module")?;
     let folder = report::write_case(&report::output_folder(), &case, None)?;
     println!("case in {}", folder.display());
@@ -227,6 +234,19 @@ fn replay_component(property: &Property, seed: u64) -> Result<bool, Box<dyn Erro
     Ok(outcome.disagreement.is_none())
 }
 
+/// Prints a graph and the plan's defect, if it has one.
+fn replay_graph(seed: u64) -> bool {
+    print!("{}", graphs::text(seed));
+    match graphs::check_seed(seed) {
+        Ok(checked) => println!("{} nodes, {} effects: agreement", checked.nodes, checked.effects),
+        Err(defect) => {
+            println!("DISAGREEMENT: {defect}");
+            return false;
+        }
+    }
+    true
+}
+
 /// Compares the engines on one module, in every configuration.
 fn check_module(file: &Path) -> Result<bool, Box<dyn Error>> {
     let wasm = wat::parse_file(file)?;
@@ -256,10 +276,11 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         known_target(name)?;
     }
     let matrix = if arguments.only.is_some() { MatrixResult::default() } else { matrix(arguments.seed) };
+    let graphs = run_graphs(arguments, jobs);
     let folder = report::output_folder();
     let campaign = Campaign {
         seed: arguments.seed,
-        time: arguments.time,
+        time: if is_only(arguments, "graph") { Duration::ZERO } else { arguments.time },
         only: arguments.only.clone(),
         jobs,
         folder: folder.clone(),
@@ -298,12 +319,26 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     }
     let problems = suite_result.as_ref().map_or(0, |result| result.problems.len());
     if arguments.json {
-        print_json(suite_result.as_ref(), &matrix, &stats, elapsed)?;
+        print_json(suite_result.as_ref(), &matrix, &graphs, &stats, elapsed)?;
     } else {
         print_suites(suite_result.as_ref(), suite_time);
+        print_graphs(&graphs);
         print_campaign(&matrix, &stats, elapsed);
     }
-    Ok(problems == 0 && matrix.disagreements.is_empty() && stats.disagreements.is_empty())
+    Ok(problems == 0 && matrix.disagreements.is_empty() && graphs.found.is_empty() && stats.disagreements.is_empty())
+}
+
+/// The graph properties: their share of the campaign's time, all of it with `--only graph`, none with another target.
+fn run_graphs(arguments: &Arguments, jobs: u64) -> GraphStats {
+    let share = if is_only(arguments, "graph") { arguments.time } else { arguments.time / 20 };
+    match &arguments.only {
+        Some(only) if only != "graph" => GraphStats::default(),
+        _ => graphs::run(arguments.seed, arguments.graphs.unwrap_or(share), jobs),
+    }
+}
+
+fn is_only(arguments: &Arguments, target: &str) -> bool {
+    arguments.only.as_deref() == Some(target)
 }
 
 fn progress_bar(arguments: &Arguments) -> ProgressBar {
@@ -331,12 +366,14 @@ fn matrix(seed: u64) -> MatrixResult {
 fn print_json(
     suites: Option<&SuiteResult>,
     matrix: &MatrixResult,
+    graphs: &GraphStats,
     stats: &Stats,
     elapsed: Duration,
 ) -> Result<(), Box<dyn Error>> {
     let value = serde_json::json!({
         "suites": suites,
         "op_matrix": matrix,
+        "graphs": graphs,
         "campaign": stats,
         "seconds": elapsed.as_secs_f64(),
         "oracle": quarantine::ORACLE,
@@ -354,6 +391,20 @@ fn print_suites(suites: Option<&SuiteResult>, time: Duration) {
             }
         }
         None => println!("Conformance: left out"),
+    }
+}
+
+fn print_graphs(graphs: &GraphStats) {
+    println!(
+        "Component graphs: {} linearized and verified ({:.1} values and {:.1} effects on average, {:.0} per second), {} defects",
+        graphs.graphs,
+        graphs.per_graph(graphs.nodes),
+        graphs.per_graph(graphs.effects),
+        graphs.graphs as f64 / graphs.seconds.max(0.001),
+        graphs.found.len(),
+    );
+    for (seed, defect) in &graphs.found {
+        println!("  DEFECT {defect}\n    cargo prove --replay graph:{seed:#x}");
     }
 }
 

@@ -150,9 +150,11 @@ impl Builder {
         }
     }
 
-    /// Functions with an index have the signature that the index says, memories the shape: one export has one type.
+    /// Functions with an index have the signature that the index says, memories the shape: one export has one type. What a
+    /// module imports comes before what it defines.
     fn project_index(&mut self, instance: NodeId, index: u32, ty: CoreEntity) -> NodeId {
-        let node = Node::Project { instance, key: Key::Index(index), ty };
+        let imports = self.imports_of(instance).iter().filter(|import| import.sort() == ty.sort()).count() as u32;
+        let node = Node::Project { instance, key: Key::Index(imports + index), ty };
         match ty {
             CoreEntity::Func(_) => self.add_func(node),
             CoreEntity::Memory(_) => {
@@ -164,6 +166,35 @@ impl Builder {
                 let id = self.add(node);
                 self.others.push(id);
                 id
+            }
+        }
+    }
+
+    fn imports_of(&self, instance: NodeId) -> &[CoreEntity] {
+        match self.graph.node(instance) {
+            Node::Instantiate { module: ModuleRef::Static(module), .. } => {
+                &self.graph.statics.modules[module.index()].imports
+            }
+            _ => &[],
+        }
+    }
+
+    /// An export that is an import of the instance's own module.
+    fn reexport(&mut self, instance: NodeId) {
+        let imports = self.imports_of(instance).to_vec();
+        let Some(ty) = self.pick(&imports) else { return };
+        let index = imports.iter().filter(|import| import.sort() == ty.sort()).position(|import| *import == ty);
+        let node = Node::Project { instance, key: Key::Index(index.unwrap_or(0) as u32), ty };
+        match ty {
+            CoreEntity::Func(_) => _ = self.add_func(node),
+            CoreEntity::Memory(shape) => {
+                let id = self.add(node);
+                let pool = SHAPES.iter().position(|row| *row == shape).unwrap_or(0);
+                self.memories[pool].push(id);
+            }
+            _ => {
+                let id = self.add(node);
+                self.others.push(id);
             }
         }
     }
@@ -280,6 +311,9 @@ impl Builder {
         }
         let instances = std::mem::take(&mut self.instances);
         if let Some(instance) = self.pick(&instances) {
+            if self.one_in(4) {
+                self.reexport(instance);
+            }
             let index = self.below(6) as u32;
             let ty = match self.below(5) {
                 0 => CoreEntity::Table,

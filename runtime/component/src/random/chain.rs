@@ -84,9 +84,9 @@ impl Maker {
     }
 
     fn project(&mut self, ty: CoreEntity) -> NodeId {
-        // One index for each type, so that one export has one type.
+        // One index for each type, so that one export has one type; the module imports no more than one function.
         let index = match ty {
-            CoreEntity::Func(Some(signature)) => signature.0,
+            CoreEntity::Func(Some(signature)) => 1 + signature.0,
             _ => 0,
         };
         debug_assert!(ty.sort() != Sort::Tag);

@@ -5,8 +5,9 @@ use crate::error::{ComponentError, Limit};
 use crate::graph::GraphLimits;
 use crate::linear::Linear;
 use crate::linearize::{LinearLimits, linearize};
+use crate::passes::{Pass, Passes, run_passes};
 use crate::schedule::Grouping;
-use crate::verify::{Property, verify, verify_graph, verify_templates};
+use crate::verify::{Property, same_meaning, verify, verify_graph, verify_templates};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 use std::collections::BTreeSet;
@@ -14,6 +15,37 @@ use std::collections::BTreeSet;
 fn plan(graph: &mut Graph, grouping: Grouping) -> Linear {
     let limits = LinearLimits { groups_max: 1 << 20, ..LinearLimits::default() };
     linearize(graph, grouping, &limits, &mut StubEmitter { binaries: true }).expect("a plan")
+}
+
+/// P24 as far as a graph shows it: after any subset of the passes it is valid, has the same effects, its plan means what it
+/// means, and a second run changes nothing; what only removes unused values changes no meaning at all.
+#[test]
+fn any_subset_of_passes_leaves_a_graph_that_keeps_its_meaning() {
+    for seed in 0..160 {
+        let original = graph(&recipe(seed));
+        let chosen = Pass::ALL.iter().enumerate().filter(|(at, _)| seed >> at & 1 == 1);
+        let passes = chosen.fold(Passes::NONE, |set, (_, pass)| set.with(*pass));
+        let mut passed = run_passes(original.clone(), &passes).expect("a smaller graph");
+        verify_graph(&passed).unwrap_or_else(|defect| panic!("seed {seed}: {defect}"));
+        let effects = |graph: &Graph| {
+            let effects = graph.effects().iter().map(|id| match graph.node(*id) {
+                Node::Instantiate { module: crate::graph::ModuleRef::Static(module), component, .. } => {
+                    (Some(*module), None, *component)
+                }
+                Node::DefineResource { resource, component, .. } => (None, Some(*resource), *component),
+                Node::Instantiate { component, .. } => (None, None, *component),
+                other => panic!("{other:?} is no effect"),
+            });
+            effects.collect::<Vec<_>>()
+        };
+        assert_eq!(effects(&passed), effects(&original), "seed {seed}");
+        let again = run_passes(passed.clone(), &passes).expect("a smaller graph");
+        same_meaning(&again, &passed).unwrap_or_else(|defect| panic!("seed {seed}: {defect}"));
+        let linear = plan(&mut passed, Grouping::Fewest);
+        verify(&passed, &linear).unwrap_or_else(|defect| panic!("seed {seed}: {defect}"));
+        let dropped = run_passes(original.clone(), &Passes::NONE.with(Pass::DropDead)).expect("a smaller graph");
+        same_meaning(&dropped, &original).unwrap_or_else(|defect| panic!("seed {seed}: {defect}"));
+    }
 }
 
 /// P25 for graphs: text comes back as the same graph, which has the same plan.

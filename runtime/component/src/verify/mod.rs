@@ -11,7 +11,7 @@
 //! | `symbolic` | P3 (order, module, instance), P4, P5, P6, P9 (exactly once), P11, P17, P18, P19 |
 //! | `types` | P13 (both memories, widths), P20, P21 |
 //! | `template` | P3 (nothing effectful in adapters), P9 (imports and exports of the module) |
-//! | tests of [`crate::random`] | P12 (both groupings denote the same), P22, P24 (passes), P25, and all of the above |
+//! | `random/tests.rs`, the harness target `graph` | P12 (both groupings denote the same), P22, P24 (every subset of passes), P25, and all of the above |
 //! | traces of running components | P12 to P16 and P24 |
 //!
 //! Invariant: [`verify`] is linear in the sizes of graph and plan, and does not recurse; it never panics on any plan, so that
@@ -108,6 +108,15 @@ pub fn verify(graph: &Graph, linear: &Linear) -> Result<(), Defect> {
     verify_graph(graph)?;
     structure::check(&graph.statics, linear)?;
     symbolic::check(graph, linear)
+}
+
+/// Whether two graphs over the same tables denote the same: the same effects on the same values, the same exports, the same
+/// imports.
+///
+/// # Errors
+/// The first property found broken.
+pub fn same_meaning(a: &Graph, b: &Graph) -> Result<(), Defect> {
+    symbolic::same(a, b)
 }
 
 /// Checks what must hold for a graph before there is a plan: types, and the ancestry of component instances.

@@ -32,6 +32,14 @@ pub(super) fn check(graph: &Graph, linear: &Linear) -> Result<(), Defect> {
     p11_between_bounds(graph, &nodes, &adapters)
 }
 
+/// Compares two graphs with the same tables.
+pub(super) fn same(a: &Graph, b: &Graph) -> Result<(), Defect> {
+    let mut terms = Terms::default();
+    let (a, _) = of_graph(a, &mut terms);
+    let (b, _) = of_graph(b, &mut terms);
+    compare(&a, &b)
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Term {
     /// What an effect made.

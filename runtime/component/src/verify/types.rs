@@ -9,7 +9,8 @@
 //! Does not know: plans.
 
 use crate::graph::{
-    Args, Builtin, CoreEntity, Fused, Graph, ImportKind, ModuleRef, Node, ResourceOrigin, Role, Side, Signature,
+    Args, Builtin, CoreEntity, Fused, Graph, ImportKind, Key, Module, ModuleRef, Node, ResourceOrigin, Role, Side,
+    Signature, Sort,
 };
 use crate::ids::{ComponentIndex, NodeId, SignatureIndex};
 use crate::verify::{Defect, Property};
@@ -19,7 +20,9 @@ use wattest_canon::{Convention, CoreType, Width, flatten_function};
 pub(super) fn check(graph: &Graph) -> Result<(), Defect> {
     p20_ancestry(graph)?;
     p4_resources(graph)?;
-    let checker = Checker { graph };
+    let by_sort =
+        |module: &Module| Sort::ALL.map(|sort| module.imports.iter().copied().filter(|ty| ty.sort() == sort).collect());
+    let checker = Checker { graph, imports: graph.statics.modules.iter().map(by_sort).collect() };
     for (id, node) in (0..).map(NodeId).zip(graph.nodes()) {
         checker.node(id, node)?;
     }
@@ -51,6 +54,8 @@ fn p4_resources(graph: &Graph) -> Result<(), Defect> {
 
 struct Checker<'a> {
     graph: &'a Graph,
+    /// The imports of each module, by sort.
+    imports: Vec<[Vec<CoreEntity>; Sort::ALL.len()]>,
 }
 
 impl Checker<'_> {
@@ -76,8 +81,22 @@ impl Checker<'_> {
             Node::Lift { side, .. } => self.side(id, side, lift(side), None),
             Node::Fused(fused) => self.fused(id, fused),
             Node::Builtin(builtin) => self.builtin(id, builtin),
-            Node::Project { .. } | Node::Support(_) | Node::TrapStub { .. } => Ok(()),
+            Node::Project { instance, key, ty } => self.project(id, *instance, *key, *ty),
+            Node::Support(_) | Node::TrapStub { .. } => Ok(()),
         }
+    }
+
+    /// An export that is an import of its own module has the import's type.
+    fn project(&self, id: NodeId, instance: NodeId, key: Key, ty: CoreEntity) -> Result<(), Defect> {
+        let (Node::Instantiate { module: ModuleRef::Static(module), .. }, Key::Index(index)) =
+            (self.graph.node(instance), key)
+        else {
+            return Ok(());
+        };
+        let sorts = self.imports.get(module.index());
+        let import = sorts.and_then(|sorts| sorts[ty.sort() as usize].get(index as usize).copied());
+        let fits = import.is_none_or(|import| import == ty);
+        Property::P21.require(fits, || format!("{id}: the export is an import of another type"))
     }
 
     fn component(&self, id: NodeId, component: ComponentIndex) -> Result<(), Defect> {

@@ -37,7 +37,7 @@ pub const TARGETS: &[Target] = &[
 
 /// Of so many cases of a campaign, one belongs to each property of [`MODELS`] that the runtime implements; and of ten times
 /// as many to one that only the reference runs.
-const MODEL_EVERY: u64 = 12;
+const MODEL_EVERY: u64 = 24;
 
 /// The property of [`crate::model`] that the `index`-th case of a campaign belongs to; none is `diff_core`. All cases belong
 /// to `only`, if the campaign has a property named.

@@ -21,6 +21,8 @@ const CONFIGURATIONS: &[&[(&str, &str)]] = &[
     &[("signals-based-traps", "false")],
     &[("fuel", "true"), ("epoch", "true")],
     &[("call-path", "entry")],
+    // Every allocation collects, and moves every exception.
+    &[("gc-stress", "true")],
 ];
 
 fn engines() -> Vec<Engine> {
@@ -591,4 +593,70 @@ fn misuse_is_an_error() -> Tested {
     let error = Instance::new(&mut store, &wants, &[tag.into()]).unwrap_err();
     assert!(error.to_string().contains("incompatible import type"), "{error}");
     Ok(())
+}
+
+#[test]
+fn exceptions_and_what_they_carry_survive_collections() {
+    // The exception is caught, kept in a local, a table and a struct across further throws, and thrown again.
+    check(
+        r#"(module
+        (type $box (struct (field (mut exnref)) (field i32)))
+        (tag $t (param (ref $box) i32))
+        (table $kept 1 exnref)
+        (func $throw (param i32)
+            (throw $t (struct.new $box (table.get $kept (i32.const 0)) (local.get 0)) (local.get 0)))
+        (func $catch (param i32) (result exnref) (local $n i32) (local $e exnref)
+            (block $c (result (ref $box) i32 exnref)
+                (try_table (catch_ref $t $c) (call $throw (local.get 0)))
+                (unreachable))
+            (local.set $e)
+            (table.set $kept (i32.const 0) (local.get $e))
+            (local.set $n)
+            (if (i32.ne (struct.get $box 1) (local.get $n)) (then unreachable))
+            (table.get $kept (i32.const 0)))
+        (func (export "f") (param i32) (result i32) (local $first exnref) (local $last exnref) (local $sum i32)
+            (local $box (ref null $box))
+            (local.set $first (call $catch (i32.const 1)))
+            (loop $again
+                (local.set $last (call $catch (local.get 0)))
+                (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+            (block $one (result (ref $box) i32)
+                (try_table (catch $t $one) (throw_ref (local.get $first)))
+                (unreachable))
+            (local.set $sum)
+            (drop)
+            (block $two (result (ref $box) i32)
+                (try_table (catch $t $two) (throw_ref (local.get $last)))
+                (unreachable))
+            (local.set $sum (i32.add (local.get $sum)))
+            (local.set $box)
+            ;; The struct in the last one leads to the one before.
+            (block $three (result (ref $box) i32)
+                (try_table (catch $t $three) (throw_ref (struct.get $box 0 (local.get $box))))
+                (unreachable))
+            (local.set $sum (i32.add (local.get $sum)))
+            (drop)
+            (local.get $sum)))"#,
+        &[(2, Ok(4)), (50, Ok(4))],
+    );
+}
+
+#[test]
+fn thrown_exceptions_are_collected() {
+    // More bytes, all in all, than 32-bit references can address.
+    let text = r#"(module (tag $t (param v128 v128 v128 v128))
+        (func (export "f") (param i32) (result i32)
+            (loop $again
+                (drop (block $c (result exnref)
+                    (try_table (catch_all_ref $c)
+                        (throw $t (v128.const i64x2 0 0) (v128.const i64x2 0 0)
+                            (v128.const i64x2 0 0) (v128.const i64x2 0 0)))
+                    (unreachable)))
+                (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+            (i32.const 0)))"#;
+    let engine = Engine::default();
+    let module = Module::new(&engine, text).unwrap();
+    let mut store = new_store(&engine);
+    let f = Instance::new(&mut store, &module, &[]).unwrap().get_typed_func::<i32, i32>(&store, "f").unwrap();
+    assert_eq!(f.call(&mut store, 60_000_000).unwrap(), 0);
 }

@@ -19,6 +19,8 @@ use wattest_abi::gc::{NULL_GUARD_BYTES, OBJECT_ALIGN, OBJECT_BYTES_MAX, OBJECT_T
 const BUDGET_MIN: u64 = 32 << 20;
 /// Budget in relation to the bytes that survived.
 const BUDGET_PER_LIVE: u64 = 3;
+/// A heap is full when a collection, and growth, leave less than one in so many bytes free.
+const FREE_SHARE: u64 = 64;
 /// First size of the active half in bytes.
 const CAPACITY_FIRST: u64 = 256 << 10;
 /// Reservation in bytes: all that 32-bit references reach.
@@ -154,11 +156,6 @@ impl Heap {
             let _ = unsafe { self.mapping.decommit((start + keep) as usize..(start + committed) as usize) };
         }
     }
-
-    /// Whether the active half holds anything that a collection could free.
-    fn has_garbage(&self, top: u64) -> bool {
-        top > self.start() + self.live
-    }
 }
 
 impl StoreInner {
@@ -207,16 +204,20 @@ impl StoreInner {
             let budget = self.heap.as_ref().map_or(0, |heap| heap.budget);
             self.grow_heap(bytes, budget)?;
         }
-        let top = self.context.heap_top;
-        if !self.fits(bytes) && self.heap.as_ref().is_some_and(|heap| heap.has_garbage(top)) {
-            self.collect();
-            if !self.fits(bytes) {
-                let budget = self.heap.as_ref().map_or(0, |heap| heap.budget);
-                self.grow_heap(bytes, budget)?;
-            }
-        }
         if !self.fits(bytes) {
-            self.grow_heap(bytes, u64::MAX)?;
+            self.collect();
+            let budget = self.heap.as_ref().map_or(0, |heap| heap.budget);
+            // What a collection leaves has to last for a while: a heap that is full but for a few objects would otherwise
+            // collect for each of them.
+            let room = self.heap.as_ref().map_or(0, |heap| heap.capacity / FREE_SHARE).max(bytes);
+            for most in [budget, u64::MAX] {
+                if !self.fits(room) {
+                    self.grow_heap(room, most)?;
+                }
+            }
+            if !self.fits(room) {
+                return Err(AllocError::Full);
+            }
         }
         if !self.fits(bytes) {
             return Err(AllocError::Full);

@@ -33,8 +33,22 @@ impl Engine {
 
 /// Finds the engines; `only` names those that are wanted.
 pub fn find(only: Option<&[String]>) -> Engines {
+    those(rows(), only)
+}
+
+/// Finds the engines that run components.
+pub fn find_for_components(only: Option<&[String]>) -> Engines {
+    let wasmtime = || -> Place {
+        let reason = "set WATTEST_WASMTIME_RUST to the release build of benches/peers/wasmtime_driver";
+        Ok((var_os("WATTEST_WASMTIME_RUST").map(PathBuf::from).ok_or(reason)?, Vec::new()))
+    };
+    let rows = vec![("wattest", this("wattest")), ("wasmtime", wasmtime()), ("wattest-again", this("wattest"))];
+    those(rows, only)
+}
+
+fn those(rows: Vec<(&'static str, Place)>, only: Option<&[String]>) -> Engines {
     let mut engines = Engines::default();
-    for (name, place) in rows() {
+    for (name, place) in rows {
         if only.is_some_and(|only| !only.iter().any(|wanted| wanted == name)) {
             continue;
         }

@@ -14,6 +14,7 @@
 //! | `WATTEST_SHARED` | the folder that holds the programs under `bench/` (default `../shared`) |
 //! | `WATTEST_WASMTIME_LIB` | Wasmtime's C library (`libwasmtime.so`, or `_libwasmtime.so` of its Python wheel) |
 //! | `WATTEST_WASMTIME_CLI` | the `wasmtime` command; without it the time of a process is that of the C driver |
+//! | `WATTEST_WASMTIME_RUST` | the release build of `wasmtime_driver/`, for the rows about components |
 //! | `WATTEST_NODE` | a `node` with a current V8 |
 //! | `WATTEST_CLI` | the release build of the `wattest` command (default: beside this binary) |
 //! | `WATTEST_SUITES` | the suites; the `spec` folder is run once per round by both commands |
@@ -25,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod components;
 mod engines;
 mod micro;
 mod process;
@@ -32,6 +34,7 @@ mod programs;
 mod rounds;
 mod table;
 mod wasmi_worker;
+mod wattest_components;
 mod wattest_worker;
 
 use rounds::Options;
@@ -61,6 +64,7 @@ fn worker(args: &[String]) -> ExitCode {
     let sample = match args.as_slice() {
         ["wattest", "program", rest @ ..] => wattest_worker::program(rest),
         ["wattest", "micro", folder] => wattest_worker::micro(folder),
+        ["wattest", "components", folder] => wattest_components::components(folder),
         ["wasmi", "program", rest @ ..] => wasmi_worker::program(rest),
         ["wasmi", "micro", folder] => wasmi_worker::micro(folder),
         _ => Err(format!("no such worker: {args:?}").into()),

@@ -27,6 +27,11 @@ pub fn micro(engine: &Engine, modules: &Path) -> Result<Sample, String> {
     sample(engine.command("micro").arg(modules))
 }
 
+/// Runs the rows about components under an engine.
+pub fn components(engine: &Engine, folder: &Path) -> Result<Sample, String> {
+    sample(engine.command("components").arg(folder))
+}
+
 fn sample(command: &mut Command) -> Result<Sample, String> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     if !output.status.success() {

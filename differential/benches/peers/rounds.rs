@@ -5,7 +5,7 @@ use crate::engines::{self, Engine};
 use crate::process::{self, Outside};
 use crate::programs::{self, Program};
 use crate::table::{Results, Row};
-use crate::{micro, table};
+use crate::{components, micro, table};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 /// What to run.
 #[derive(Debug)]
 pub struct Options {
-    /// Part of a program's name, or `micro`, `process`, `suite`.
+    /// Part of a program's name, or `micro`, `components`, `process`, `suite`.
     pub filter: Option<String>,
     /// Turns of every engine.
     pub rounds: usize,
@@ -31,7 +31,7 @@ impl Options {
 
 /// Runs everything that is wanted and prints the tables.
 pub fn run(options: &Options) -> ExitCode {
-    let scratch = match micro::write() {
+    let scratch = match micro::write().and_then(|folder| components::write(&folder).map(|()| folder)) {
         Ok(scratch) => scratch,
         Err(error) => {
             eprintln!("the scratch folder: {error}");
@@ -39,10 +39,12 @@ pub fn run(options: &Options) -> ExitCode {
         }
     };
     let engines = engines::find(options.engines.as_deref());
-    for reason in &engines.skipped {
+    let of_components = engines::find_for_components(options.engines.as_deref());
+    for reason in engines.skipped.iter().chain(&of_components.skipped) {
         println!("skipped: {reason}");
     }
-    let section = options.filter.as_deref().filter(|filter| ["micro", "process", "suite"].contains(filter));
+    let section =
+        options.filter.as_deref().filter(|filter| ["micro", "components", "process", "suite"].contains(filter));
     let programs = if section.is_some() { Vec::new() } else { programs::find(options.filter.as_deref()) };
     if programs.is_empty() && section.is_none() {
         println!("skipped: no program in {}", programs::folder().display());
@@ -52,6 +54,12 @@ pub fn run(options: &Options) -> ExitCode {
     for round in 0..options.rounds {
         eprintln!("round {} of {}", round + 1, options.rounds);
         run_engines(&mut results, round, options, &engines.found, &programs, &scratch);
+        if options.wants("components") {
+            for (_, engine) in rotated(&of_components.found, round) {
+                results.add(round, "components", engine.name, process::components(engine, &scratch));
+                eprintln!("  components {}", engine.name);
+            }
+        }
         for (turn, (row, command)) in rotated(&outside, round) {
             let sample = command.measure().map_err(|error| error.to_string());
             eprintln!("  {turn} {row} {}", command.name);
@@ -59,7 +67,7 @@ pub fn run(options: &Options) -> ExitCode {
         }
     }
     let _ = fs::remove_dir_all(&scratch);
-    table::print(&results, &rows(&programs), &engines.found);
+    table::print(&results, &rows(&programs), &engines.found, &of_components.found);
     if let Some(path) = &options.json
         && let Err(error) = fs::write(path, results.json())
     {

@@ -2,7 +2,7 @@
 
 use crate::clock::Sample;
 use crate::engines::Engine;
-use crate::micro;
+use crate::{components, micro};
 use std::collections::BTreeMap;
 
 const SUBJECT: &str = "wattest";
@@ -93,7 +93,7 @@ fn geometric_mean(values: &[f64]) -> Option<f64> {
 }
 
 /// Prints every table that has a row, and then what failed.
-pub fn print(results: &Results, rows: &[Row], engines: &[Engine]) {
+pub fn print(results: &Results, rows: &[Row], engines: &[Engine], of_components: &[Engine]) {
     let names: Vec<&'static str> = engines.iter().map(|engine| engine.name).collect();
     let tables = [
         ("execution, CPU time of the thread", "exec_cpu"),
@@ -107,7 +107,9 @@ pub fn print(results: &Results, rows: &[Row], engines: &[Engine]) {
             print_programs(results, rows, &names, title, key);
         }
     }
-    print_small(results, &names);
+    print_small(results, "micro", micro::ROWS, "small things", &names);
+    let of_components: Vec<&'static str> = of_components.iter().map(|engine| engine.name).collect();
+    print_small(results, "components", components::ROWS, "components", &of_components);
     for (row, text) in [("process", "a whole process that runs a trivial module"), ("suite", "the official suite")] {
         for key in ["process_cpu", "process_wall"] {
             print_line(results, row, key, &format!("{text}, {}", &key[8..]), &names);
@@ -141,16 +143,16 @@ fn print_programs(results: &Results, rows: &[Row], names: &[&'static str], title
     println!("| geometric mean | {} |", cells.collect::<Vec<_>>().join(" | "));
 }
 
-fn print_small(results: &Results, names: &[&'static str]) {
-    if !results.samples.keys().any(|(row, _)| row == "micro") {
+fn print_small(results: &Results, section: &str, rows: &[micro::Row], title: &str, names: &[&'static str]) {
+    if !results.samples.keys().any(|(row, _)| row == section) {
         return;
     }
-    println!("\n## small things: ratio wattest / engine; (ns of the engine)\n");
+    println!("\n## {title}: ratio wattest / engine; (ns of the engine)\n");
     print_head("what", names);
-    for row in micro::ROWS {
+    for row in rows {
         let cells = names
             .iter()
-            .map(|name| cell(results.ratio("micro", name, row.key), results.median_of("micro", name, row.key)));
+            .map(|name| cell(results.ratio(section, name, row.key), results.median_of(section, name, row.key)));
         println!("| {} | {} |", row.text, cells.collect::<Vec<_>>().join(" | "));
     }
 }

@@ -18,7 +18,8 @@ use std::cell::RefCell;
 pub struct Target {
     /// Its name: the binary, the first part of a replay line.
     pub name: &'static str,
-    /// Checks one input; panics where the property does not hold. Whether the input is worth keeping.
+    /// Checks one input; panics where the property does not hold. Whether the input was a case: coverage decides which
+    /// cases are kept, since a fuzzer grows its corpus from inputs that do nothing yet.
     pub fuzz: fn(&[u8]) -> bool,
 }
 
@@ -86,7 +87,7 @@ fn fuzz_component(name: &str, bytes: &[u8]) -> bool {
     if let Some((subject, what)) = &outcome.disagreement {
         panic!("disagreement with {subject}: {what}");
     }
-    outcome.useful()
+    true
 }
 
 fn fuzz_model(name: &str, bytes: &[u8]) -> bool {
@@ -101,7 +102,7 @@ fn fuzz_model(name: &str, bytes: &[u8]) -> bool {
             vote.reference
         );
     }
-    outcome.reference_checks > 0
+    true
 }
 
 fn fuzz_diff_core(bytes: &[u8]) -> bool {
@@ -116,7 +117,7 @@ fn fuzz_diff_core(bytes: &[u8]) -> bool {
             // A new bug of the oracle is for the campaign to report; a crash here would hide what lies behind it.
             assert!(vote.suspect == Suspect::Oracle, "{known}");
         }
-        outcome.useful
+        true
     })
 }
 
@@ -150,11 +151,12 @@ mod tests {
     #[test]
     fn any_bytes_are_an_input() {
         let check = |bytes: &[u8]| {
-            for target in TARGETS {
-                fuzz(target.name, bytes);
-            }
+            let are_cases: Vec<bool> = TARGETS.iter().map(|target| fuzz(target.name, bytes)).collect();
+            assert!(are_cases[0], "{bytes:?}");
         };
+        // The smallest inputs must be cases: an empty corpus starts from them.
         check(&[]);
+        check(&[0x0a]);
         check(&[0; 100]);
         check(&[0xff; 300]);
         check(b"\0asm\x01\0\0\0");

@@ -8,13 +8,16 @@
 
 use crate::engine::{Forked, MissingImport};
 use crate::spectest::{self, Item, NumType};
-use crate::{Failure, FeatureSet, Heap, InstanceId, ModuleId, RefKind, Session, TrapClass, Value, WastEngine};
+use crate::{
+    ComponentValue, Failure, FeatureSet, Heap, InstanceId, ModuleId, RefKind, Session, TrapClass, Value, WastEngine,
+};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use wattest::component::{self, Component};
 use wattest::{
-    AnyRef, CompileError, Config, Engine, Error, Extern, ExternRef, Feature, Features, FuncType, Global, GlobalType,
-    HeapType, Instance, InstantiateError, Linker, Memory, MemoryType, Module, RefType, SharedMemory, Store, Table,
-    TableType, Val, ValType,
+    AnyRef, CompileError, ComponentError, Config, Engine, Error, Extern, ExternRef, Feature, Features, FuncType,
+    Global, GlobalType, HeapType, Instance, InstantiateError, Linker, Memory, MemoryType, Module, RefType,
+    SharedMemory, Store, Table, TableType, Val, ValType,
 };
 
 /// How the runtime is set up.
@@ -96,17 +99,27 @@ impl WastEngine for WattestEngine {
 #[derive(Clone)]
 enum Exports {
     Instance(Instance),
+    /// An instance of a component.
+    Component(component::Instance),
     /// Things of another session.
     Shared(Vec<(String, SharedMemory)>),
+}
+
+/// What was compiled.
+#[derive(Clone)]
+enum Compiled {
+    Module(Module),
+    Component(Component),
 }
 
 struct WattestSession {
     engine: Engine,
     store: Store<()>,
     linker: Linker<()>,
+    components: component::Linker<()>,
     round_trip: bool,
     threads: bool,
-    modules: Vec<Module>,
+    modules: Vec<Compiled>,
     instances: Vec<Exports>,
     /// The host values `ref.extern n` by `n`: equal numbers must be equal references.
     host_values: BTreeMap<u32, ExternRef>,
@@ -120,9 +133,12 @@ impl WattestSession {
     fn new(engine: Engine, round_trip: bool, threads: bool) -> Result<WattestSession, Failure> {
         let mut linker = Linker::new(&engine);
         linker.allow_shadowing(true);
+        let mut components = component::Linker::new(&engine);
+        components.allow_shadowing(true);
         let mut session = WattestSession {
             store: Store::new(&engine, ()),
             linker,
+            components,
             engine,
             round_trip,
             threads,
@@ -183,7 +199,7 @@ impl WattestSession {
             Some(Exports::Shared(items)) => {
                 items.iter().find(|(item, _)| item == name).map(|(_, memory)| memory.clone().into())
             }
-            None => None,
+            Some(Exports::Component(_)) | None => None,
         };
         found.ok_or_else(|| broken(format!("no export `{name}`")))
     }
@@ -273,6 +289,84 @@ fn hierarchy(heap: HeapType) -> Heap {
     }
 }
 
+/// A value of a script for a component function.
+fn lower_component(value: &ComponentValue) -> Result<component::Val, Failure> {
+    use component::Val;
+    let boxed = |value: &Option<Box<ComponentValue>>| {
+        value.as_ref().map(|value| lower_component(value).map(Box::new)).transpose()
+    };
+    let all = |values: &[ComponentValue]| values.iter().map(lower_component).collect::<Result<Vec<_>, _>>();
+    Ok(match value {
+        ComponentValue::Bool(value) => Val::Bool(*value),
+        ComponentValue::U8(value) => Val::U8(*value),
+        ComponentValue::S8(value) => Val::S8(*value),
+        ComponentValue::U16(value) => Val::U16(*value),
+        ComponentValue::S16(value) => Val::S16(*value),
+        ComponentValue::U32(value) => Val::U32(*value),
+        ComponentValue::S32(value) => Val::S32(*value),
+        ComponentValue::U64(value) => Val::U64(*value),
+        ComponentValue::S64(value) => Val::S64(*value),
+        ComponentValue::F32(bits) => Val::Float32(f32::from_bits(*bits)),
+        ComponentValue::F64(bits) => Val::Float64(f64::from_bits(*bits)),
+        ComponentValue::Char(value) => Val::Char(*value),
+        ComponentValue::String(value) => Val::String(value.clone()),
+        ComponentValue::List(values) => Val::List(all(values)?),
+        ComponentValue::Map(pairs) => {
+            let pairs = pairs.iter().map(|(key, value)| Ok((lower_component(key)?, lower_component(value)?)));
+            Val::Map(pairs.collect::<Result<_, _>>()?)
+        }
+        ComponentValue::Record(fields) => {
+            let fields = fields.iter().map(|(name, value)| Ok((name.clone(), lower_component(value)?)));
+            Val::Record(fields.collect::<Result<_, _>>()?)
+        }
+        ComponentValue::Tuple(values) => Val::Tuple(all(values)?),
+        ComponentValue::Variant(name, value) => Val::Variant(name.clone(), boxed(value)?),
+        ComponentValue::Enum(name) => Val::Enum(name.clone()),
+        ComponentValue::Option(value) => Val::Option(boxed(value)?),
+        ComponentValue::Result(Ok(value)) => Val::Result(Ok(boxed(value)?)),
+        ComponentValue::Result(Err(value)) => Val::Result(Err(boxed(value)?)),
+        ComponentValue::Flags(names) => Val::Flags(names.clone()),
+        ComponentValue::Resource => return Err(broken("no script makes a handle")),
+    })
+}
+
+/// The neutral form of a component function's result.
+fn lift_component(value: component::Val) -> ComponentValue {
+    use component::Val;
+    let boxed = |value: Option<Box<Val>>| value.map(|value| Box::new(lift_component(*value)));
+    let all = |values: Vec<Val>| values.into_iter().map(lift_component).collect();
+    match value {
+        Val::Bool(value) => ComponentValue::Bool(value),
+        Val::U8(value) => ComponentValue::U8(value),
+        Val::S8(value) => ComponentValue::S8(value),
+        Val::U16(value) => ComponentValue::U16(value),
+        Val::S16(value) => ComponentValue::S16(value),
+        Val::U32(value) => ComponentValue::U32(value),
+        Val::S32(value) => ComponentValue::S32(value),
+        Val::U64(value) => ComponentValue::U64(value),
+        Val::S64(value) => ComponentValue::S64(value),
+        Val::Float32(value) => ComponentValue::f32(value.to_bits()),
+        Val::Float64(value) => ComponentValue::f64(value.to_bits()),
+        Val::Char(value) => ComponentValue::Char(value),
+        Val::String(value) => ComponentValue::String(value),
+        Val::List(values) => ComponentValue::List(all(values)),
+        Val::Map(pairs) => {
+            let pairs = pairs.into_iter().map(|(key, value)| (lift_component(key), lift_component(value)));
+            ComponentValue::Map(pairs.collect())
+        }
+        Val::Record(fields) => {
+            ComponentValue::Record(fields.into_iter().map(|(name, value)| (name, lift_component(value))).collect())
+        }
+        Val::Tuple(values) => ComponentValue::Tuple(all(values)),
+        Val::Variant(name, value) => ComponentValue::Variant(name, boxed(value)),
+        Val::Enum(name) => ComponentValue::Enum(name),
+        Val::Option(value) => ComponentValue::Option(boxed(value)),
+        Val::Result(value) => ComponentValue::Result(value.map(boxed).map_err(boxed)),
+        Val::Flags(names) => ComponentValue::flags(names),
+        _ => ComponentValue::Resource,
+    }
+}
+
 /// The neutral form of an error.
 fn failure(error: Error) -> Failure {
     match &error {
@@ -290,6 +384,10 @@ fn failure(error: Error) -> Failure {
 fn compile_failure(error: CompileError) -> Failure {
     match error {
         CompileError::Decode(error) => Failure::Invalid(error.to_string()),
+        CompileError::Component(ComponentError::Unsupported(what)) => Failure::Unsupported(what),
+        CompileError::Component(ComponentError::Limit(error)) => Failure::Limit(error.to_string()),
+        CompileError::Component(ComponentError::Rejected(what)) => broken(what),
+        CompileError::Component(error) => Failure::Invalid(error.to_string()),
         CompileError::Memory(text) => Failure::Limit(text),
         other => broken(other),
     }
@@ -303,6 +401,7 @@ fn link_failure(error: InstantiateError) -> Failure {
             let missing = error.missing.iter().map(import).collect();
             Failure::Unlinkable { text: error.to_string(), missing }
         }
+        InstantiateError::Component(error) => Failure::Unlinkable { text: error.to_string(), missing: Vec::new() },
         InstantiateError::Start(error) => failure(error),
         InstantiateError::Limit(text) => Failure::Limit(text),
         other => broken(other),
@@ -311,11 +410,20 @@ fn link_failure(error: InstantiateError) -> Failure {
 
 impl Session for WattestSession {
     fn compile(&mut self, binary: &[u8]) -> Result<ModuleId, Failure> {
-        let mut module = Module::from_binary(&self.engine, binary).map_err(compile_failure)?;
-        if self.round_trip {
-            module = module.reload().map_err(broken)?;
-        }
-        self.modules.push(module);
+        let compiled = if Component::is_component(binary) {
+            let mut component = Component::from_binary(&self.engine, binary).map_err(compile_failure)?;
+            if self.round_trip {
+                component = component.reload().map_err(broken)?;
+            }
+            Compiled::Component(component)
+        } else {
+            let mut module = Module::from_binary(&self.engine, binary).map_err(compile_failure)?;
+            if self.round_trip {
+                module = module.reload().map_err(broken)?;
+            }
+            Compiled::Module(module)
+        };
+        self.modules.push(compiled);
         Ok(ModuleId(self.modules.len() as u32 - 1))
     }
 
@@ -325,8 +433,16 @@ impl Session for WattestSession {
 
     fn instantiate(&mut self, module: ModuleId) -> Result<InstanceId, Failure> {
         let module = self.modules.get(module.0 as usize).ok_or_else(|| broken("no such module"))?;
-        let instance = self.linker.instantiate(&mut self.store, module).map_err(link_failure)?;
-        self.instances.push(Exports::Instance(instance));
+        let exports = match module {
+            Compiled::Module(module) => {
+                Exports::Instance(self.linker.instantiate(&mut self.store, module).map_err(link_failure)?)
+            }
+            Compiled::Component(component) => {
+                let instance = self.components.instantiate(&mut self.store, component).map_err(link_failure)?;
+                Exports::Component(instance)
+            }
+        };
+        self.instances.push(exports);
         Ok(InstanceId(self.instances.len() as u32 - 1))
     }
 
@@ -334,6 +450,10 @@ impl Session for WattestSession {
         match self.instances.get(instance.0 as usize).cloned() {
             Some(Exports::Instance(instance)) => {
                 self.linker.instance(&mut self.store, name, instance).map_err(broken)?;
+            }
+            Some(Exports::Component(instance)) => {
+                let mut names = self.components.instance(name).map_err(broken)?;
+                names.exports(&mut self.store, &instance).map_err(broken)?;
             }
             Some(Exports::Shared(items)) => {
                 for (item, memory) in items {
@@ -354,6 +474,31 @@ impl Session for WattestSession {
         Ok(results.iter().map(|value| self.lift(value)).collect())
     }
 
+    fn takes_components(&self) -> bool {
+        true
+    }
+
+    fn is_component(&self, instance: InstanceId) -> bool {
+        matches!(self.instances.get(instance.0 as usize), Some(Exports::Component(_)))
+    }
+
+    fn invoke_component(
+        &mut self,
+        instance: InstanceId,
+        export: &str,
+        args: &[ComponentValue],
+    ) -> Result<Option<ComponentValue>, Failure> {
+        let Some(Exports::Component(instance)) = self.instances.get(instance.0 as usize).cloned() else {
+            return Err(broken("not an instance of a component"));
+        };
+        let function = instance.get_func(&mut self.store, export);
+        let function = function.ok_or_else(|| broken(format!("no component function `{export}`")))?;
+        let args = args.iter().map(lower_component).collect::<Result<Vec<_>, _>>()?;
+        let mut results = vec![component::Val::Bool(false); usize::from(function.ty().result().is_some())];
+        function.call(&mut self.store, &args, &mut results).map_err(failure)?;
+        Ok(results.pop().map(lift_component))
+    }
+
     fn get(&mut self, instance: InstanceId, export: &str) -> Result<Value, Failure> {
         let global = self.export(instance, export)?.into_global().ok_or_else(|| broken("not a global"))?;
         let value = global.get(&self.store).map_err(failure)?;
@@ -366,6 +511,7 @@ impl Session for WattestSession {
             None => None,
             Some(None) => return Err(broken("no such instance")),
             Some(Some(Exports::Shared(items))) => Some(items.clone()),
+            Some(Some(Exports::Component(_))) => return Err(broken("a component's instance is not shared")),
             Some(Some(Exports::Instance(instance))) => {
                 let memory = |(name, item)| match item {
                     Extern::SharedMemory(memory) => Some((name, memory)),

@@ -8,7 +8,7 @@
 //!
 //! Does not know: directives, expectations, any particular engine.
 
-use crate::{FeatureSet, TrapClass, Value};
+use crate::{ComponentValue, FeatureSet, TrapClass, Value};
 
 /// An engine in one configuration.
 pub trait WastEngine: Send + Sync {
@@ -77,6 +77,32 @@ pub trait Session {
     ///
     /// [`Failure::Broken`] when there is no such global.
     fn get(&mut self, instance: InstanceId, export: &str) -> Result<Value, Failure>;
+
+    /// Whether [`Session::compile`] takes components.
+    fn takes_components(&self) -> bool {
+        false
+    }
+
+    /// Whether an instance is a component's.
+    fn is_component(&self, instance: InstanceId) -> bool {
+        let _ = instance;
+        false
+    }
+
+    /// Calls a function that an instance of a component exports; its result, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::invoke`]; [`Failure::Unsupported`] by default.
+    fn invoke_component(
+        &mut self,
+        instance: InstanceId,
+        export: &str,
+        args: &[ComponentValue],
+    ) -> Result<Option<ComponentValue>, Failure> {
+        let _ = (instance, export, args);
+        Err(Failure::Unsupported("component".to_owned()))
+    }
 
     /// A session for another thread, and in it an instance that exports what of `shared` can be shared between threads.
     ///

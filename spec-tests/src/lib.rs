@@ -12,6 +12,7 @@
 
 pub mod adapter;
 pub mod campaign;
+pub mod component;
 pub mod engine;
 pub mod expected;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub mod suites;
 pub mod trap;
 pub mod value;
 
+pub use component::ComponentValue;
 pub use engine::{Failure, InstanceId, MissingImport, ModuleId, Session, WastEngine};
 pub use expected::Expectations;
 pub use features::FeatureSet;

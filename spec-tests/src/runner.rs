@@ -9,8 +9,10 @@
 //! Does not know: which failures are expected.
 
 use crate::report::{DirectiveFailure, FileReport};
-use crate::script::{Action, Call, Command, Directive, ModuleSource};
-use crate::{Failure, FeatureSet, InstanceId, ModuleId, Pattern, Script, Session, TrapClass, Value, WastEngine};
+use crate::script::{Action, Args, Call, Command, Directive, ModuleSource, Returned};
+use crate::{
+    ComponentValue, Failure, FeatureSet, InstanceId, ModuleId, Pattern, Script, Session, TrapClass, Value, WastEngine,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -162,7 +164,8 @@ impl<S: ?Sized + Session> Run<S> {
             },
             Command::AssertSuspension => unsupported("stack switching"),
             Command::AssertReturn(action, patterns) => match patterns {
-                Ok(patterns) => {
+                Ok(Returned::Component(wanted)) => self.assert_component_value(action, wanted),
+                Ok(Returned::Core(patterns)) => {
                     let outcome = self.act(action)?;
                     expect_values(outcome, patterns)
                 }
@@ -183,7 +186,7 @@ impl<S: ?Sized + Session> Run<S> {
 
     /// Compiles `source` and makes it the latest definition, under `name` if there is one.
     fn define(&mut self, name: Option<&str>, source: &ModuleSource) -> Step<ModuleId> {
-        let compiled = binary(source).and_then(|binary| Ok(self.session.compile(binary)?));
+        let compiled = self.binary(source).and_then(|binary| Ok(self.session.compile(binary)?));
         let slot = compiled.as_ref().map_or(Slot::Poisoned, |id| Slot::Live(*id));
         self.latest = Some(slot);
         if let Some(name) = name {
@@ -245,14 +248,55 @@ impl<S: ?Sized + Session> Run<S> {
     fn invoke(&mut self, call: &Call) -> Step<Result<Vec<Value>, Failure>> {
         let instance = self.instance(call.instance.as_deref())?;
         match &call.args {
-            Ok(args) => Ok(self.session.invoke(instance, &call.export, args)),
+            Ok(Args::Core(args)) if args.is_empty() && self.session.is_component(instance) => {
+                Ok(self.invoke_component(instance, &call.export, &[])?.map(|_| Vec::new()))
+            }
+            Ok(Args::Core(args)) => Ok(self.session.invoke(instance, &call.export, args)),
+            Ok(Args::Component(args)) => Ok(self.invoke_component(instance, &call.export, args)?.map(|_| Vec::new())),
             Err(name) => unsupported(name),
+        }
+    }
+
+    fn invoke_component(
+        &mut self,
+        instance: InstanceId,
+        export: &str,
+        args: &[ComponentValue],
+    ) -> Step<Result<Option<ComponentValue>, Failure>> {
+        Ok(self.session.invoke_component(instance, export, args))
+    }
+
+    fn assert_component_value(&mut self, action: &Action, wanted: &ComponentValue) -> Step {
+        let Action::Invoke(call) = action else { return unsupported("a component's value that is not returned") };
+        let instance = self.instance(call.instance.as_deref())?;
+        let args: &[ComponentValue] = match &call.args {
+            Ok(Args::Component(args)) => args,
+            Ok(Args::Core(args)) if args.is_empty() => &[],
+            Ok(Args::Core(_)) => return unsupported("core arguments of a component function"),
+            Err(name) => return unsupported(name),
+        };
+        match self.invoke_component(instance, &call.export, args)? {
+            Ok(Some(value)) if value == *wanted => Ok(()),
+            Ok(value) => {
+                let actual = value.map_or_else(|| "nothing".to_owned(), |value| value.to_string());
+                Err(Stop::Failed(format!("expected {wanted}, got {actual}")))
+            }
+            Err(failure) => unexpected(&wanted.to_string(), Err(failure)),
+        }
+    }
+
+    fn binary<'s>(&self, source: &'s ModuleSource) -> Step<&'s [u8]> {
+        match source {
+            ModuleSource::Binary(binary) => Ok(binary),
+            ModuleSource::TextError(text) => Err(Stop::Failed(format!("text format: {text}"))),
+            ModuleSource::Component(binary) if self.session.takes_components() => Ok(binary),
+            ModuleSource::Component(_) => unsupported("component"),
         }
     }
 
     /// Instantiates `source` for its outcome alone.
     fn action_module(&mut self, source: &ModuleSource) -> Step<Result<Vec<Value>, Failure>> {
-        match self.session.compile(binary(source)?) {
+        match self.session.compile(self.binary(source)?) {
             Ok(module) => Ok(self.try_instantiate(module)?.map(|_| Vec::new())),
             Err(failure) => Ok(Err(failure)),
         }
@@ -272,7 +316,7 @@ impl<S: ?Sized + Session> Run<S> {
     fn assert_rejected(&mut self, source: &ModuleSource, check: impl Fn(&mut S, &[u8]) -> Result<(), Failure>) -> Step {
         let binary = match source {
             ModuleSource::TextError(_) => return Ok(()),
-            source => binary(source)?,
+            source => self.binary(source)?,
         };
         match check(&mut *self.session, binary) {
             Err(Failure::Invalid(_) | Failure::Malformed(_)) => Ok(()),
@@ -357,14 +401,6 @@ fn note(report: &mut FileReport, line: u32, kind: &str, verdict: Verdict) {
             tally.failed += 1;
             report.failures.push(DirectiveFailure { line, kind: kind.to_owned(), text });
         }
-    }
-}
-
-fn binary(source: &ModuleSource) -> Step<&[u8]> {
-    match source {
-        ModuleSource::Binary(binary) => Ok(binary),
-        ModuleSource::TextError(text) => Err(Stop::Failed(format!("text format: {text}"))),
-        ModuleSource::Component => unsupported("component"),
     }
 }
 

@@ -9,7 +9,7 @@
 //! Does not know: engines.
 
 use crate::value::{F32Pattern, F64Pattern};
-use crate::{Heap, Pattern, RefKind, Value};
+use crate::{ComponentValue, Heap, Pattern, RefKind, Value};
 use std::sync::Arc;
 use wast::core::{AbstractHeapType, HeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
 use wast::lexer::Lexer;
@@ -40,8 +40,8 @@ pub enum ModuleSource {
     Binary(Vec<u8>),
     /// The text format rejects it, with this message.
     TextError(String),
-    /// Not a core module.
-    Component,
+    /// A component, encoded.
+    Component(Vec<u8>),
 }
 
 /// A call of an export.
@@ -52,7 +52,25 @@ pub struct Call {
     /// The export's name.
     pub export: String,
     /// Arguments, or why there are none.
-    pub args: Result<Vec<Value>, String>,
+    pub args: Result<Args, String>,
+}
+
+/// Arguments of a call.
+#[derive(Clone, Debug)]
+pub enum Args {
+    /// Of a core function, or none.
+    Core(Vec<Value>),
+    /// Of a component function: at least one.
+    Component(Vec<ComponentValue>),
+}
+
+/// What an action returns.
+#[derive(Clone, Debug)]
+pub enum Returned {
+    /// Core values that match, or none.
+    Core(Vec<Pattern>),
+    /// A component's value.
+    Component(ComponentValue),
 }
 
 /// What an assertion executes.
@@ -113,7 +131,7 @@ pub enum Command {
     /// The action suspends to nobody.
     AssertSuspension,
     /// The action returns values that match, or the patterns that could not be read.
-    AssertReturn(Action, Result<Vec<Pattern>, String>),
+    AssertReturn(Action, Result<Returned, String>),
     /// Run directives in another thread.
     Thread {
         /// The thread's name.
@@ -221,9 +239,7 @@ fn command(directive: WastDirective<'_>, lines: &LineTable) -> Command {
         }
         WastDirective::Invoke(invoke) => Command::Invoke(call(invoke)),
         WastDirective::AssertTrap { exec, message, .. } => Command::AssertTrap(action(exec), message.to_owned()),
-        WastDirective::AssertReturn { exec, results, .. } => {
-            Command::AssertReturn(action(exec), results.into_iter().map(result_pattern).collect())
-        }
+        WastDirective::AssertReturn { exec, results, .. } => Command::AssertReturn(action(exec), returned(results)),
         WastDirective::AssertExhaustion { call: invoke, message, .. } => {
             Command::AssertExhaustion(call(invoke), message.to_owned())
         }
@@ -245,7 +261,10 @@ fn owned(id: Option<Id<'_>>) -> Option<String> {
 
 fn encoded(module: &mut Wat<'_>) -> ModuleSource {
     match module {
-        Wat::Component(_) => ModuleSource::Component,
+        Wat::Component(component) => match component.encode() {
+            Ok(binary) => ModuleSource::Component(binary),
+            Err(error) => ModuleSource::TextError(error.message()),
+        },
         Wat::Module(module) => match module.encode() {
             Ok(binary) => ModuleSource::Binary(binary),
             Err(error) => ModuleSource::TextError(error.message()),
@@ -256,8 +275,8 @@ fn encoded(module: &mut Wat<'_>) -> ModuleSource {
 fn quoted(module: &mut QuoteWat<'_>) -> ModuleSource {
     match module {
         QuoteWat::Wat(module) => encoded(module),
-        QuoteWat::QuoteComponent(..) => ModuleSource::Component,
-        QuoteWat::QuoteModule(..) => match module.to_test() {
+        QuoteWat::QuoteComponent(..) | QuoteWat::QuoteModule(..) => match module.to_test() {
+            Ok(QuoteWatTest::Binary(binary)) if is_component(&binary) => ModuleSource::Component(binary),
             Ok(QuoteWatTest::Binary(binary)) => ModuleSource::Binary(binary),
             Ok(QuoteWatTest::Text(bytes)) => parse_quoted(&bytes).unwrap_or_else(ModuleSource::TextError),
             Err(error) => ModuleSource::TextError(error.message()),
@@ -282,13 +301,32 @@ fn action(exec: WastExecute<'_>) -> Action {
     }
 }
 
-fn call(invoke: WastInvoke<'_>) -> Call {
-    let args = invoke.args.into_iter().map(argument).collect();
-    Call { instance: owned(invoke.module), export: invoke.name.to_owned(), args }
+/// Whether a binary has the preamble of a component: layer 1, where a core module has layer 0.
+fn is_component(binary: &[u8]) -> bool {
+    matches!(binary, [0, b'a', b's', b'm', _, _, 1, 0, ..])
 }
 
-fn argument(arg: WastArg<'_>) -> Result<Value, String> {
-    let WastArg::Core(arg) = arg else { return Err("component".to_owned()) };
+fn call(invoke: WastInvoke<'_>) -> Call {
+    Call { instance: owned(invoke.module), export: invoke.name.to_owned(), args: arguments(invoke.args) }
+}
+
+fn arguments(args: Vec<WastArg<'_>>) -> Result<Args, String> {
+    let (mut core, mut component) = (Vec::new(), Vec::new());
+    for arg in args {
+        match arg {
+            WastArg::Core(arg) => core.push(argument(arg)?),
+            WastArg::Component(value) => component.push(ComponentValue::of_script(value)),
+            _ => return Err("an unknown kind of argument".to_owned()),
+        }
+    }
+    match (core.is_empty(), component.is_empty()) {
+        (_, true) => Ok(Args::Core(core)),
+        (true, false) => Ok(Args::Component(component)),
+        (false, false) => Err("arguments of core and component functions together".to_owned()),
+    }
+}
+
+fn argument(arg: WastArgCore<'_>) -> Result<Value, String> {
     Ok(match arg {
         WastArgCore::I32(value) => Value::I32(value),
         WastArgCore::I64(value) => Value::I64(value),
@@ -303,11 +341,17 @@ fn argument(arg: WastArg<'_>) -> Result<Value, String> {
     })
 }
 
-fn result_pattern(result: WastRet<'_>) -> Result<Pattern, String> {
-    match result {
-        WastRet::Core(result) => pattern(result),
-        _ => Err("component".to_owned()),
+fn returned(results: Vec<WastRet<'_>>) -> Result<Returned, String> {
+    let mut core = Vec::with_capacity(results.len());
+    let single = results.len() == 1;
+    for result in results {
+        match result {
+            WastRet::Core(result) => core.push(pattern(result)?),
+            WastRet::Component(value) if single => return Ok(Returned::Component(ComponentValue::of_script(value))),
+            _ => return Err("results of a kind that is not known".to_owned()),
+        }
     }
+    Ok(Returned::Core(core))
 }
 
 /// `either` nests only as deep as the parser allows.
@@ -413,7 +457,7 @@ mod tests {
     fn vectors_put_lane_zero_lowest() {
         let script =
             Script::parse("(module)(assert_return (invoke \"x\") (v128.const i16x8 1 2 3 4 5 6 7 -1))").unwrap();
-        let Command::AssertReturn(_, Ok(patterns)) = &script.directives[1].command else { panic!() };
+        let Command::AssertReturn(_, Ok(Returned::Core(patterns))) = &script.directives[1].command else { panic!() };
         assert_eq!(patterns[..], [Pattern::Is(Value::V128(0xffff_0007_0006_0005_0004_0003_0002_0001))]);
     }
 }

@@ -190,7 +190,7 @@ rows! {
     /// Puts a waitable into a set, or takes it out.
     WaitableJoin "waitable.join" Async [] Fixed(&[I32, I32], &[]), true, None;
     /// The number of the current thread.
-    ThreadIndex "thread.index" Threads [] Fixed(&[], &[I32]), false, None;
+    ThreadIndex "thread.index" Threads [] Fixed(&[], &[I32]), true, None;
     /// A new thread, suspended, that will run a function of a table.
     ThreadNewIndirect "thread.new-indirect" Threads [Table] Fixed(&[I32, I32], &[I32]), true, None;
     /// Makes a thread ready.

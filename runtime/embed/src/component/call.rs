@@ -179,17 +179,21 @@ pub(crate) type SinkFn =
 const CALLBACK_EXIT: u64 = 0;
 const CALLBACK_YIELD: u64 = 1;
 
+/// How often a task may yield. Nothing else runs meanwhile, so a task that yields until something happens never ends.
+const YIELDS_MAX: u32 = 100_000;
+
 /// Goes on with a task until it exits: it may yield, but there is nothing it could wait for.
 pub(crate) fn run_callback(store: &mut StoreInner, callback: &FlatFunc, slots: &mut FlatSlots) -> Result<()> {
-    loop {
+    for _ in 0..YIELDS_MAX {
         match slots[0] & 0xf {
             CALLBACK_EXIT => return Ok(()),
-            // The event "none", so that fuel and epochs are the guest's only limits, as in any loop.
+            // The event "none".
             CALLBACK_YIELD => slots[..3].fill(0),
             _ => return Err(TrapCode::AsyncUnsupported.into()),
         }
         store.call_flat(callback, slots).map_err(crate::func::ended)?;
     }
+    Err(TrapCode::AsyncUnsupported.into())
 }
 
 /// Runs the destructor of a resource that has lost its owner, if its type is a component's and has one.

@@ -13,6 +13,7 @@ mod bench;
 mod cache;
 mod command_line;
 mod compile;
+mod component;
 mod engine;
 mod explain;
 mod failure;

@@ -7,7 +7,7 @@
 use crate::bench::{self, Bench, Stats};
 use crate::command_line::{Command, Flag, Parsed};
 use crate::failure::Failure;
-use crate::{engine, invoke, load};
+use crate::{component, engine, invoke, load};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -55,6 +55,10 @@ fn run(parsed: &Parsed) -> Result<u8, Failure> {
 
     let started = Instant::now();
     let engine = engine::engine(parsed)?;
+    let bytes = load::read(Path::new(file))?;
+    if component::is_component(&bytes) {
+        return component::run(&engine, Path::new(file), &bytes, invoked);
+    }
     let module = load::load(&engine, Path::new(file), parsed)?;
     stats.compile = started.elapsed();
 

@@ -8,9 +8,6 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Programs that need a proposal which is not implemented yet.
-const UNSUPPORTED: &[(&str, &str)] = &[("splay", "garbage collection")];
-
 fn programs() -> Option<PathBuf> {
     let named = std::env::var_os("WATTEST_SHARED").map(PathBuf::from);
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
@@ -76,10 +73,6 @@ fn benchmark_programs_print_what_they_should() {
     files.sort();
     for file in files {
         let name = file.file_stem().unwrap().to_str().unwrap();
-        if let Some((_, feature)) = UNSUPPORTED.iter().find(|(unsupported, _)| *unsupported == name) {
-            println!("skipped: {name} (needs {feature})");
-            continue;
-        }
         let (folder, wasm) = (file.parent().unwrap(), file.to_str().unwrap());
         let artifact = temp.path().join("artifact");
         let artifact = artifact.to_str().unwrap();

@@ -1,14 +1,15 @@
-//! `wattest inspect`: what a module consists of.
+//! `wattest inspect`: what a module or a component consists of.
 //!
-//! Imports and exports with their types, the proposals it cannot do without, and the sizes of its sections.
+//! Of a module: imports and exports with their types, the proposals it cannot do without, and the sizes of its sections.
 //!
 //! Invariant: nothing of the module runs; it is validated as often as there are proposals.
 //!
-//! Does not know: the contents of sections.
+//! Does not know: the contents of sections; components (`contents`).
 
 use crate::command_line::{Command, Flag, Parsed};
 use crate::failure::Failure;
-use crate::{load, output};
+use crate::load::{self, Loaded};
+use crate::{contents, output};
 use serde_json::json;
 use std::path::Path;
 use wattest::{Config, Engine, Feature, Features, Module};
@@ -17,7 +18,7 @@ use wattest::{Config, Engine, Feature, Features, Module};
 pub static COMMAND: Command = Command {
     name: "inspect",
     operands: "FILE",
-    help: "show a module's imports, exports, proposals and section sizes",
+    help: "show a module's or component's imports, exports and sizes, and a module's proposals",
     flags: &[FLAGS],
     passes_arguments: false,
     run,
@@ -54,7 +55,13 @@ fn run(parsed: &Parsed) -> Result<u8, Failure> {
     let path = Path::new(parsed.operand(&COMMAND)?);
     let bytes = load::read(path)?;
     let engine = engine_with(Features::all_implemented())?;
-    let module = load::compile(&engine, path, &bytes)?;
+    let module = match load::compile(&engine, path, &bytes)? {
+        Loaded::Module(module) => module,
+        Loaded::Component(component) => {
+            output::print(&contents::show(path, bytes.len(), &component, parsed.has("json")))?;
+            return Ok(0);
+        }
+    };
     let proposals = proposals(&bytes)?;
     let text = match parsed.has("json") {
         true => format!("{:#}\n", to_json(path, &bytes, &module, &proposals)),

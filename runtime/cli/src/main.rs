@@ -14,6 +14,7 @@ mod cache;
 mod command_line;
 mod compile;
 mod component;
+mod contents;
 mod engine;
 mod explain;
 mod failure;

@@ -10,19 +10,26 @@
 
 use crate::failure::Failure;
 use std::path::Path;
+use wattest::component::Component;
 use wattest::{DeserializeError, Engine, Module};
 
 /// Loads an artifact that the user vouches for; its checksum is verified.
 pub fn load_vouched(engine: &Engine, path: &Path) -> Result<Module, Failure> {
     // SAFETY: the user passed `--allow-precompiled` and so vouches that the file comes from `wattest compile`.
     let loaded = unsafe { Module::deserialize_file(engine, path) };
-    loaded.map_err(|error| {
-        Failure::new(format!(
-            "{}: {error}\ncompile it again: wattest compile FILE -o {}",
-            path.display(),
-            path.display()
-        ))
-    })
+    loaded.map_err(|error| refused(path, &error))
+}
+
+/// Loads the artifact of a component that the user vouches for; its checksum is verified.
+pub fn load_vouched_component(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Component, Failure> {
+    // SAFETY: the user passed `--allow-precompiled` and so vouches that the file comes from `wattest compile`.
+    let loaded = unsafe { Component::deserialize(engine, bytes) };
+    loaded.map_err(|error| refused(path, &error))
+}
+
+fn refused(path: &Path, error: &DeserializeError) -> Failure {
+    let path = path.display();
+    Failure::new(format!("{path}: {error}\ncompile it again: wattest compile FILE -o {path}"))
 }
 
 /// Loads an entry of the private cache, without verifying its checksum.

@@ -7,7 +7,8 @@
 use crate::bench::{self, Bench, Stats};
 use crate::command_line::{Command, Flag, Parsed};
 use crate::failure::Failure;
-use crate::{component, engine, invoke, load};
+use crate::load::{self, Loaded};
+use crate::{component, engine, invoke};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -55,11 +56,10 @@ fn run(parsed: &Parsed) -> Result<u8, Failure> {
 
     let started = Instant::now();
     let engine = engine::engine(parsed)?;
-    let bytes = load::read(Path::new(file))?;
-    if component::is_component(&bytes) {
-        return component::run(&engine, Path::new(file), &bytes, invoked);
-    }
-    let module = load::load(&engine, Path::new(file), parsed)?;
+    let module = match load::load(&engine, Path::new(file), parsed)? {
+        Loaded::Module(module) => module,
+        Loaded::Component(component) => return component::run(&engine, Path::new(file), &component, invoked, args),
+    };
     stats.compile = started.elapsed();
 
     let started = Instant::now();
@@ -91,8 +91,8 @@ fn run(parsed: &Parsed) -> Result<u8, Failure> {
 }
 
 /// Gives a guest all the fuel and time there are, where the engine counts them.
-fn lift_limits(store: &mut Store<Host>) -> Result<(), Failure> {
-    let on = |store: &Store<Host>, key: &str| store.engine().config().get(key).as_deref() == Some("true");
+pub fn lift_limits<T>(store: &mut Store<T>) -> Result<(), Failure> {
+    let on = |store: &Store<T>, key: &str| store.engine().config().get(key).as_deref() == Some("true");
     if on(store, "fuel") {
         store.set_fuel(u64::MAX).map_err(Failure::new)?;
     }

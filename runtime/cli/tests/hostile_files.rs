@@ -33,10 +33,21 @@ fn cut_and_changed_modules_are_refused() {
     }
 }
 
+/// A component with the same function, as text.
+const COMPONENT: &[u8] = br#"(component
+    (core module $m (func (export "f") (result i32) (i32.const 0)))
+    (core instance $i (instantiate $m))
+    (func (export "f") (result u32) (canon lift (core func $i "f"))))"#;
+
 #[test]
 fn damaged_artifacts_are_refused() {
+    check_artifact(MODULE);
+    check_artifact(COMPONENT);
+}
+
+fn check_artifact(source: &[u8]) {
     let temp = tempfile::tempdir().unwrap();
-    std::fs::write(temp.path().join("x.wasm"), MODULE).unwrap();
+    std::fs::write(temp.path().join("x.wasm"), source).unwrap();
     assert_eq!(status(&["compile", "x.wasm", "-o", "x.cwasm"], temp.path()), Some(0));
     let artifact = std::fs::read(temp.path().join("x.cwasm")).unwrap();
     let run = |bytes: &[u8]| {

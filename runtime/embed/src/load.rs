@@ -9,7 +9,7 @@
 //! Does not know: how code is compiled.
 #![expect(unsafe_code, reason = "vouching for machine code is what this file is for")]
 
-use crate::component::{ARTIFACT_MAGIC, Artifact, Component, ComponentInner};
+use crate::component::{Artifact, Component, ComponentInner, artifact_body};
 use crate::engine::Engine;
 use crate::error::{CompileError, DeserializeError};
 use crate::module::{ImageRecord, Module, ModuleData, ModuleInner, ModuleNames};
@@ -153,10 +153,10 @@ impl Component {
     ///
     /// # Safety
     ///
-    /// As [`Module::deserialize`]: the bytes must be what `Component::serialize` returned.
+    /// As [`Module::deserialize`]: the bytes must be what `Component::serialize` returned. Their checksum protects from
+    /// accidents, not from malice.
     pub unsafe fn deserialize(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Component, DeserializeError> {
-        let body = bytes.as_ref().strip_prefix(&ARTIFACT_MAGIC);
-        let body = body.ok_or_else(|| artifact_error("the bytes are no component's artifact"))?;
+        let body = artifact_body(bytes.as_ref()).map_err(artifact_error)?;
         let parts = postcard::from_bytes::<Artifact>(body).map_err(artifact_error)?;
         if parts.compatibility != engine.compatibility() {
             let text = "compile it again with this version, these options and this CPU";

@@ -7,6 +7,7 @@
 //!
 //! Does not know: the artifact format.
 
+use wattest::component::Component;
 use wattest::{CallPath, Config, DeserializeError, Engine, Feature, Instance, Module, OptLevel, Store};
 
 /// Loads damaged or foreign bytes, which must be refused before any code in them is used.
@@ -143,4 +144,30 @@ fn foreign_configurations_are_refused() {
     same.parallel_compilation(false).copy_on_write(false).max_wasm_stack(1 << 20);
     let same = Engine::new(&same).expect("the configuration is sound");
     assert!(load(&same, &bytes).is_ok());
+}
+
+#[test]
+#[expect(unsafe_code, reason = "loading damaged artifacts is what is tested")]
+fn damaged_artifacts_of_components_are_refused() {
+    let engine = Engine::default();
+    let text = r#"(component
+        (core module $m (func (export "f") (param i32) (result i32) (local.get 0)))
+        (core instance $i (instantiate $m))
+        (func (export "f") (param "a" u32) (result u32) (canon lift (core func $i "f"))))"#;
+    let component = Component::new(&engine, text).expect("it is valid");
+    let bytes = component.serialize().expect("it can be encoded");
+    // SAFETY: the bytes are what `serialize` made, or fail the checksum over all of them.
+    let load = |bytes: &[u8]| unsafe { Component::deserialize(&engine, bytes) };
+    for len in (0..bytes.len()).filter(|len| *len < 64 || len % 97 == 0 || *len + 1 == bytes.len()) {
+        assert!(load(&bytes[..len]).is_err(), "cut to {len} of {} bytes", bytes.len());
+    }
+    let mut damaged = bytes.clone();
+    for at in (0..bytes.len()).filter(|at| *at < 600 || at % 97 == 0) {
+        damaged[at] ^= 1 << (at % 8);
+        assert!(load(&damaged).is_err(), "bit {} of byte {at} flipped", at % 8);
+        damaged[at] = bytes[at];
+    }
+    assert!(load(&[&bytes[..], &[0]].concat()).is_err(), "a byte too many");
+    assert!(load(&damaged).is_ok(), "nothing is damaged any more");
+    assert!(Component::detect_precompiled(&bytes) && !Engine::detect_precompiled(&bytes));
 }

@@ -287,7 +287,15 @@ fn types_and_values_have_text() {
     let ComponentItem::Func(ty) = &exports[2].1 else { panic!("{exports:?}") };
     assert_eq!(ty.to_string(), "func(o: option<u64>) -> option<u64>");
     let args = ty.parse_arguments("(some(5))").unwrap();
-    assert!(ty.parse_arguments("(true)").is_err());
+    let check = |text: &str, expected: &str| {
+        let error = ty.parse_arguments(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    };
+    assert_eq!(ty.parse_arguments("()").unwrap(), [Val::Option(None)]);
+    check("(true)", "argument 1 (`o`): `true` is no option<u64>");
+    check("(some(-1))", "argument 1 (`o`): `some(-1)` is no option<u64>: invalid value at `-1`");
+    check("(1, 2)", "it takes 1 argument(s), not 2");
+    check("(1,,)", "the arguments do not parse");
     assert!(ty.parse_arguments(&format!("({}", "some(".repeat(100_000))).is_err());
     let mut results = [Val::Bool(false)];
     instance.get_func(&mut store, "option").unwrap().call(&mut store, &args, &mut results).unwrap();

@@ -193,6 +193,17 @@ impl Component {
         root
     }
 
+    /// The core modules that lie in the component and in components within it, in the order of its binary.
+    pub fn core_modules(&self) -> Vec<CoreModule> {
+        let rows = self.inner.plan.statics.modules.iter().zip(&self.inner.modules);
+        rows.map(|(row, module)| CoreModule { bytes: row.bytes.len(), module: module.clone() }).collect()
+    }
+
+    /// How many core modules were made to transfer values between the component's instances.
+    pub fn adapter_modules(&self) -> usize {
+        self.inner.templates.len()
+    }
+
     fn func_type(&self, index: FuncTypeIndex) -> ComponentFuncType {
         ComponentFuncType { component: Arc::clone(&self.inner), index }
     }
@@ -225,10 +236,8 @@ impl Component {
             modules: modules(&self.inner.modules)?,
             templates: modules(&self.inner.templates)?,
         };
-        let mut bytes = ARTIFACT_MAGIC.to_vec();
         let body = postcard::to_allocvec(&parts).map_err(|error| SerializeError(error.to_string()))?;
-        bytes.extend(body);
-        Ok(bytes)
+        Ok([&ARTIFACT_MAGIC[..], &artifact_checksum(&body), &body].concat())
     }
 
     /// Whether `bytes` begin like a component's artifact.
@@ -237,10 +246,36 @@ impl Component {
     }
 }
 
-/// What a component's artifact begins with.
-pub(crate) const ARTIFACT_MAGIC: [u8; 8] = *b"wattestC";
+/// A core module that lies in a component.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CoreModule {
+    /// The size of its binary.
+    pub bytes: usize,
+    /// What was compiled from it.
+    pub module: Module,
+}
 
-/// A component's artifact behind its magic.
+/// What a component's artifact begins with.
+const ARTIFACT_MAGIC: [u8; 8] = *b"wattestC";
+
+/// What protects an artifact's body from accidents.
+fn artifact_checksum(body: &[u8]) -> [u8; 16] {
+    xxhash_rust::xxh3::xxh3_128(body).to_le_bytes()
+}
+
+/// The body of an undamaged artifact: what follows magic and checksum.
+pub(crate) fn artifact_body(bytes: &[u8]) -> Result<&[u8], &'static str> {
+    let rest = bytes.strip_prefix(&ARTIFACT_MAGIC).ok_or("the bytes are no component's artifact")?;
+    let (checksum, body) =
+        rest.split_first_chunk::<16>().ok_or("the component's artifact is damaged: it is cut off")?;
+    match *checksum == artifact_checksum(body) {
+        true => Ok(body),
+        false => Err("the component's artifact is damaged: its checksum differs"),
+    }
+}
+
+/// A component's artifact behind its magic and checksum.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) struct Artifact {
     pub compatibility: Vec<u8>,

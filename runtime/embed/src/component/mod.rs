@@ -52,8 +52,8 @@ pub use abi::{
     Abi, CheckFn, Checked, ComponentType, LabelKind, Lift, LiftCx, Lower, LowerCx, Ty, TypeCheck, TypeMismatch,
     discriminant_bytes,
 };
-pub use compiled::Component;
-pub(crate) use compiled::{ARTIFACT_MAGIC, Artifact, ComponentInner};
+pub(crate) use compiled::{Artifact, ComponentInner, artifact_body};
+pub use compiled::{Component, CoreModule};
 pub use explain::View;
 pub use func::{Func, TypedFunc};
 pub use instance::{ExportPath, ExportedItem, Instance, InstancePre};

@@ -11,6 +11,9 @@ use super::types::{ComponentFuncType, Type, TypeKind};
 use super::value::Val;
 use crate::error::{Result, UsageError};
 use std::borrow::Cow;
+use wasm_wave::ast::Node;
+use wasm_wave::parser::ParserError;
+use wasm_wave::untyped::UntypedFuncCall;
 use wasm_wave::wasm::{WasmType, WasmTypeKind, WasmValue, WasmValueError};
 
 impl WasmType for Type {
@@ -310,16 +313,40 @@ pub fn split_call(text: &str) -> Option<(&str, &str)> {
 }
 
 impl ComponentFuncType {
-    /// Parses arguments in parentheses: `(1, "two")`.
+    /// Parses arguments in parentheses: `(1, "two")`. Optional ones may be left out at the end.
     ///
     /// # Errors
     ///
-    /// The text is no list of arguments for the function.
+    /// The text is no list of arguments for the function; which argument is not of which type is told.
     pub fn parse_arguments(&self, text: &str) -> Result<Vec<Val>> {
         check_nesting(text)?;
-        let types = self.params().map(|(_, ty)| ty).collect::<Vec<_>>();
-        let call = format!("f{text}");
-        let call = wasm_wave::untyped::UntypedFuncCall::parse(&call).map_err(parse_error)?;
-        call.to_wasm_params(&types).map_err(parse_error)
+        // The parser wants a name in front.
+        let source = format!("f{text}");
+        let invalid = |text: String| crate::Error::from(UsageError::Invalid(text));
+        let excerpt = |error: &ParserError| source.get(error.span()).unwrap_or_default().to_owned();
+        let call = UntypedFuncCall::parse(&source).map_err(|error| {
+            invalid(format!("the arguments do not parse: {} at `{}`", error.kind(), excerpt(&error)))
+        })?;
+        let nodes: Vec<&Node> = match call.params_node() {
+            Some(params) => params.as_tuple().map_err(parse_error)?.collect(),
+            None => Vec::new(),
+        };
+        if nodes.len() > self.params().len() {
+            return Err(invalid(format!("it takes {} argument(s), not {}", self.params().len(), nodes.len())));
+        }
+        let parse = |(at, (name, ty)): (usize, (&str, Type))| match nodes.get(at) {
+            Some(node) => node.to_wasm_value::<Val>(&ty, &source).map_err(|error| {
+                let arg = source.get(node.span()).unwrap_or_default();
+                // Within a list or a record, only a part of the argument may be wrong.
+                let part = excerpt(&error);
+                let part = if part == arg { String::new() } else { format!(" at `{part}`") };
+                let detail = error.detail().map_or_else(String::new, |detail| format!(", {detail}"));
+                let number = at + 1;
+                invalid(format!("argument {number} (`{name}`): `{arg}` is no {ty}: {}{detail}{part}", error.kind()))
+            }),
+            None if matches!(Type::kind(&ty), TypeKind::Option(_)) => Ok(Val::Option(None)),
+            None => Err(invalid(format!("argument {} (`{name}`) is missing: {ty}", at + 1))),
+        };
+        self.params().enumerate().map(parse).collect()
     }
 }

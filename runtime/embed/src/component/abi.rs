@@ -3,7 +3,7 @@
 //! [`ComponentType`] says which interface type a Rust type is and how it is laid out; [`Lift`] reads values that a guest
 //! hands out, [`Lower`] writes values that a guest receives
 //! ([spec](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#lifting-and-lowering-values)).
-//! All three can be derived.
+//! All three can be derived for a record, a variant, an enum or flags; see the example of [`super`].
 //!
 //! Invariant: layout and flattening of a Rust type are constants; they are those of every interface type that
 //! [`ComponentType::check`] accepts. An address that a guest supplied is checked against the memory before it is used.
@@ -69,6 +69,17 @@ impl Abi {
         align_up(size, members[index].align)
     }
 
+    /// Where each member of a record or tuple begins.
+    pub const fn offsets<const N: usize>(members: &[Abi; N]) -> [u32; N] {
+        let (mut offsets, mut size, mut at) = ([0; N], 0, 0);
+        while at < N {
+            offsets[at] = align_up(size, members[at].align);
+            size = offsets[at] + members[at].size;
+            at += 1;
+        }
+        offsets
+    }
+
     /// A variant with these payloads, [`Abi::EMPTY`] where there is none.
     pub const fn cases(payloads: &[Abi]) -> Abi {
         let (mut size, mut align, mut flat, mut at) = (0, discriminant_bytes(payloads.len()), 0, 0);
@@ -122,12 +133,32 @@ pub const fn discriminant_bytes(cases: usize) -> u32 {
 
 /// Why a Rust type is not the interface type that it is used for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {expected}, found {found}")]
+#[error("expected {expected}, found {found}{}", self.place())]
 pub struct TypeMismatch {
     /// What the Rust type is.
     pub expected: String,
     /// What the component has.
     pub found: String,
+    /// Where in the type it is, from the outside to the inside: names of parameters, fields and cases, `result`, `[]` for
+    /// elements, `some`, `ok`, `err` and numbers of members of tuples.
+    pub path: Vec<String>,
+}
+
+impl TypeMismatch {
+    pub(crate) fn new(expected: impl Into<String>, found: String) -> TypeMismatch {
+        TypeMismatch { expected: expected.into(), found, path: Vec::new() }
+    }
+
+    /// The same mismatch, seen from the type around it.
+    pub(crate) fn within(mut self, step: impl Into<String>) -> TypeMismatch {
+        self.path.insert(0, step.into());
+        self
+    }
+
+    /// The path as words to append; nothing for the whole type.
+    pub(crate) fn place(&self) -> String {
+        if self.path.is_empty() { String::new() } else { format!(" at `{}`", self.path.join(".")) }
+    }
 }
 
 /// What checking types against each other looks at.
@@ -149,7 +180,7 @@ impl TypeCheck<'_> {
     ///
     /// Always.
     pub(crate) fn mismatch(&self, expected: impl Into<String>, ty: TypeId) -> Result<(), TypeMismatch> {
-        Err(TypeMismatch { expected: expected.into(), found: super::types::type_text(self.types, ty) })
+        Err(TypeMismatch::new(expected, super::types::type_text(self.types, ty)))
     }
 
     /// Compares the fields of a record by name and type, in order.
@@ -167,7 +198,10 @@ impl TypeCheck<'_> {
         if !same {
             return self.mismatch(format!("record {{{}}}", names()), ty.0);
         }
-        found.iter().zip(fields).try_for_each(|(field, (_, check))| check(&Checked(field.ty), self))
+        found
+            .iter()
+            .zip(fields)
+            .try_for_each(|(field, (name, check))| check(&Checked(field.ty), self).map_err(|error| error.within(*name)))
     }
 
     /// Compares the cases of a variant by name and payload, in order.
@@ -187,9 +221,9 @@ impl TypeCheck<'_> {
         if !same {
             return self.mismatch(format!("variant {{{}}}", names()), ty.0);
         }
-        for (case, (_, payload)) in found.iter().zip(cases) {
+        for (case, (name, payload)) in found.iter().zip(cases) {
             if let (Some(ty), Some(check)) = (case.ty, payload) {
-                check(&Checked(ty), self)?;
+                check(&Checked(ty), self).map_err(|error| error.within(*name))?;
             }
         }
         Ok(())

@@ -131,7 +131,8 @@ impl Func {
             }
         };
         super::linker::check_func::<P, R>(&lifted.component, lifted.ty, &host).map_err(|error| {
-            let (wanted, given) = (error.found, error.expected);
+            let place = error.place();
+            let (wanted, given) = (error.found, error.expected + &place);
             Error::Usage(UsageError::TypeMismatch { wanted, given })
         })?;
         Ok(TypedFunc { store: self.store, lifted: Arc::clone(lifted), types: PhantomData })

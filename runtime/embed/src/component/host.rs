@@ -233,7 +233,7 @@ pub(crate) fn forward<T: 'static>(func: Func) -> HostFunc<T> {
             if super::same::same_func(&component.plan.statics, ty, &given.component.plan.statics, given.index) {
                 return Ok(());
             }
-            Err(TypeMismatch { expected: given.to_string(), found: wanted })
+            Err(TypeMismatch::new(given.to_string(), wanted))
         }
     };
     let mut made =

@@ -433,7 +433,7 @@ pub(crate) fn check_func<P: ComponentList, R: ComponentList>(
     resource: &dyn Fn(ResourceId) -> Option<std::any::TypeId>,
 ) -> Result<(), TypeMismatch> {
     let statics = &component.plan.statics;
-    let wrong = |expected: String| TypeMismatch { expected, found: func_text(statics, ty) };
+    let wrong = |expected: String| TypeMismatch::new(expected, func_text(statics, ty));
     let row = statics.func_types.get(ty.index()).ok_or_else(|| wrong("a function".to_owned()))?;
     if row.params.len() != P::LENGTH {
         return Err(wrong(format!("a function of {} parameters", P::LENGTH)));
@@ -442,10 +442,11 @@ pub(crate) fn check_func<P: ComponentList, R: ComponentList>(
         return Err(wrong(format!("a function of {} results", R::LENGTH)));
     }
     let types = check_of(component, resource);
-    for ((_, ty), check) in row.params.iter().zip(P::CHECKS) {
-        check(&Checked(*ty), &types)?;
+    for ((name, ty), check) in row.params.iter().zip(P::CHECKS) {
+        check(&Checked(*ty), &types).map_err(|error| error.within(statics.types.text(*name)))?;
     }
-    row.result.iter().zip(R::CHECKS).try_for_each(|(ty, check)| check(&Checked(*ty), &types))
+    let mut results = row.result.iter().zip(R::CHECKS);
+    results.try_for_each(|(ty, check)| check(&Checked(*ty), &types).map_err(|error| error.within("result")))
 }
 
 impl<T: 'static> std::fmt::Debug for Linker<T> {

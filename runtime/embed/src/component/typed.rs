@@ -197,7 +197,7 @@ impl<T: ComponentType> ComponentType for [T] {
     const TYPED: bool = T::TYPED;
     fn check(ty: &Checked, types: &TypeCheck<'_>) -> Result<(), TypeMismatch> {
         match types.get(ty.0) {
-            Type::List(element) => T::check(&Checked(*element), types),
+            Type::List(element) => T::check(&Checked(*element), types).map_err(|error| error.within("[]")),
             _ => types.mismatch("list", ty.0),
         }
     }
@@ -309,7 +309,7 @@ impl<T: ComponentType> ComponentType for Option<T> {
     const TYPED: bool = T::TYPED;
     fn check(ty: &Checked, types: &TypeCheck<'_>) -> Result<(), TypeMismatch> {
         match types.get(ty.0) {
-            Type::Option(some) => T::check(&Checked(*some), types),
+            Type::Option(some) => T::check(&Checked(*some), types).map_err(|error| error.within("some")),
             _ => types.mismatch("option", ty.0),
         }
     }
@@ -359,8 +359,8 @@ impl<T: ComponentType, E: ComponentType> ComponentType for Result<T, E> {
     const TYPED: bool = T::TYPED || E::TYPED;
     fn check(ty: &Checked, types: &TypeCheck<'_>) -> Result<(), TypeMismatch> {
         let Type::Result { ok, err } = types.get(ty.0) else { return types.mismatch("result", ty.0) };
-        payload::<T>(*ok, ty, types)?;
-        payload::<E>(*err, ty, types)
+        payload::<T>(*ok, ty, types).map_err(|error| error.within("ok"))?;
+        payload::<E>(*err, ty, types).map_err(|error| error.within("err"))
     }
 }
 
@@ -433,8 +433,10 @@ macro_rules! tuples {
                 fn check(ty: &Checked, types: &TypeCheck<'_>) -> Result<(), TypeMismatch> {
                     match types.get(ty.0) {
                         Type::Tuple(members) if members.len() == Self::LENGTH => {
-                            let mut members = members.iter().zip(Self::CHECKS);
-                            members.try_for_each(|(member, check)| check(&Checked(*member), types))
+                            let mut members = members.iter().zip(Self::CHECKS).enumerate();
+                            members.try_for_each(|(at, (member, check))| {
+                                check(&Checked(*member), types).map_err(|error| error.within(at.to_string()))
+                            })
                         }
                         _ => types.mismatch(format!("tuple of {}", Self::LENGTH), ty.0),
                     }

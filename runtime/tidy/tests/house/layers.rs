@@ -144,6 +144,10 @@ const FENCES: &[Fenced] = &[
     fenced("arbitrary", &["wattest-harness"], &[]),
     fenced("libfuzzer-sys", &["wattest-fuzz"], &[]),
     fenced("wit-parser", &["wattest-macros"], &[]),
+    // Rust as text.
+    fenced("syn", &["wattest-macros"], &[]),
+    fenced("quote", &["wattest-macros"], &[]),
+    fenced("proc-macro2", &["wattest-macros"], &[]),
     // Values of components as text.
     fenced("wasm-wave", &["wattest"], &[]),
     fenced("proptest", &["wattest-harness"], &["wattest-module", "wattest-canon", "wattest-component"]),

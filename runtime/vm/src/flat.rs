@@ -78,14 +78,20 @@ impl StoreInner {
         let shape = &func.signature.shape;
         let mut registers = Registers::default();
         // Sixteen parameters in two registers' shadow: what does not fit the registers is at most this many words.
-        let mut stack = [0u64; FLAT_SLOTS + 1];
+        let mut room;
+        let stack: &mut [u64] = if shape.stack_bytes == 0 {
+            &mut []
+        } else {
+            room = [0u64; FLAT_SLOTS + 1];
+            &mut room[..shape.stack_bytes as usize / 8]
+        };
         let mut places = Slots { registers: &mut registers, stack: StackWords(stack.as_mut_ptr()) };
         for (value, location) in slots.iter().zip(&shape.params) {
             // SAFETY: the locations are those of the function's own shape, and each of at most seventeen numbers takes at
             // most one of the stack's words.
             unsafe { places.set(*location, u128::from(*value), false) };
         }
-        let words = &stack[..shape.stack_bytes as usize / 8];
+        let words = &*stack;
         // SAFETY: registers and stack are laid out by the function's own shape, which has no references and returns in
         // registers.
         let ended = unsafe {

@@ -52,23 +52,16 @@ fn begin(store: &mut StoreInner, tree: TreeId, component: ComponentId) -> Result
 }
 
 #[inline]
-fn end<R>(
-    store: &mut StoreInner,
-    tree: TreeId,
-    component: ComponentId,
-    before: &Before,
-    result: Result<R>,
-) -> Result<R> {
+fn end(store: &mut StoreInner, tree: TreeId, component: ComponentId, before: &Before, returned: bool) {
     let state = store.components_mut();
     state.tasks.truncate(before.tasks);
     state.instance(component).entered = false;
     let row = state.tree(tree);
     row.active = false;
-    if result.is_err() {
+    if !returned {
         row.poisoned = true;
         state.abandon_scopes(before.scopes);
     }
-    result
 }
 
 impl Lifted {
@@ -82,7 +75,8 @@ impl Lifted {
     ) -> Result<R> {
         let before = begin(store, self.tree, self.options.component)?;
         let result = self.call_entered(store, lower, lift);
-        end(store, self.tree, self.options.component, &before, result)
+        end(store, self.tree, self.options.component, &before, result.is_ok());
+        result
     }
 
     #[inline]
@@ -140,15 +134,16 @@ impl Lifted {
     ) -> Result<R> {
         let before = begin(store, self.tree, self.options.component)?;
         if let Some(task) = store.components_mut().tasks.last_mut() {
-            task.sink = Some(Box::new(sink));
+            *task = Task::awaiting(Box::new(sink));
         }
         let result = self.run_task(store, lower);
         let result = result.and_then(|()| {
             let task = store.components_mut().tasks.last_mut();
-            let returned = task.and_then(|task| task.returned.take()).ok_or(TrapCode::TaskReturn)?;
+            let returned = task.and_then(Task::take_given).ok_or(TrapCode::TaskReturn)?;
             returned.downcast::<R>().map(|value| *value).map_err(|_| TrapCode::TaskReturn.into())
         });
-        end(store, self.tree, self.options.component, &before, result)
+        end(store, self.tree, self.options.component, &before, result.is_ok());
+        result
     }
 
     fn run_task(
@@ -205,7 +200,8 @@ pub(crate) fn run_destructor(store: &mut StoreInner, ty: ResourceTypeId, rep: u3
     let tree = store.components_mut().instance(owner).tree;
     let before = begin(store, tree, owner)?;
     let result = call_destructor(store, &dtor, rep);
-    end(store, tree, owner, &before, result)
+    end(store, tree, owner, &before, result.is_ok());
+    result
 }
 
 /// Calls a destructor.
@@ -231,7 +227,8 @@ pub(crate) fn drop_within(
     if from != to {
         let before = begin(store, to, owner)?;
         let result = call_destructor(store, dtor, rep);
-        return end(store, to, owner, &before, result);
+        end(store, to, owner, &before, result.is_ok());
+        return result;
     }
     if std::mem::replace(&mut state.instance(owner).entered, true) {
         return Err(TrapCode::CannotEnterComponent.into());

@@ -23,7 +23,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use wattest_canon::{Fault, ResourceId, TypeId, Value, Width, flatten_types};
 use wattest_component::FuncTypeIndex;
-use wattest_vm::component::{ResourceKind, TreeId};
+use wattest_vm::component::{ResourceKind, Task, TreeId};
 use wattest_vm::{FlatSlots, StoreId, StoreInner};
 
 /// A function that an instance exports.
@@ -289,13 +289,13 @@ pub(crate) fn task_return(
     slots: &FlatSlots,
 ) -> Result<()> {
     let task = store.components_mut().tasks.last_mut();
-    let sink = task.and_then(|task| task.sink.take()).ok_or(TrapCode::TaskReturn)?;
+    let sink = task.and_then(Task::take_sink).ok_or(TrapCode::TaskReturn)?;
     let sink = match sink.downcast::<super::support::Adapted>() {
         Ok(adapted) => return super::support::give(store, *adapted, slots),
         Err(sink) => sink.downcast::<Sink>().map_err(|_| TrapCode::TaskReturn)?,
     };
     let value = (sink.0)(&mut LiftCx::new(store, &component.plan.statics, options, tree)?, slots)?;
     let task = store.components_mut().tasks.last_mut().ok_or(Fault::SlotsMissing)?;
-    task.returned = Some(value);
+    task.give(value);
     Ok(())
 }

@@ -23,7 +23,7 @@ use wattest_canon::HandleKind;
 use wattest_canon::transcode::{Room, Step, Text};
 use wattest_component::Slot;
 use wattest_fuse::{AbiType, AdapterTrap, InstanceId, Intrinsic};
-use wattest_vm::component::{ComponentId, TableId, Task, TreeId};
+use wattest_vm::component::{ComponentId, TableId, Task, TaskResult, TreeId};
 use wattest_vm::{FLAT_SLOTS, FlatFunc, FlatSlots, HostFunction, MemoryHandle, Raw, Signature, StoreInner};
 
 /// The result of a task whose caller is an adapter.
@@ -141,7 +141,7 @@ fn enter_async<T: 'static>(signature: Arc<Signature>, engine: Engine) -> HostFun
         let adapted = Adapted { give, callback: flat(*callback).map_err(boxed)?, out: *out };
         let state = store.components_mut();
         state.begin_scope();
-        state.tasks.push(Task { sink: Some(Box::new(adapted)), ..Task::default() });
+        state.tasks.push(Task::awaiting(Box::new(adapted)));
         Ok(())
     })
 }
@@ -160,23 +160,25 @@ pub(crate) fn give(store: &mut StoreInner, adapted: Adapted, slots: &FlatSlots) 
     slots[last] = out;
     store.call_flat(&give, &mut slots).map_err(crate::func::ended)?;
     let task = store.components_mut().tasks.last_mut().ok_or(TrapCode::TaskReturn)?;
-    task.returned = Some(Box::new(Given { bits: slots[0], callback }));
+    task.give(Box::new(Given { bits: slots[0], callback }));
     Ok(())
 }
 
 fn exit_async(store: &mut StoreInner, slots: &mut FlatSlots) -> Result<()> {
     let state = store.components_mut();
     let task = state.tasks.last().ok_or(TrapCode::TaskReturn)?;
-    let waiting = task.sink.as_ref().and_then(|sink| sink.downcast_ref::<Adapted>());
-    let given = task.returned.as_ref().and_then(|given| given.downcast_ref::<Given>());
-    let callback = waiting.and_then(|task| task.callback.clone()).or(given.and_then(|task| task.callback.clone()));
+    let callback = match task.result.as_deref() {
+        Some(TaskResult::Awaited(sink)) => sink.downcast_ref::<Adapted>().and_then(|task| task.callback.clone()),
+        Some(TaskResult::Given(given)) => given.downcast_ref::<Given>().and_then(|task| task.callback.clone()),
+        None => None,
+    };
     if let Some(callback) = callback {
         let mut status: FlatSlots = [0; FLAT_SLOTS];
         status[0] = slots[0];
         run_callback(store, &callback, &mut status)?;
     }
     let state = store.components_mut();
-    let given = state.tasks.pop().and_then(|task| task.returned).ok_or(TrapCode::TaskReturn)?;
+    let given = state.tasks.pop().and_then(|mut task| task.take_given()).ok_or(TrapCode::TaskReturn)?;
     slots[0] = given.downcast::<Given>().map_err(|_| TrapCode::TaskReturn)?.bits;
     Ok(state.end_scope()?)
 }

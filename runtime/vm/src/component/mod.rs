@@ -102,10 +102,49 @@ pub struct Tree {
 pub struct Task {
     /// Storage of the current thread.
     pub context: [u64; 2],
-    /// How the embedding takes what `task.return` is called with; `None` when the task may not call it.
-    pub sink: Option<Box<dyn Any + Send + Sync>>,
-    /// What it was, once it was called.
-    pub returned: Option<Box<dyn Any + Send + Sync>>,
+    /// What `task.return` has to do with it; `None` when the task may not call it. One thin pointer, since every call
+    /// between host and component writes a task.
+    pub result: Option<Box<TaskResult>>,
+}
+
+/// The result of a task that gives it by `task.return`.
+#[derive(Debug)]
+pub enum TaskResult {
+    /// How the embedding takes what `task.return` will be called with.
+    Awaited(Box<dyn Any + Send + Sync>),
+    /// What it was called with.
+    Given(Box<dyn Any + Send + Sync>),
+}
+
+impl Task {
+    /// A task that will call `task.return`.
+    pub fn awaiting(sink: Box<dyn Any + Send + Sync>) -> Task {
+        Task { context: [0; 2], result: Some(Box::new(TaskResult::Awaited(sink))) }
+    }
+
+    /// How the result is taken, once: the task then has no result until it is given one.
+    pub fn take_sink(&mut self) -> Option<Box<dyn Any + Send + Sync>> {
+        match self.result.take().map(|result| *result) {
+            Some(TaskResult::Awaited(sink)) => Some(sink),
+            given => {
+                self.result = given.map(Box::new);
+                None
+            }
+        }
+    }
+
+    /// What `task.return` was called with.
+    pub fn give(&mut self, value: Box<dyn Any + Send + Sync>) {
+        self.result = Some(Box::new(TaskResult::Given(value)));
+    }
+
+    /// Takes what `task.return` was called with.
+    pub fn take_given(&mut self) -> Option<Box<dyn Any + Send + Sync>> {
+        match self.result.take().map(|result| *result) {
+            Some(TaskResult::Given(value)) => Some(value),
+            _ => None,
+        }
+    }
 }
 
 /// Everything a store keeps for components.

@@ -47,7 +47,7 @@ fn begin(store: &mut StoreInner, tree: TreeId, component: ComponentId) -> Result
     }
     row.active = true;
     state.instance(component).entered = true;
-    state.tasks.push(Task::default());
+    state.tasks.push(Task::new(component));
     Ok(Before { scopes, tasks })
 }
 
@@ -134,7 +134,7 @@ impl Lifted {
     ) -> Result<R> {
         let before = begin(store, self.tree, self.options.component)?;
         if let Some(task) = store.components_mut().tasks.last_mut() {
-            *task = Task::awaiting(Box::new(sink));
+            *task = Task::awaiting(self.options.component, Box::new(sink));
         }
         let result = self.run_task(store, lower);
         let result = result.and_then(|()| {

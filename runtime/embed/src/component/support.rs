@@ -53,17 +53,22 @@ pub(crate) fn support<T: 'static>(
                 Ok(())
             })
         }
-        Intrinsic::Enter { .. } => plain(signature, |store: &mut StoreInner, _| {
-            store.components_mut().begin_scope();
-            store.components_mut().tasks.push(Task::default());
-            Ok(())
-        }),
+        Intrinsic::Enter { to, .. } => {
+            let callee = ComponentId(first.0 + to.0);
+            plain(signature, move |store: &mut StoreInner, _| {
+                store.components_mut().begin_scope();
+                store.components_mut().tasks.push(Task::new(callee));
+                Ok(())
+            })
+        }
         Intrinsic::Returned => plain(signature, |store: &mut StoreInner, _| Ok(store.components_mut().end_scope()?)),
         Intrinsic::Exit => plain(signature, |store: &mut StoreInner, _| {
             store.components_mut().tasks.pop();
             Ok(())
         }),
-        Intrinsic::EnterAsync { .. } => Some(enter_async(signature, component.engine.clone())),
+        Intrinsic::EnterAsync { to, .. } => {
+            Some(enter_async(signature, component.engine.clone(), ComponentId(first.0 + to.0)))
+        }
         Intrinsic::ExitAsync => plain(signature, exit_async),
     }
 }
@@ -130,7 +135,11 @@ fn transfer(
     }
 }
 
-fn enter_async<T: 'static>(signature: Arc<Signature>, engine: Engine) -> HostFunction<StoreData<T>> {
+fn enter_async<T: 'static>(
+    signature: Arc<Signature>,
+    engine: Engine,
+    callee: ComponentId,
+) -> HostFunction<StoreData<T>> {
     HostFunction::dynamic(signature, move |store: &mut wattest_vm::Store<StoreData<T>>, _, params, _| {
         let store = store.inner_mut();
         let [Raw::Func(give), Raw::Func(callback), Raw::I64(out)] = params else {
@@ -141,7 +150,7 @@ fn enter_async<T: 'static>(signature: Arc<Signature>, engine: Engine) -> HostFun
         let adapted = Adapted { give, callback: flat(*callback).map_err(boxed)?, out: *out };
         let state = store.components_mut();
         state.begin_scope();
-        state.tasks.push(Task::awaiting(Box::new(adapted)));
+        state.tasks.push(Task::awaiting(callee, Box::new(adapted)));
         Ok(())
     })
 }

@@ -164,12 +164,12 @@ impl Place {
         let immediates = self.builtin.immediates;
         match self.builtin.row {
             Intrinsic::ContextGet => {
-                let task = store.components_mut().tasks.last();
+                let task = store.components_mut().task_of(self.instance());
                 slots[0] = task.and_then(|task| task.context.get(immediates[0] as usize)).copied().unwrap_or(0);
                 Ok(())
             }
             Intrinsic::ContextSet => {
-                let task = store.components_mut().tasks.last_mut();
+                let task = store.components_mut().task_of(self.instance());
                 if let Some(place) = task.and_then(|task| task.context.get_mut(immediates[0] as usize)) {
                     *place = slots[0];
                 }

@@ -98,8 +98,10 @@ pub struct Tree {
 }
 
 /// A call of a component function.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Task {
+    /// Whose function it is.
+    pub instance: ComponentId,
     /// Storage of the current thread.
     pub context: [u64; 2],
     /// What `task.return` has to do with it; `None` when the task may not call it. One thin pointer, since every call
@@ -117,9 +119,14 @@ pub enum TaskResult {
 }
 
 impl Task {
+    /// A task that begins.
+    pub fn new(instance: ComponentId) -> Task {
+        Task { instance, context: [0; 2], result: None }
+    }
+
     /// A task that will call `task.return`.
-    pub fn awaiting(sink: Box<dyn Any + Send + Sync>) -> Task {
-        Task { context: [0; 2], result: Some(Box::new(TaskResult::Awaited(sink))) }
+    pub fn awaiting(instance: ComponentId, sink: Box<dyn Any + Send + Sync>) -> Task {
+        Task { instance, context: [0; 2], result: Some(Box::new(TaskResult::Awaited(sink))) }
     }
 
     /// How the result is taken, once: the task then has no result until it is given one.
@@ -177,6 +184,12 @@ impl ComponentState {
     /// A component instance. Its number comes from this store.
     pub fn instance(&mut self, id: ComponentId) -> &mut ComponentInstance {
         &mut self.instances[id.0 as usize]
+    }
+
+    /// The task that code of an instance runs in. It need not be the innermost one: while a result is lowered the callee's
+    /// task is not over, but `realloc` is the caller's.
+    pub fn task_of(&mut self, instance: ComponentId) -> Option<&mut Task> {
+        self.tasks.iter_mut().rev().find(|task| task.instance == instance)
     }
 
     /// The entry of a table at an index, whatever its type.

@@ -54,6 +54,8 @@ proposals! {
     FixedLengthLists = "component-fixed-length-lists", WasmFeatures::CM_FIXED_LENGTH_LISTS, default: true;
     /// `map<K, V>`.
     Map = "component-map", WasmFeatures::CM_MAP, default: true;
+    /// Memories with 64-bit addresses, `i64` in `context.get` and `context.set`.
+    Memory64 = "component-memory64", WasmFeatures::CM64, default: false;
     /// `implements` and `external-id` beside names.
     Implements = "component-implements", WasmFeatures::CM_IMPLEMENTS, default: true;
 }

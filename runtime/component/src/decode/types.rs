@@ -15,7 +15,7 @@ use crate::error::{ComponentError, Limit};
 use crate::types::{TypeScope, interface};
 use wasmparser::{
     BinaryReader, BinaryReaderError, ComponentAlias, ComponentDefinedType, ComponentExternName, ComponentImport,
-    ComponentType, ComponentTypeRef, ComponentTypeSectionReader, ComponentValType, CoreType, PrimitiveValType,
+    ComponentType, ComponentTypeRef, ComponentTypeSectionReader, ComponentValType, CoreType, PrimitiveValType, ValType,
     WasmFeatures,
 };
 use wattest_canon::{Name, ResourceId, Scalar, TypeError, TypeId};
@@ -183,6 +183,9 @@ impl<'a> Decoder<'a> {
                 self.count(params.len() as u64)?;
                 let result = ty.result.map(value);
                 self.define(Def::Type(TypeDef::Func { params, result, is_async: ty.async_ }))
+            }
+            ComponentType::Resource { rep: ValType::I64, .. } => {
+                Err(ComponentError::Unsupported("resources represented by `i64`".to_owned()))
             }
             ComponentType::Resource { dtor, .. } => self.define(Def::Type(TypeDef::Resource { dtor: *dtor })),
             ComponentType::Component(_) | ComponentType::Instance(_) => Err(broken("a type that was walked")),

@@ -1,0 +1,43 @@
+;; A string and a list of strings between a 64-bit memory and a 32-bit one, in both directions.
+(component
+  (component $C
+    (core module $m
+      (memory (export "mem") i64 1)
+      (global $next (mut i64) (i64.const 1024))
+      (func (export "realloc") (param i64 i64 i64 i64) (result i64)
+        (local $at i64)
+        (local.set $at (i64.and (i64.add (global.get $next) (i64.const 7)) (i64.const -8)))
+        (global.set $next (i64.add (local.get $at) (local.get 3)))
+        (if (i64.ne (local.get 0) (i64.const 0)) (then (memory.copy (local.get $at) (local.get 0) (select (local.get 1) (local.get 3) (i64.lt_u (local.get 1) (local.get 3))))))
+        (local.get $at))
+      (func (export "f") (param i64 i64) (result i64)
+        (i64.store (i64.const 0) (local.get 0)) (i64.store (i64.const 8) (local.get 1)) (i64.const 0)))
+    (core instance $i (instantiate $m))
+    (func (export "f") (param "s" (list string)) (result (list string))
+      (canon lift (core func $i "f") string-encoding=latin1+utf16 (memory (core memory $i "mem")) (realloc (core func $i "realloc")))))
+  (component $D
+    (import "f" (func $f (param "s" (list string)) (result (list string))))
+    (core module $libc
+      (memory (export "mem") 1)
+      (global $next (mut i32) (i32.const 1024))
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+        (local $at i32)
+        (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+        (global.set $next (i32.add (local.get $at) (local.get 3)))
+        (if (local.get 0) (then (memory.copy (local.get $at) (local.get 0) (select (local.get 1) (local.get 3) (i32.lt_u (local.get 1) (local.get 3))))))
+        (local.get $at)))
+    (core instance $libc (instantiate $libc))
+    (core func $low (canon lower (func $f) (memory (core memory $libc "mem")) (realloc (core func $libc "realloc"))))
+    (core module $m
+      (import "" "mem" (memory 1)) (import "" "low" (func $low (param i32 i32 i32)))
+      (data (i32.const 64) "h\c3\b6\e2\98\83plain")
+      (func (export "run") (result i32)
+        (i32.store (i32.const 32) (i32.const 64)) (i32.store (i32.const 36) (i32.const 3))
+        (i32.store (i32.const 40) (i32.const 64)) (i32.store (i32.const 44) (i32.const 6))
+        (i32.store (i32.const 48) (i32.const 70)) (i32.store (i32.const 52) (i32.const 5))
+        (call $low (i32.const 32) (i32.const 3) (i32.const 16)) (i32.const 16)))
+    (core instance $i (instantiate $m (with "" (instance (export "mem" (memory $libc "mem")) (export "low" (func $low))))))
+    (func (export "run") (result (list string)) (canon lift (core func $i "run") (memory (core memory $libc "mem")))))
+  (instance $c (instantiate $C))
+  (instance $d (instantiate $D (with "f" (func $c "f"))))
+  (export "i" (instance $d)))

@@ -227,6 +227,19 @@ fn types_nest_up_to_a_limit() {
 }
 
 #[test]
+fn instances_of_exports_nest_up_to_a_limit() {
+    let nested = |depth: usize| {
+        let mut wat = String::from("(component (instance)");
+        for level in 0..depth {
+            write!(wat, r#"(instance (export "i" (instance {level})))"#).expect("memory");
+        }
+        text(&(wat + ")"))
+    };
+    check(nested(90), Expected::Plan);
+    check(nested(900), Expected::Limit(Limit::Depth));
+}
+
+#[test]
 fn components_nest_up_to_a_limit() {
     let nested = |depth: usize| {
         let mut binary = HEADER.to_vec();

@@ -15,12 +15,13 @@ mod core;
 mod scope;
 mod types;
 
-use crate::error::{ComponentError, Limit};
+use crate::error::{ComponentError, Limit, LimitError};
 use crate::features::Features;
 use ast::{Ast, Def, Kind, ModuleDef, ModuleType, Named, Scope, ScopeIndex, Symbols, TypeRef};
 use core::{CoreTypeRow, ModuleReader};
 use scope::Frame;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use wasmparser::{
     BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
     ComponentTypeRef, Encoding, FuncValidatorAllocations, Instance, Parser, Payload, TypeBounds, ValidPayload,
@@ -119,7 +120,7 @@ impl<'a> Decoder<'a> {
             if let Payload::ComponentTypeSection(section) = &payload {
                 types::check_depth(self.bytes, section, flags)?;
             }
-            match validator.payload(&payload).map_err(|error| invalid(&error))? {
+            match validated(&mut validator, &payload)? {
                 ValidPayload::Func(func, body) if self.options.bodies => {
                     let mut body_validator = func.into_validator(std::mem::take(&mut self.allocations));
                     body_validator.validate(&body).map_err(|error| invalid(&error))?;
@@ -264,6 +265,18 @@ impl<'a> Decoder<'a> {
             ComponentTypeRef::Instance(index) => TypeRef::Instance(index),
             ComponentTypeRef::Component(_) => TypeRef::Component,
         })
+    }
+}
+
+/// The levels up to which the validator counts the nesting of a type.
+const VALIDATOR_DEPTH_MAX: u64 = 127;
+
+/// What the validator says of a payload. It checks the nesting of types that are written down, but only asserts that of
+/// instances made from exports, which may nest without limit; a validator that has failed is not used again.
+fn validated<'a>(validator: &mut Validator, payload: &Payload<'a>) -> Result<ValidPayload<'a>, ComponentError> {
+    match catch_unwind(AssertUnwindSafe(|| validator.payload(payload))) {
+        Ok(result) => result.map_err(|error| invalid(&error)),
+        Err(_) => Err(LimitError { what: Limit::Depth, max: VALIDATOR_DEPTH_MAX }.into()),
     }
 }
 

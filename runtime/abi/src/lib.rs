@@ -14,6 +14,8 @@ pub mod artifact;
 pub mod builtins;
 pub mod call;
 pub mod gc;
+#[cfg(wattest_mutants)]
+pub mod mutants;
 pub mod trap;
 pub mod tunables;
 pub mod vmctx;
@@ -27,3 +29,22 @@ pub use vmctx::VmOffsets;
 /// Size in bytes of a linear-memory page unless a memory type says otherwise
 /// ([spec](https://webassembly.github.io/spec/core/exec/runtime.html#memory-instances)).
 pub const WASM_PAGE_BYTES: u64 = 65_536;
+
+/// Whether a planted fault is switched on: the constant `false` in ordinary builds, in which the faults' table does not
+/// exist. See `mutants.rs`.
+#[cfg(not(wattest_mutants))]
+#[macro_export]
+macro_rules! mutant {
+    ($name:ident) => {
+        false
+    };
+}
+
+/// Whether a planted fault is switched on.
+#[cfg(wattest_mutants)]
+#[macro_export]
+macro_rules! mutant {
+    ($name:ident) => {
+        $crate::mutants::is_on($crate::mutants::Mutant::$name)
+    };
+}

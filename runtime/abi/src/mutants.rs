@@ -1,0 +1,274 @@
+//! The mutant switch: faults planted on purpose, to measure what the harness would miss.
+//!
+//! This module exists only under `--cfg wattest_mutants`; an ordinary build holds neither its code nor its strings (a test
+//! of the harness proves it on the binary). A fault is one row of the table below and one `mutant!(name)` at the place
+//! where it strikes: the macro is the constant `false` in ordinary builds. At most one fault is on at a time, for the whole
+//! process. Crates that do not depend on this one name it under `[target.'cfg(wattest_mutants)'.dependencies]` and put
+//! `#[cfg(wattest_mutants)]` before the statement.
+//!
+//! Invariant: with no fault switched on, a build with this module computes what an ordinary build does. A row's name is
+//! also the name of its witness (`fuzz/harness/witnesses/NAME.wast`, or a row of `witness.rs` there), which fails only
+//! while the fault is on.
+//!
+//! Does not know: where faults strike, and who finds them.
+
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// What a fault is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// Integer operations, as they are lowered to machine code.
+    Integer,
+    /// Floating-point operations.
+    Float,
+    /// Vector operations.
+    Simd,
+    /// Control flow.
+    Control,
+    /// Bounds checks and guard regions of memories.
+    Bounds,
+    /// 64-bit memories and tables.
+    Memory64,
+    /// Bulk operations, tables and segments.
+    Bulk,
+    /// Calls, tail calls and host functions.
+    Calls,
+    /// Globals.
+    Globals,
+    /// Exceptions.
+    Exceptions,
+    /// Garbage collection and the type registry.
+    Gc,
+    /// Loading of artifacts.
+    Artifact,
+    /// Fuel and epochs.
+    Interruption,
+    /// Components: the canonical ABI, plans, tasks, resources.
+    Component,
+    /// WASI.
+    Wasi,
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub struct Row {
+    /// The fault.
+    pub mutant: Mutant,
+    /// Its name with the prefix [`PREFIX`].
+    tagged: &'static str,
+    /// What it is in.
+    pub layer: Layer,
+    /// The advisory or the bug that it is modelled on, else why somebody might write it.
+    pub reason: &'static str,
+}
+
+/// Marks the strings of this table in a binary.
+pub const PREFIX: &str = "wattest-mutant/";
+
+impl Row {
+    /// The fault's name.
+    pub fn name(&self) -> &'static str {
+        &self.tagged[PREFIX.len()..]
+    }
+}
+
+macro_rules! mutants {
+    ($($name:ident, $layer:ident, $reason:literal;)*) => {
+        /// A fault.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(non_camel_case_types, reason = "a row's name is what command lines and files call it")]
+        #[repr(u16)]
+        pub enum Mutant {
+            $(#[doc = $reason] $name,)*
+        }
+
+        /// The table.
+        pub static ROWS: &[Row] = &[$(Row {
+            mutant: Mutant::$name,
+            tagged: concat!("wattest-mutant/", stringify!($name)),
+            layer: Layer::$layer,
+            reason: $reason,
+        },)*];
+    };
+}
+
+mutants! {
+    // Integer operations.
+    i32_shift_by_constant_unmasked, Integer, "wasmtime #11562: an immediate shift amount is not masked to 31";
+    i64_shift_by_constant_unmasked, Integer, "wasmtime #11562: an immediate shift amount is not masked to 63";
+    i32_mul_as_shift_by_one_less, Integer, "strength reduction of a multiplication by a power of two";
+    i64_rotate_left_as_right, Integer, "rotates share an encoding; the direction is one bit of it";
+    i32_sub_of_itself, Integer, "x - x is folded to x";
+    i64_and_of_itself_as_zero, Integer, "a mid-end rule for x & ~x matches x & x";
+    i32_less_than_unsigned_as_signed, Integer, "condition codes: `l` for `b`";
+    i64_greater_equal_signed_as_unsigned, Integer, "condition codes: `ae` for `ge`";
+    i64_extend_unsigned_as_signed, Integer, "CVE-2021-32629: a 32-bit value is sign-extended on its way";
+    load8_signed_as_unsigned, Integer, "load-extend fused with the wrong extension (wasmi #1958 likewise)";
+    i64_clz_of_zero, Integer, "`bsr` leaves its target as it was for zero";
+    i32_ctz_of_zero, Integer, "`bsf` leaves its target as it was for zero";
+    i32_popcnt_without_top_bit, Integer, "a mask constant of the bit-counting sequence is wrong";
+    i64_remainder_of_minus_one, Integer, "INT_MIN % -1 must be 0, not a trap";
+    i32_divide_unsigned_as_signed, Integer, "`idiv` for `div`";
+    wide_add_loses_carry, Integer, "the carry is lost between two halves";
+    select_swapped_on_constants, Integer, "select of two constants becomes a `setcc` with the wrong sense";
+    // Floating point.
+    f32_min_by_comparison, Float, "`minss` orders neither zeros nor NaNs";
+    f64_max_by_comparison, Float, "`maxsd` orders neither zeros nor NaNs";
+    f64_copysign_swapped, Float, "GHSA-vc8c: copysign reads the wrong operand";
+    f32_negate_by_subtraction, Float, "0 - x is not -x for zeros and NaNs";
+    f64_nearest_by_floor, Float, "round half away instead of half to even";
+    f32_not_equal_ordered, Float, "a NaN is not equal to itself; `jp` forgotten";
+    f64_less_equal_as_less, Float, "condition codes: `a` for `ae`";
+    f64_convert_unsigned_as_signed, Float, "the top bit of an unsigned i64 on its way to a float";
+    f32_trunc_without_trap, Float, "truncation saturates where it has to trap";
+    f64_trunc_saturating_nan, Float, "a NaN saturates to the smallest integer";
+    f32_sqrt_of_negative_zero, Float, "sqrt(-0) is -0";
+    f64_abs_of_nan, Float, "abs keeps the sign of a NaN";
+    // Vectors.
+    v128_select_swapped, Simd, "wasmtime #4322: a one-line bug that months of fuzzing never found";
+    i8x16_shuffle_second_operand, Simd, "an index of 16 or more takes the first operand";
+    i8x16_swizzle_wraps, Simd, "an index of 16 or more must give zero";
+    i64x2_mul_low_halves, Simd, "wasm-smith emits six i64x2.mul in 2.6 million operations";
+    f64x2_splat_one_lane, Simd, "GHSA-qqfj: f64x2.splat of a load";
+    i16x8_q15mulr_of_minimum, Simd, "`pmulhrsw` does not saturate -1 * -1";
+    i16x8_avgr_without_rounding, Simd, "an average without its + 1";
+    i8x16_add_saturating_wraps, Simd, "`paddb` for `paddsb`";
+    i64x2_all_true_by_halves, Simd, "tests 32-bit lanes";
+    v128_bitselect_constant_mask, Simd, "CVE-2023-27477: bitselect by a constant mask becomes a blend";
+    i32x4_replace_next_lane, Simd, "lane index of `pinsrd`";
+    i8x16_extract_unsigned, Simd, "`pextrb` zero-extends where a sign is asked for";
+    i8x16_narrow_unsigned_source, Simd, "narrowing treats its source as unsigned";
+    f32x4_pmin_as_min, Simd, "pmin(a, b) is b < a ? b : a, and asymmetric on purpose";
+    i64x2_shift_right_logical, Simd, "there is no `psraq` before AVX-512";
+    i16x8_extend_high_as_low, Simd, "the wrong half is widened";
+    // Control flow.
+    br_table_default_inclusive, Control, "an index equal to the number of targets takes the last target";
+    br_if_of_low_byte, Control, "`test cl, cl` for `test ecx, ecx`";
+    // Bounds and guards.
+    bounds_off_by_one, Bounds, "`>` for `>=`: one byte beyond the end";
+    bounds_access_size_ignored, Bounds, "the last bytes of a wide access lie beyond the end";
+    bounds_offset_ignored, Bounds, "CVE-2023-26489: the effective address is not the checked one";
+    guard_offset_unchecked, Bounds, "GHSA-44mr: an offset larger than the guard is not checked";
+    bounds_stale_after_growth, Bounds, "the length does not follow `memory.grow`";
+    growth_beyond_maximum, Bounds, "the declared maximum is not looked at";
+    growth_returns_new_size, Bounds, "returns what the memory has become";
+    growth_keeps_old_bytes, Bounds, "grown pages are not zero";
+    slot_keeps_bytes, Bounds, "CVE-2022-39393: a reused pooling slot shows its former contents";
+    slot_image_of_former_module, Bounds, "CVE-2022-39393: a reused slot keeps the former module's image";
+    atomic_alignment_unchecked, Bounds, "an atomic access at an odd address traps";
+    // 64-bit memories.
+    memory64_index_truncated, Memory64, "the upper half of an index is lost";
+    memory64_sum_wraps, Memory64, "index + offset overflows 64 bits (wasmi #1964 likewise)";
+    memory64_growth_truncated, Memory64, "the number of pages is taken modulo 2^32";
+    table64_index_truncated, Memory64, "the upper half of an index is lost";
+    // Bulk operations, tables, segments.
+    memory_copy_forward, Bulk, "overlapping ranges are copied in one direction";
+    memory_copy_memories_swapped, Bulk, "source and destination memory are exchanged";
+    memory_fill_one_less, Bulk, "the last byte is not filled";
+    memory_init_ignores_drop, Bulk, "a dropped segment still has its bytes";
+    memory_init_source_unchecked, Bulk, "bytes beyond the segment are zero instead of a trap";
+    table_copy_forward, Bulk, "overlapping ranges are copied in one direction";
+    table_fill_partial_before_trap, Bulk, "elements are written before the bounds are checked";
+    table_init_ignores_drop, Bulk, "a dropped segment still has its elements";
+    table_grow_with_null, Bulk, "new elements are null instead of the given reference";
+    table_set_bounds_inclusive, Bulk, "one element beyond the end";
+    // Calls.
+    call_indirect_any_type, Calls, "GHSA: the signature is not compared";
+    call_indirect_null_as_type_error, Calls, "the wrong trap for a null element";
+    call_indirect_other_table, Calls, "multi-table: table 0 is called";
+    host_arguments_reversed, Calls, "two arguments of equal type are exchanged";
+    host_result_upper_bits, Calls, "an i32 result is sign-extended into a 64-bit slot and used as such";
+    argument_of_the_stack_lost, Calls, "the first argument that is passed in memory is zero";
+    tail_call_keeps_arguments, Calls, "a tail call of itself sees the old last argument";
+    // Globals.
+    global_v128_low_half, Globals, "only 64 bits are stored";
+    global_import_copied, Globals, "an imported mutable global is a copy";
+    global_narrow_store, Globals, "an i64 global is stored as 32 bits";
+    // Exceptions.
+    tag_by_type, Exceptions, "tags with equal types are taken for the same tag";
+    exception_payload_swapped, Exceptions, "the first two payload values are exchanged";
+    exception_clause_order, Exceptions, "the last matching clause wins";
+    exception_skips_innermost, Exceptions, "a handler of the throwing function itself is passed over";
+    // Garbage collection and types.
+    stack_map_misses_a_slot, Gc, "wasmtime #12862, #12934: a live reference is not in the stack map";
+    roots_miss_globals, Gc, "references in globals are not visited";
+    roots_miss_tables, Gc, "references in tables are not visited";
+    cast_of_null, Gc, "ref.test of a nullable type fails for null";
+    cast_subtype_depth, Gc, "GHSA: the supertype display is read one level too high";
+    array_bounds_inclusive, Gc, "one element beyond the end";
+    array_copy_forward, Gc, "overlapping ranges are copied in one direction";
+    packed_get_unsigned, Gc, "struct.get_s zero-extends";
+    i31_get_unsigned, Gc, "i31.get_s gives 31 bits without their sign";
+    registry_ignores_mutability, Gc, "wasmtime #10435: types that differ are registered as one";
+    // Artifacts.
+    artifact_checksum_ignored, Artifact, "damaged files are loaded";
+    artifact_tunables_ignored, Artifact, "code compiled for other settings is run";
+    artifact_last_trap_lost, Artifact, "the last trap record is not loaded: its fault kills the process";
+    // Fuel and epochs.
+    fuel_free_loops, Interruption, "loops cost nothing";
+    fuel_lost_at_calls, Interruption, "what the callee used is forgotten";
+    epoch_not_polled_in_loops, Interruption, "a loop without calls is never interrupted";
+}
+
+/// 0: none; else the fault's number plus one.
+static CURRENT: AtomicU16 = AtomicU16::new(0);
+
+/// One at a time: see [`with`].
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Whether a fault is switched on. Written `mutant!(name)`.
+pub fn is_on(mutant: Mutant) -> bool {
+    CURRENT.load(Ordering::Relaxed) == mutant as u16 + 1
+}
+
+/// Switches one fault on, or all off, for the whole process. Code that is compiled already stays as it is.
+pub fn set(mutant: Option<Mutant>) {
+    CURRENT.store(mutant.map_or(0, |mutant| mutant as u16 + 1), Ordering::Relaxed);
+}
+
+/// The fault that is on.
+pub fn current() -> Option<&'static Row> {
+    ROWS.get(usize::from(CURRENT.load(Ordering::Relaxed)).checked_sub(1)?)
+}
+
+/// The row of that name.
+pub fn named(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.name() == name)
+}
+
+/// Runs `body` with a fault on, and off again after it; other threads that ask for a fault wait. For tests.
+pub fn with<R>(mutant: Option<Mutant>, body: impl FnOnce() -> R) -> R {
+    struct Off;
+    impl Drop for Off {
+        fn drop(&mut self) {
+            set(None);
+        }
+    }
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    set(mutant);
+    let _off = Off;
+    body()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_fault_at_a_time() {
+        assert!(current().is_none());
+        with(Some(Mutant::i32_sub_of_itself), || {
+            assert!(crate::mutant!(i32_sub_of_itself) && !crate::mutant!(bounds_off_by_one));
+            assert_eq!(current().map(Row::name), Some("i32_sub_of_itself"));
+        });
+        assert!(!crate::mutant!(i32_sub_of_itself));
+    }
+
+    #[test]
+    fn names_are_unique_and_in_order() {
+        for (index, row) in ROWS.iter().enumerate() {
+            assert_eq!(named(row.name()).map(|found| found.mutant as usize), Some(index), "{}", row.name());
+        }
+    }
+}

@@ -114,6 +114,11 @@ pub trait Session {
         Err(Failure::Unsupported("threads".to_owned()))
     }
 
+    /// Whether `actual` is the value that `expected` writes: for engines that do not tell all forms of values apart.
+    fn is_value(&self, actual: &ComponentValue, expected: &ComponentValue) -> bool {
+        actual == expected
+    }
+
     /// Whether a trap reported as `actual` may be the trap `expected`: for engines that do not tell all classes apart.
     fn may_be(&self, actual: TrapClass, expected: TrapClass) -> bool {
         actual == expected

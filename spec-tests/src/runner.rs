@@ -276,7 +276,7 @@ impl<S: ?Sized + Session> Run<S> {
             Err(name) => return unsupported(name),
         };
         match self.invoke_component(instance, &call.export, args)? {
-            Ok(Some(value)) if value == *wanted => Ok(()),
+            Ok(Some(value)) if self.session.is_value(&value, wanted) => Ok(()),
             Ok(value) => {
                 let actual = value.map_or_else(|| "nothing".to_owned(), |value| value.to_string());
                 Err(Stop::Failed(format!("expected {wanted}, got {actual}")))

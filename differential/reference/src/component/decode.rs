@@ -42,6 +42,12 @@ fn features() -> WasmFeatures {
 const DEPTH_MAX: usize = 100;
 
 impl Component {
+    /// Whether bytes begin as those of a component do, where a core module's would say layer 0.
+    #[must_use]
+    pub fn is_component(bytes: &[u8]) -> bool {
+        matches!(bytes, [0, b'a', b's', b'm', _, _, 1, 0, ..])
+    }
+
     /// Decodes and validates.
     ///
     /// # Errors

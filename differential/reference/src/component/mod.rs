@@ -54,6 +54,7 @@ use crate::store::{Budget, Store};
 use calls::{Callee, Evaluation};
 use instantiate::{Closure, Exports, Item};
 use state::Shared;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Component instances, and the store that their core instances live in.
@@ -149,10 +150,24 @@ impl Evaluator {
     /// # Errors
     /// What instantiation ends in.
     pub fn instantiate(&mut self, component: &Component) -> Result<Root, Failure> {
+        self.instantiate_with(component, &BTreeMap::new())
+    }
+
+    /// Instantiates a component that imports the exports of these instances by name, and everything else from the host.
+    ///
+    /// # Errors
+    /// What instantiation ends in.
+    pub fn instantiate_with(
+        &mut self,
+        component: &Component,
+        imports: &BTreeMap<String, Root>,
+    ) -> Result<Root, Failure> {
         let closure = Closure { syntax: component.0.clone(), outer: None };
+        let imports: Exports =
+            imports.iter().map(|(name, root)| (name.clone(), Item::Instance(root.exports.clone()))).collect();
         let number = self.shared.lock().poisoned.len() as u32;
         let mut evaluation = Evaluation { store: &mut self.store, shared: &self.shared };
-        let made = evaluation.instantiate(&closure, None, &Exports::new());
+        let made = evaluation.instantiate(&closure, None, &imports);
         let exports = self.end(number, made)?;
         Ok(Root { number, exports: Arc::new(exports) })
     }

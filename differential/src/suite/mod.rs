@@ -4,23 +4,29 @@
 //! ([scripts](https://github.com/WebAssembly/spec/tree/main/interpreter#scripts)): what both pass, two independent readings
 //! of the specification agree on.
 //!
-//! Invariant: traps are classified by the wording of the interpreter's own trap table; its own limits and its refusal of
+//! Core modules go to the interpreter, components to the component evaluator, both in one session.
+//!
+//! Invariant: traps are classified by the wording of the reference's own trap table; its own limits and its refusal of
 //! what it does not define are never taken for what a script expects.
 //!
 //! Does not know: scripts; other threads (the interpreter has one).
+
+mod components;
 
 use crate::DefinitionalEngine;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wattest_reference as core;
+use wattest_reference::component::{Component, Evaluator, NoHost, Root};
 use wattest_reference::{Extern, HeapType, Ref, RefType, Store, ValType};
 use wattest_spec_tests::spectest::{self, Item, NumType};
 use wattest_spec_tests::{
-    Failure, FeatureSet, Heap, InstanceId, MissingImport, ModuleId, RefKind, Session, TrapClass, Value, WastEngine,
+    ComponentValue, Failure, FeatureSet, Heap, InstanceId, MissingImport, ModuleId, RefKind, Session, TrapClass, Value,
+    WastEngine,
 };
 
 /// What the interpreter is known not to do, for [`wattest_spec_tests::Expectations`].
-pub const EXPECTED: &str = include_str!("../expected.toml");
+pub const EXPECTED: &str = include_str!("../../expected.toml");
 
 /// Instructions that one session may take: the longest file needs a tenth.
 const FUEL: u64 = 2_000_000_000;
@@ -44,9 +50,11 @@ impl WastEngine for DefinitionalEngine {
         let mut session = ReferenceSession {
             features,
             store,
+            evaluator: Evaluator::new(core::component::Limits::default(), Box::new(NoHost)),
             modules: Vec::new(),
             instances: Vec::new(),
             registered: BTreeMap::new(),
+            roots: BTreeMap::new(),
         };
         session.define_spectest()?;
         Ok(Box::new(session))
@@ -55,12 +63,28 @@ impl WastEngine for DefinitionalEngine {
 
 type Items = BTreeMap<String, Extern>;
 
+/// What was decoded.
+enum Decoded {
+    Module(core::Module),
+    Component(Component),
+}
+
+/// What was instantiated.
+enum Made {
+    Instance(core::InstanceAddr),
+    Root(Root),
+}
+
 struct ReferenceSession {
     features: core::Features,
     store: Store,
-    modules: Vec<core::Module>,
-    instances: Vec<core::InstanceAddr>,
+    evaluator: Evaluator,
+    modules: Vec<Decoded>,
+    instances: Vec<Made>,
+    /// Of core instances.
     registered: BTreeMap<String, Items>,
+    /// Instances of components that were registered.
+    roots: BTreeMap<String, Root>,
 }
 
 fn broken(text: impl ToString) -> Failure {
@@ -105,9 +129,28 @@ impl ReferenceSession {
         })
     }
 
+    fn made(&self, instance: InstanceId) -> Result<&Made, Failure> {
+        self.instances.get(instance.0 as usize).ok_or_else(|| broken("no such instance"))
+    }
+
     fn export(&self, instance: InstanceId, name: &str) -> Result<Extern, Failure> {
-        let instance = self.instances.get(instance.0 as usize).ok_or_else(|| broken("no such instance"))?;
+        let Made::Instance(instance) = self.made(instance)? else { return Err(broken("an instance of a component")) };
         self.store.export(*instance, name).ok_or_else(|| broken(format!("no export `{name}`")))
+    }
+
+    fn instantiate_module(&mut self, module: &core::Module) -> Result<core::InstanceAddr, Failure> {
+        let mut imports = Vec::new();
+        let mut missing = Vec::new();
+        for import in module.imports() {
+            match self.registered.get(&import.module).and_then(|items| items.get(&import.name)) {
+                Some(item) => imports.push(*item),
+                None => missing.push(MissingImport { module: import.module.clone(), name: import.name.clone() }),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Failure::Unlinkable { text: "unknown import".to_owned(), missing });
+        }
+        self.store.instantiate(module, &imports).map_err(failure)
     }
 
     /// The hierarchy of a reference type: that of the bottom type below it.
@@ -181,7 +224,7 @@ fn lower(value: &Value) -> Result<core::Value, Failure> {
 /// The neutral form of how an execution ended.
 fn failure(failure: core::Failure) -> Failure {
     match &failure {
-        core::Failure::Trap(trap) => match TrapClass::from_text(trap.class.text()) {
+        core::Failure::Trap(trap) => match components::class_of(trap.class) {
             Some(TrapClass::Interrupted) => Failure::Limit("the instructions of a session are used up".to_owned()),
             Some(class) => Failure::Trap(class),
             None => broken(&failure),
@@ -193,38 +236,50 @@ fn failure(failure: core::Failure) -> Failure {
     }
 }
 
+fn refusal(error: core::ModuleError) -> Failure {
+    match error {
+        core::ModuleError::Malformed { .. } => Failure::Malformed(error.to_string()),
+        core::ModuleError::Invalid { .. } => Failure::Invalid(error.to_string()),
+        core::ModuleError::Unsupported { text, .. } => Failure::Unsupported(text),
+    }
+}
+
 impl Session for ReferenceSession {
     fn compile(&mut self, binary: &[u8]) -> Result<ModuleId, Failure> {
-        let module = core::Module::decode(binary, self.features).map_err(|error| match error {
-            core::ModuleError::Malformed { .. } => Failure::Malformed(error.to_string()),
-            core::ModuleError::Invalid { .. } => Failure::Invalid(error.to_string()),
-            core::ModuleError::Unsupported { text, .. } => Failure::Unsupported(text),
-        })?;
-        self.modules.push(module);
+        let decoded = match Component::is_component(binary) {
+            true => Component::decode(binary).map(Decoded::Component),
+            false => core::Module::decode(binary, self.features).map(Decoded::Module),
+        };
+        self.modules.push(decoded.map_err(refusal)?);
         Ok(ModuleId(self.modules.len() as u32 - 1))
     }
 
     fn instantiate(&mut self, module: ModuleId) -> Result<InstanceId, Failure> {
-        let module = self.modules.get(module.0 as usize).ok_or_else(|| broken("no such module"))?;
-        let mut imports = Vec::new();
-        let mut missing = Vec::new();
-        for import in module.imports() {
-            match self.registered.get(&import.module).and_then(|items| items.get(&import.name)) {
-                Some(item) => imports.push(*item),
-                None => missing.push(MissingImport { module: import.module.clone(), name: import.name.clone() }),
+        let made = match self.modules.get(module.0 as usize) {
+            Some(Decoded::Module(module)) => {
+                let module = module.clone();
+                Made::Instance(self.instantiate_module(&module)?)
             }
-        }
-        if !missing.is_empty() {
-            return Err(Failure::Unlinkable { text: "unknown import".to_owned(), missing });
-        }
-        let instance = self.store.instantiate(module, &imports).map_err(failure)?;
-        self.instances.push(instance);
+            Some(Decoded::Component(component)) => {
+                Made::Root(self.evaluator.instantiate_with(component, &self.roots).map_err(failure)?)
+            }
+            None => return Err(broken("no such module")),
+        };
+        self.instances.push(made);
         Ok(InstanceId(self.instances.len() as u32 - 1))
     }
 
     fn register(&mut self, name: &str, instance: InstanceId) -> Result<(), Failure> {
-        let instance = self.instances.get(instance.0 as usize).ok_or_else(|| broken("no such instance"))?;
-        self.registered.insert(name.to_owned(), self.store.instance(*instance).exports.clone());
+        match self.made(instance)? {
+            Made::Instance(instance) => {
+                let exports = self.store.instance(*instance).exports.clone();
+                self.registered.insert(name.to_owned(), exports);
+            }
+            Made::Root(root) => {
+                let root = root.clone();
+                self.roots.insert(name.to_owned(), root);
+            }
+        }
         Ok(())
     }
 
@@ -241,9 +296,36 @@ impl Session for ReferenceSession {
         let (ty, value) = self.store.global(global);
         Ok(self.lift(value, ty.content))
     }
+
+    fn takes_components(&self) -> bool {
+        true
+    }
+
+    fn is_component(&self, instance: InstanceId) -> bool {
+        matches!(self.made(instance), Ok(Made::Root(_)))
+    }
+
+    fn invoke_component(
+        &mut self,
+        instance: InstanceId,
+        export: &str,
+        args: &[ComponentValue],
+    ) -> Result<Option<ComponentValue>, Failure> {
+        let Made::Root(root) = self.made(instance)? else { return Err(broken("not an instance of a component")) };
+        let func = root.func(&[export]).ok_or_else(|| broken(format!("no component function `{export}`")))?;
+        components::call(&mut self.evaluator, &func, args)
+    }
+
+    fn is_value(&self, actual: &ComponentValue, expected: &ComponentValue) -> bool {
+        *actual == components::despecialized(expected)
+    }
+
+    fn may_be(&self, actual: TrapClass, expected: TrapClass) -> bool {
+        components::may_be(actual, expected)
+    }
 }
 
-/// Whether the interpreter is put through the suite of this name: those of the core specification.
+/// Whether the reference is put through the suite of this name: the official ones.
 pub fn covers(suite: &str) -> bool {
-    matches!(suite, "spec" | "spec-extra")
+    matches!(suite, "spec" | "spec-extra" | "component-model")
 }

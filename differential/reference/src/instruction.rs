@@ -70,6 +70,12 @@ pub enum Instr {
         to: u32,
         jump: Jump,
     },
+    /// `br_on_cast_desc_eq` when `on` is true, else `br_on_cast_desc_eq_fail`.
+    BrOnCastDescEq {
+        on: bool,
+        nullable: bool,
+        jump: Jump,
+    },
     Return,
     Call(u32),
     CallRef,
@@ -148,6 +154,9 @@ pub enum ReferenceInstr {
     Test(u32),
     /// The type is in the pool.
     Cast(u32),
+    GetDesc,
+    /// Whether null passes.
+    CastDescEq(bool),
     I31,
     I31GetS,
     I31GetU,
@@ -159,6 +168,8 @@ pub enum ReferenceInstr {
 pub enum AggregateInstr {
     StructNew { ty: TypeId, fields: u32 },
     StructNewDefault { ty: TypeId, fields: u32 },
+    StructNewDesc { ty: TypeId, fields: u32 },
+    StructNewDefaultDesc { ty: TypeId, fields: u32 },
     StructGet(Field),
     StructSet(Field),
     ArrayNew(TypeId),

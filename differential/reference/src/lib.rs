@@ -5,7 +5,8 @@
 //! in [`types`], [`module`] and [`instruction`]; validation in [`validation`] and `matching`; execution in [`store`],
 //! [`numerics`], `instantiation` and `execution`. All of WebAssembly 3.0 in its
 //! [deterministic profile](https://webassembly.github.io/spec/core/appendix/profiles.html), and threads (as a single
-//! thread sees them), wide arithmetic and custom page sizes. Anything else is refused as [`ModuleError::Unsupported`].
+//! thread sees them), wide arithmetic, custom page sizes and custom descriptors; branch hints are checked for whoever asks.
+//! Anything else is refused as [`ModuleError::Unsupported`].
 //!
 //! ```
 //! use wattest_reference::{Budget, Extern, Features, Module, Store, Value};
@@ -25,6 +26,7 @@
 
 pub mod access;
 pub mod component;
+mod custom;
 pub mod error;
 mod execution;
 mod instantiation;

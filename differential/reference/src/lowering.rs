@@ -155,7 +155,8 @@ impl<'c> Lowering<'c> {
                 | Instr::BrIf(jump)
                 | Instr::BrOnNull(jump)
                 | Instr::BrOnNonNull(jump)
-                | Instr::BrOnCast { jump, .. } => jump.to = target,
+                | Instr::BrOnCast { jump, .. }
+                | Instr::BrOnCastDescEq { jump, .. } => jump.to = target,
                 Instr::BrIfZero(to) => *to = target,
                 _ => {}
             },
@@ -288,6 +289,12 @@ impl<'c> Lowering<'c> {
             O::BrOnCastFail { relative_depth, to_ref_type, .. } => {
                 self.br_on_cast(*relative_depth, *to_ref_type, false)?
             }
+            O::BrOnCastDescEq { relative_depth, to_ref_type: to, .. } => {
+                Instr::BrOnCastDescEq { on: true, nullable: to.is_nullable(), jump: self.next_jump(*relative_depth) }
+            }
+            O::BrOnCastDescEqFail { relative_depth, to_ref_type: to, .. } => {
+                Instr::BrOnCastDescEq { on: false, nullable: to.is_nullable(), jump: self.next_jump(*relative_depth) }
+            }
             O::Return => Instr::Return,
             O::Call { function_index } => Instr::Call(*function_index),
             O::CallRef { .. } => Instr::CallRef,
@@ -373,6 +380,9 @@ impl<'c> Lowering<'c> {
             O::RefTestNullable { hty } => ReferenceInstr::Test(self.cast_to(*hty, true)?),
             O::RefCastNonNull { hty } => ReferenceInstr::Cast(self.cast_to(*hty, false)?),
             O::RefCastNullable { hty } => ReferenceInstr::Cast(self.cast_to(*hty, true)?),
+            O::RefGetDesc { .. } => ReferenceInstr::GetDesc,
+            O::RefCastDescEqNonNull { .. } => ReferenceInstr::CastDescEq(false),
+            O::RefCastDescEqNullable { .. } => ReferenceInstr::CastDescEq(true),
             O::RefI31 => ReferenceInstr::I31,
             O::I31GetS => ReferenceInstr::I31GetS,
             O::I31GetU => ReferenceInstr::I31GetU,
@@ -397,6 +407,14 @@ impl<'c> Lowering<'c> {
             O::StructNewDefault { struct_type_index } => {
                 let (ty, fields) = context.struct_type(*struct_type_index)?;
                 AggregateInstr::StructNewDefault { ty, fields: fields.len() as u32 }
+            }
+            O::StructNewDesc { struct_type_index } => {
+                let (ty, fields) = context.struct_type(*struct_type_index)?;
+                AggregateInstr::StructNewDesc { ty, fields: fields.len() as u32 }
+            }
+            O::StructNewDefaultDesc { struct_type_index } => {
+                let (ty, fields) = context.struct_type(*struct_type_index)?;
+                AggregateInstr::StructNewDefaultDesc { ty, fields: fields.len() as u32 }
             }
             O::StructGet { struct_type_index: ty, field_index: index }
             | O::StructGetS { struct_type_index: ty, field_index: index }

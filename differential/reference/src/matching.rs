@@ -31,12 +31,16 @@ impl Types {
         false
     }
 
-    /// `heaptype ≤ heaptype`.
+    /// `heaptype ≤ heaptype`: an exact type matches what its type matches, and is matched by itself and the bottom alone.
     #[must_use]
     pub fn match_heap(&self, a: HeapType, b: HeapType) -> bool {
         use HeapType as H;
         match (a, b) {
             (H::Bot, _) => true,
+            (H::Exact(a), H::Exact(b)) => a == b,
+            (H::None | H::NoFunc, H::Exact(b)) => self.match_heap(a, H::Def(b)),
+            (_, H::Exact(_)) => false,
+            (H::Exact(a), b) => self.match_heap(H::Def(a), b),
             (H::Def(a), H::Def(b)) => self.match_def(a, b),
             (H::Def(a), b) => matches!(
                 (&self.get(a).comp, b),
@@ -132,7 +136,7 @@ impl Types {
     #[must_use]
     pub fn match_extern(&self, a: ExternType, b: ExternType) -> bool {
         match (a, b) {
-            (ExternType::Func(a), ExternType::Func(b)) => self.match_def(a, b),
+            (ExternType::Func(a), ExternType::Func(b)) => self.match_heap(a, b),
             (ExternType::Tag(a), ExternType::Tag(b)) => a == b,
             (ExternType::Table(a), ExternType::Table(b)) => self.match_table(a, b),
             (ExternType::Memory(a), ExternType::Memory(b)) => match_memory(a, b),
@@ -149,7 +153,7 @@ impl Types {
             H::Func | H::NoFunc => H::Func,
             H::Extern | H::NoExtern => H::Extern,
             H::Exn | H::NoExn => H::Exn,
-            H::Def(id) if matches!(self.get(id).comp, CompType::Func(_)) => H::Func,
+            H::Def(id) | H::Exact(id) if matches!(self.get(id).comp, CompType::Func(_)) => H::Func,
             _ => H::Any,
         }
     }

@@ -29,6 +29,8 @@ pub struct Features {
     pub wide_arithmetic: bool,
     /// Pages of one byte.
     pub custom_page_sizes: bool,
+    /// Exact types, and structures that describe others.
+    pub custom_descriptors: bool,
     /// More than one memory.
     pub multi_memory: bool,
     /// More than one table.
@@ -42,6 +44,7 @@ impl Default for Features {
             threads: false,
             wide_arithmetic: false,
             custom_page_sizes: false,
+            custom_descriptors: false,
             multi_memory: true,
             multi_table: true,
         }
@@ -52,7 +55,13 @@ impl Features {
     /// 3.0 and every proposal that is defined here.
     #[must_use]
     pub fn all() -> Features {
-        Features { threads: true, wide_arithmetic: true, custom_page_sizes: true, ..Features::default() }
+        Features {
+            threads: true,
+            wide_arithmetic: true,
+            custom_page_sizes: true,
+            custom_descriptors: true,
+            ..Features::default()
+        }
     }
 
     fn reader(self) -> WasmFeatures {
@@ -60,6 +69,7 @@ impl Features {
         features.set(WasmFeatures::THREADS, self.threads);
         features.set(WasmFeatures::WIDE_ARITHMETIC, self.wide_arithmetic);
         features.set(WasmFeatures::CUSTOM_PAGE_SIZES, self.custom_page_sizes);
+        features.set(WasmFeatures::CUSTOM_DESCRIPTORS, self.custom_descriptors);
         features.set(WasmFeatures::MULTI_MEMORY, self.multi_memory);
         features
     }
@@ -152,6 +162,7 @@ impl Module {
     /// When the module is malformed or invalid, or uses what is not defined here.
     pub fn decode(bytes: &[u8], features: Features) -> Result<Module, ModuleError> {
         let mut reader = Reader { features, ..Reader::default() };
+        reader.context.custom_descriptors = features.custom_descriptors;
         let mut parser = Parser::new(0);
         parser.set_features(features.reader());
         for payload in parser.parse_all(bytes) {
@@ -247,9 +258,8 @@ impl Reader {
         if composite.shared {
             return Err(Refusal::Unsupported("shared types".to_owned()));
         }
-        if composite.descriptor_idx.is_some() || composite.describes_idx.is_some() {
-            return Err(Refusal::Unsupported("custom descriptors".to_owned()));
-        }
+        let describes = self.clause(composite.describes_idx, "described type")?;
+        let descriptor = self.clause(composite.descriptor_idx, "descriptor type")?;
         let comp = match &composite.inner {
             C::Func(ty) => CompType::Func(FuncType {
                 params: ty.params().iter().map(|ty| context.val_type(*ty)).collect::<Result<_, _>>()?,
@@ -266,11 +276,68 @@ impl Reader {
             Some(parent) => Some(context.type_index(parent)?),
             None => None,
         };
-        Ok(SubType { is_final: ty.is_final, supertype, comp })
+        Ok(SubType { is_final: ty.is_final, supertype, describes, descriptor, comp })
+    }
+
+    /// The type that a `describes` or `descriptor` clause names: a member of the same group.
+    fn clause(&self, index: Option<wasmparser::PackedIndex>, what: &str) -> Result<Option<HeapType>, Refusal> {
+        let Some(index) = index else { return Ok(None) };
+        self.context.of_custom_descriptors("malformed definition type")?;
+        match index.as_module_index().map(|index| self.context.type_index(index)) {
+            Some(Ok(member @ HeapType::Rec(_))) => Ok(Some(member)),
+            _ => Err(format!("{what} is outside rec group").into()),
+        }
+    }
+
+    /// A type and its descriptor are structures that name each other, the described one first.
+    fn check_clauses(&self, id: TypeId) -> Result<(), Refusal> {
+        let types = &self.context.types;
+        let ty = types.get(id);
+        let is_struct = |ty: &SubType| matches!(ty.comp, CompType::Struct(_));
+        if let Some(described) = ty.described_id() {
+            if described >= id {
+                return Err("forward use of described type".into());
+            }
+            if types.get(described).descriptor_id() != Some(id) {
+                return Err("described type is not described by descriptor".into());
+            }
+            if !is_struct(ty) {
+                return Err("described type must be a struct".into());
+            }
+        }
+        if let Some(descriptor) = ty.descriptor_id() {
+            if types.get(descriptor).described_id() != Some(id) {
+                return Err("type is not described by its descriptor".into());
+            }
+            if !is_struct(ty) {
+                return Err("descriptor type must be a struct".into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Below a type with a descriptor are only types with descriptors, which match it; below and above a type that
+    /// describes another only such types, and what they describe matches likewise.
+    fn check_sub_clauses(&self, ty: &SubType, above: &SubType) -> Result<(), Refusal> {
+        let matches = |a: TypeId, b: TypeId| self.context.types.match_def(a, b);
+        match (ty.descriptor_id(), above.descriptor_id()) {
+            (None, Some(_)) => return Err("sub type does not match super type: it has no descriptor".into()),
+            (Some(a), Some(b)) if !matches(a, b) => {
+                return Err(format!("descriptor type {} does not match", a.0).into());
+            }
+            _ => {}
+        }
+        match (ty.described_id(), above.described_id()) {
+            (None, None) => Ok(()),
+            (Some(a), Some(b)) if matches(a, b) => Ok(()),
+            (Some(a), Some(_)) => Err(format!("described type {} does not match", a.0).into()),
+            _ => Err("sub type does not match super type: only one of them describes a type".into()),
+        }
     }
 
     /// A declared supertype is not final, and the structure matches its.
     fn check_sub_type(&mut self, id: TypeId) -> Result<(), Refusal> {
+        self.check_clauses(id)?;
         let ty = self.context.types.get(id);
         let mut depth = 0;
         if let Some(parent) = ty.super_id() {
@@ -278,6 +345,7 @@ impl Reader {
             if above.is_final || !self.context.types.match_comp(&ty.comp, &above.comp) {
                 return Err(format!("sub type {} does not match its super type {}", id.0, parent.0).into());
             }
+            self.check_sub_clauses(ty, above)?;
             depth = self.depths.get(parent.0 as usize).copied().unwrap_or(0) + 1;
         }
         if depth > SUPERTYPES_MAX {
@@ -292,8 +360,15 @@ impl Reader {
         let ty = match import.ty {
             wasmparser::TypeRef::Func(index) => {
                 let (id, _) = self.context.func_type(index)?;
+                self.context.inexact.insert(self.context.funcs.len() as u32);
                 self.context.funcs.push(id);
-                ExternType::Func(id)
+                ExternType::Func(HeapType::Def(id))
+            }
+            wasmparser::TypeRef::FuncExact(index) => {
+                self.context.of_custom_descriptors("malformed import kind")?;
+                let (id, _) = self.context.func_type(index)?;
+                self.context.funcs.push(id);
+                ExternType::Func(HeapType::Exact(id))
             }
             wasmparser::TypeRef::Table(ty) => {
                 let ty = self.table_type(ty)?;
@@ -317,7 +392,6 @@ impl Reader {
                 self.context.tags.push(id);
                 ExternType::Tag(id)
             }
-            wasmparser::TypeRef::FuncExact(_) => return Err(Refusal::Unsupported("exact types".to_owned())),
         };
         let (module, name) = (import.module.to_owned(), import.name.to_owned());
         self.parts.imports.push(Import { module, name, ty });
@@ -421,7 +495,8 @@ impl Reader {
 
     fn export(&mut self, export: wasmparser::Export<'_>) -> Result<(), Refusal> {
         let kind = match export.kind {
-            ExternalKind::Func | ExternalKind::FuncExact => {
+            ExternalKind::FuncExact => return Err(Refusal::malformed("malformed export kind")),
+            ExternalKind::Func => {
                 self.context.func(export.index)?;
                 self.context.refs.insert(export.index);
                 Kind::Func

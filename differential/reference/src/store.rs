@@ -130,6 +130,8 @@ pub(crate) struct Global {
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub(crate) ty: u32,
+    /// What describes a structure; null when nothing does.
+    pub(crate) descriptor: Ref,
     pub(crate) fields: Vec<Slot>,
 }
 
@@ -370,6 +372,13 @@ impl Store {
         Some((TypeId(object.ty), &object.fields))
     }
 
+    /// What describes a structure: null for other references, and for structures of types without descriptors.
+    #[must_use]
+    pub fn descriptor(&self, reference: Ref) -> Ref {
+        let Ref::Struct(address) = reference else { return Ref::Null };
+        self.structs.get(address as usize).map_or(Ref::Null, |object| object.descriptor)
+    }
+
     /// The tag and arguments of an exception.
     #[must_use]
     pub fn exception(&self, reference: Ref) -> Option<(TagAddr, Vec<Value>)> {
@@ -392,7 +401,7 @@ impl Store {
 
     pub(crate) fn push_exn(&mut self, tag: TagAddr, fields: Vec<Slot>) -> Option<u32> {
         self.spend(fields.len() as u64)?;
-        self.exns.push(Object { ty: tag.0, fields });
+        self.exns.push(Object { ty: tag.0, descriptor: Ref::Null, fields });
         Some(self.exns.len() as u32 - 1)
     }
 
@@ -406,7 +415,7 @@ impl Store {
     #[must_use]
     pub fn extern_type(&self, item: Extern) -> ExternType {
         match item {
-            Extern::Func(func) => ExternType::Func(self.funcs[func.0 as usize].ty),
+            Extern::Func(func) => ExternType::Func(HeapType::Exact(self.funcs[func.0 as usize].ty)),
             Extern::Tag(tag) => ExternType::Tag(self.tags[tag.0 as usize]),
             Extern::Global(global) => ExternType::Global(self.globals[global.0 as usize].ty),
             Extern::Table(table) => {
@@ -427,11 +436,11 @@ impl Store {
         let heap = match reference {
             Ref::Null => return ty.nullable,
             _ if ty.heap == HeapType::Extern => return true,
-            Ref::Func(func) => HeapType::Def(self.funcs[func as usize].ty),
+            Ref::Func(func) => HeapType::Exact(self.funcs[func as usize].ty),
             Ref::Host(_) => HeapType::Any,
             Ref::I31(_) => HeapType::I31,
-            Ref::Struct(address) => HeapType::Def(TypeId(self.structs[address as usize].ty)),
-            Ref::Array(address) => HeapType::Def(TypeId(self.arrays[address as usize].ty)),
+            Ref::Struct(address) => HeapType::Exact(TypeId(self.structs[address as usize].ty)),
+            Ref::Array(address) => HeapType::Exact(TypeId(self.arrays[address as usize].ty)),
             Ref::Exn(_) => HeapType::Exn,
         };
         self.types.match_heap(heap, ty.heap)

@@ -8,8 +8,9 @@
 //!
 //! Does not know: how instructions are executed.
 
-use crate::instruction::{Instr, MemoryInstr, Place, ReferenceInstr, TableInstr};
+use crate::instruction::{AggregateInstr, Code, Instr, MemoryInstr, Place, ReferenceInstr, TableInstr};
 use crate::numerics::Integer;
+use crate::types::HeapType;
 
 macro_rules! groups {
     ($($name:ident = $text:literal;)*) => {
@@ -41,6 +42,7 @@ groups! {
     MultiMemory = "multiple memories";
     FunctionReferences = "typed function references";
     Gc = "garbage collection";
+    CustomDescriptors = "custom descriptors";
     Exceptions = "exceptions";
     Threads = "threads";
     Wide = "wide arithmetic";
@@ -51,8 +53,8 @@ groups! {
 pub struct Tally([u64; Group::ALL.len()]);
 
 impl Tally {
-    pub(crate) fn count(&mut self, instr: Instr) {
-        self.0[group(instr) as usize] += 1;
+    pub(crate) fn count(&mut self, code: &Code, instr: Instr) {
+        self.0[group(code, instr) as usize] += 1;
     }
 
     /// Groups and how many instructions of each were executed.
@@ -61,7 +63,7 @@ impl Tally {
     }
 }
 
-fn group(instr: Instr) -> Group {
+fn group(code: &Code, instr: Instr) -> Group {
     match instr {
         Instr::Integer(op) if is_wide(op) => Group::Wide,
         Instr::VectorInteger(_)
@@ -74,15 +76,25 @@ fn group(instr: Instr) -> Group {
         Instr::Relaxed(_) => Group::Relaxed,
         Instr::BrOnNull(_) | Instr::BrOnNonNull(_) | Instr::CallRef | Instr::ReturnCallRef => Group::FunctionReferences,
         Instr::ReturnCall(_) | Instr::ReturnCallIndirect { .. } => Group::TailCalls,
-        Instr::BrOnCast { .. } | Instr::Aggregate(_) => Group::Gc,
+        Instr::BrOnCastDescEq { .. }
+        | Instr::Aggregate(AggregateInstr::StructNewDesc { .. } | AggregateInstr::StructNewDefaultDesc { .. }) => {
+            Group::CustomDescriptors
+        }
+        Instr::BrOnCast { to, .. } => cast(code, to),
+        Instr::Aggregate(_) => Group::Gc,
         Instr::Throw(_) | Instr::ThrowRef => Group::Exceptions,
         Instr::Load(_, place) | Instr::Store(_, place) => memory(place),
         Instr::Memory(instr) => memory_group(instr),
         Instr::Table(TableInstr::Copy { .. } | TableInstr::Init { .. } | TableInstr::ElemDrop(_)) => Group::BulkMemory,
         Instr::Table(_) => Group::References,
-        Instr::Reference(instr) => reference_group(instr),
+        Instr::Reference(instr) => reference_group(code, instr),
         _ => Group::Core,
     }
+}
+
+fn cast(code: &Code, to: u32) -> Group {
+    let is_exact = matches!(code.casts[to as usize].heap, HeapType::Exact(_));
+    if is_exact { Group::CustomDescriptors } else { Group::Gc }
 }
 
 fn is_wide(op: Integer) -> bool {
@@ -107,10 +119,12 @@ fn memory_group(instr: MemoryInstr) -> Group {
     }
 }
 
-fn reference_group(instr: ReferenceInstr) -> Group {
+fn reference_group(code: &Code, instr: ReferenceInstr) -> Group {
     match instr {
         ReferenceInstr::Func(_) | ReferenceInstr::IsNull => Group::References,
         ReferenceInstr::AsNonNull => Group::FunctionReferences,
+        ReferenceInstr::GetDesc | ReferenceInstr::CastDescEq(_) => Group::CustomDescriptors,
+        ReferenceInstr::Test(to) | ReferenceInstr::Cast(to) => cast(code, to),
         _ => Group::Gc,
     }
 }

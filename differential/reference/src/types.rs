@@ -45,6 +45,11 @@ pub enum HeapType {
     Def(TypeId),
     /// A position in the recursive group that is being defined.
     Rec(u32),
+    /// `exact`: a defined type without its subtypes
+    /// ([custom descriptors](https://github.com/WebAssembly/custom-descriptors/blob/main/proposals/custom-descriptors/Overview.md)).
+    Exact(TypeId),
+    /// `exact`: a position in the recursive group that is being defined.
+    ExactRec(u32),
     /// `bot`: occurs in unreachable code only.
     Bot,
 }
@@ -124,6 +129,10 @@ pub struct SubType {
     pub is_final: bool,
     /// Its declared supertype.
     pub supertype: Option<HeapType>,
+    /// `describes`: the type whose structures have those of this one as descriptors.
+    pub describes: Option<HeapType>,
+    /// `descriptor`: the type of the descriptors that its structures have.
+    pub descriptor: Option<HeapType>,
     /// Its structure.
     pub comp: CompType,
 }
@@ -173,8 +182,8 @@ pub struct GlobalType {
 /// An [external type](https://webassembly.github.io/spec/core/syntax/types.html#external-types).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExternType {
-    /// A function.
-    Func(TypeId),
+    /// A function: of a defined type, or exactly of one.
+    Func(HeapType),
     /// A table.
     Table(TableType),
     /// A memory.
@@ -183,6 +192,23 @@ pub enum ExternType {
     Global(GlobalType),
     /// A tag; its type is a function's.
     Tag(TypeId),
+}
+
+impl HeapType {
+    /// The defined type that it is, exactly or not.
+    #[must_use]
+    pub fn def(self) -> Option<TypeId> {
+        match self {
+            HeapType::Def(id) | HeapType::Exact(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// `exact_1 x`: the type `id`, exact when this one is.
+    #[must_use]
+    pub fn exact_as(self, id: TypeId) -> HeapType {
+        if matches!(self, HeapType::Exact(_)) { HeapType::Exact(id) } else { HeapType::Def(id) }
+    }
 }
 
 impl RefType {
@@ -263,23 +289,38 @@ impl SubType {
             CompType::Struct(fields) => CompType::Struct(fields.iter().map(|field| field.map(id)).collect()),
             CompType::Array(field) => CompType::Array(field.map(id)),
         };
-        SubType { is_final: self.is_final, supertype: self.supertype.map(id), comp }
+        SubType {
+            is_final: self.is_final,
+            supertype: self.supertype.map(id),
+            describes: self.describes.map(id),
+            descriptor: self.descriptor.map(id),
+            comp,
+        }
     }
 
     /// The declared supertype of a type outside its group.
     #[must_use]
     pub fn super_id(&self) -> Option<TypeId> {
-        match self.supertype {
-            Some(HeapType::Def(id)) => Some(id),
-            _ => None,
-        }
+        self.supertype.and_then(HeapType::def)
+    }
+
+    /// The type that a type outside its group describes.
+    #[must_use]
+    pub fn described_id(&self) -> Option<TypeId> {
+        self.describes.and_then(HeapType::def)
+    }
+
+    /// The type of the descriptors of a type outside its group.
+    #[must_use]
+    pub fn descriptor_id(&self) -> Option<TypeId> {
+        self.descriptor.and_then(HeapType::def)
     }
 }
 
 /// Replaces the defined types of an external type by `ids`.
 pub(crate) fn map_extern(ty: ExternType, ids: &[TypeId]) -> ExternType {
     match ty {
-        ExternType::Func(id) => ExternType::Func(ids[id.0 as usize]),
+        ExternType::Func(heap) => ExternType::Func(map_heap(heap, ids)),
         ExternType::Tag(id) => ExternType::Tag(ids[id.0 as usize]),
         ExternType::Table(ty) => ExternType::Table(TableType { element: map_ref(ty.element, ids), ..ty }),
         ExternType::Global(ty) => {
@@ -297,6 +338,7 @@ pub(crate) fn map_ref(ty: RefType, ids: &[TypeId]) -> RefType {
 fn map_heap(heap: HeapType, ids: &[TypeId]) -> HeapType {
     match heap {
         HeapType::Def(id) => HeapType::Def(ids[id.0 as usize]),
+        HeapType::Exact(id) => HeapType::Exact(ids[id.0 as usize]),
         other => other,
     }
 }
@@ -319,6 +361,7 @@ impl Types {
         let first = self.defs.len() as u32;
         let unroll = |heap| match heap {
             HeapType::Rec(position) => HeapType::Def(TypeId(first + position)),
+            HeapType::ExactRec(position) => HeapType::Exact(TypeId(first + position)),
             other => other,
         };
         self.defs.extend(group.iter().map(|ty| ty.map(&unroll)));
@@ -329,7 +372,8 @@ impl Types {
 
     /// Adds a function type of its own group.
     pub fn add_func(&mut self, ty: FuncType) -> TypeId {
-        self.add_group(vec![SubType { is_final: true, supertype: None, comp: CompType::Func(ty) }])
+        let comp = CompType::Func(ty);
+        self.add_group(vec![SubType { is_final: true, supertype: None, describes: None, descriptor: None, comp }])
     }
 
     /// Adds all types of `other` and says which of these is which of those.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use wattest_reference::{
-    Budget, Extern, Failure, Features, FuncType, InstanceAddr, Module, ModuleError, Ref, Store, Trap, TrapClass,
+    Budget, Extern, Failure, Features, FuncType, Group, InstanceAddr, Module, ModuleError, Ref, Store, Trap, TrapClass,
     ValType, Value,
 };
 
@@ -167,4 +167,86 @@ fn arithmetic_gives_the_canonical_nan() {
             assert_eq!(run(&text, Budget::default(), 10), Ok(vec![expected]), "{body}");
         }
     }
+}
+
+/// A type, its descriptor, and a function `f` of the given type and body.
+fn described(signature: &str, body: &str) -> String {
+    format!(
+        "(module (rec (type $a (descriptor $b) (struct (field i32)))
+           (type $b (describes $a) (struct (field i32))))
+           (func (export \"f\") {signature} {body}))"
+    )
+}
+
+#[test]
+fn descriptors_are_counted_as_executed() {
+    let body = "(struct.get $b 0 (ref.get_desc $a (struct.new_default_desc $a (struct.new $b (i32.const 7)))))";
+    let mut store = Store::new(Budget::default());
+    store.keep_tally();
+    let instance = store.instantiate(&decode(&described("(result i32)", body)), &[]).unwrap();
+    assert_eq!(call(&mut store, instance, "f", &[]), Ok(vec![Value::I32(7)]));
+    let exact = "(ref.test (ref (exact $b)) (struct.new $b (i32.const 7)))";
+    let instance = store.instantiate(&decode(&described("(result i32)", exact)), &[]).unwrap();
+    assert_eq!(call(&mut store, instance, "f", &[]), Ok(vec![Value::I32(1)]));
+    let counted = store.tally().unwrap().iter().find(|(group, _)| *group == Group::CustomDescriptors);
+    assert_eq!(counted, Some((Group::CustomDescriptors, 3)));
+}
+
+#[test]
+fn without_the_proposal_its_forms_are_malformed() {
+    let modules = [
+        described("", ""),
+        "(module (type $f (func)) (import \"\" \"\" (func (exact (type $f)))))".to_owned(),
+        "(module (type $f (func)) (func (param (ref null (exact $f)))))".to_owned(),
+        "(module (type $s (struct)) (func (drop (ref.get_desc $s (ref.null none)))))".to_owned(),
+    ];
+    for text in modules {
+        let bytes = wat::parse_str(&text).unwrap();
+        let refused = Module::decode(&bytes, Features::default());
+        assert!(matches!(refused, Err(ModuleError::Malformed { .. })), "{text}: {refused:?}");
+    }
+    let unrelated = "(module (func (result anyref) (br_on_cast 0 structref arrayref (unreachable))))";
+    let bytes = wat::parse_str(unrelated).unwrap();
+    assert!(matches!(Module::decode(&bytes, Features::default()), Err(ModuleError::Invalid { .. })));
+    assert!(Module::decode(&bytes, Features::all()).is_ok());
+}
+
+/// Appends a section of branch hints, or puts it before the code of a module of one function.
+fn hinted(hints: &[u8], at_end: bool) -> Vec<u8> {
+    let mut bytes = wat::parse_str("(module (func (param i32) (if (local.get 0) (then)) nop))").unwrap();
+    let name = b"metadata.code.branch_hint";
+    let mut section = vec![0, (1 + name.len() + hints.len()) as u8, name.len() as u8];
+    section.extend_from_slice(name);
+    section.extend_from_slice(hints);
+    // The code section: its id, its size, one body of ten bytes.
+    let code = bytes.windows(2).rposition(|pair| pair == [10, 10]).unwrap();
+    let at = if at_end { bytes.len() } else { code };
+    bytes.splice(at..at, section);
+    bytes
+}
+
+#[test]
+fn branch_hints_name_branches_in_order() {
+    let check = |hints: &[u8], at_end: bool, expected: Option<&str>| {
+        let bytes = hinted(hints, at_end);
+        assert!(Module::decode(&bytes, Features::default()).is_ok(), "a custom section makes no module invalid");
+        let checked = Module::check_custom_sections(&bytes, Features::default());
+        match (checked, expected) {
+            (Ok(()), None) => {}
+            (Err(error), Some(text)) if error.to_string().contains(text) => {}
+            (checked, _) => panic!("{hints:?}: {checked:?}, expected {expected:?}"),
+        }
+    };
+    // Body: no locals (1 byte), local.get (2), if (2), end, nop, end: the `if` is at 3.
+    check(&[1, 0, 1, 3, 1, 1], false, None);
+    check(&[1, 0, 1, 3, 1, 0], false, None);
+    check(&[1, 0, 0], false, None);
+    check(&[1, 0, 1, 3, 1, 1], true, Some("after the code"));
+    check(&[1, 0, 1, 6, 1, 1], false, Some("invalid target"));
+    check(&[1, 0, 1, 4, 1, 1], false, Some("not an instruction"));
+    check(&[1, 1, 1, 3, 1, 1], false, Some("not a function"));
+    check(&[1, 0, 2, 3, 1, 1, 3, 1, 1], false, Some("duplicate annotation"));
+    check(&[2, 0, 0, 0, 0], false, Some("not in order"));
+    check(&[1, 0, 1, 3, 1, 2], false, Some("malformed"));
+    check(&[1, 0, 1, 3, 2, 1], false, Some("malformed"));
 }

@@ -42,6 +42,7 @@ impl WastEngine for DefinitionalEngine {
             threads: features.contains("threads"),
             wide_arithmetic: features.contains("wide-arithmetic"),
             custom_page_sizes: features.contains("custom-page-sizes"),
+            custom_descriptors: features.contains("custom-descriptors"),
             multi_memory: features.contains("multi-memory"),
             multi_table: all,
         };
@@ -252,6 +253,13 @@ impl Session for ReferenceSession {
         };
         self.modules.push(decoded.map_err(refusal)?);
         Ok(ModuleId(self.modules.len() as u32 - 1))
+    }
+
+    fn check_custom(&mut self, binary: &[u8]) -> Result<(), Failure> {
+        match Component::is_component(binary) {
+            true => Component::decode(binary).map(drop).map_err(refusal),
+            false => core::Module::check_custom_sections(binary, self.features).map_err(refusal),
+        }
     }
 
     fn instantiate(&mut self, module: ModuleId) -> Result<InstanceId, Failure> {

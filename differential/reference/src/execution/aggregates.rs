@@ -36,9 +36,20 @@ impl Thread<'_> {
         match instr {
             AggregateInstr::StructNew { ty, fields } => {
                 let fields = self.stack.split_off(self.stack.len().saturating_sub(fields as usize));
-                self.new_struct(ty, fields)?;
+                self.new_struct(ty, Ref::Null, fields)?;
             }
-            AggregateInstr::StructNewDefault { ty, fields } => self.new_struct(ty, vec![0; fields as usize])?,
+            AggregateInstr::StructNewDefault { ty, fields } => {
+                self.new_struct(ty, Ref::Null, vec![0; fields as usize])?;
+            }
+            AggregateInstr::StructNewDesc { ty, fields } => {
+                let descriptor = self.descriptor()?;
+                let fields = self.stack.split_off(self.stack.len().saturating_sub(fields as usize));
+                self.new_struct(ty, descriptor, fields)?;
+            }
+            AggregateInstr::StructNewDefaultDesc { ty, fields } => {
+                let descriptor = self.descriptor()?;
+                self.new_struct(ty, descriptor, vec![0; fields as usize])?;
+            }
             AggregateInstr::StructGet(field) => {
                 let value = self.structure()?[field.index as usize];
                 self.stack.push(unpack(value, field.packing));
@@ -132,7 +143,7 @@ impl Thread<'_> {
         Ok(())
     }
 
-    fn new_struct(&mut self, ty: TypeId, mut fields: Vec<Slot>) -> Result<(), Stop> {
+    fn new_struct(&mut self, ty: TypeId, descriptor: Ref, mut fields: Vec<Slot>) -> Result<(), Stop> {
         let ty = self.instance().types[ty.0 as usize];
         if let CompType::Struct(types) = &self.store.types.get(ty).comp {
             for (field, ty) in fields.iter_mut().zip(types) {
@@ -140,7 +151,7 @@ impl Thread<'_> {
             }
         }
         self.store.spend(fields.len() as u64).ok_or(TrapClass::AllocationTooLarge)?;
-        self.store.structs.push(Object { ty: ty.0, fields });
+        self.store.structs.push(Object { ty: ty.0, descriptor, fields });
         self.push_ref(Ref::Struct(self.store.structs.len() as u32 - 1));
         Ok(())
     }
@@ -152,7 +163,7 @@ impl Thread<'_> {
             let packing = Packing::of(element.storage, false);
             fields.iter_mut().filter(|_| packing.bits != 0).for_each(|field| *field = pack(*field, packing));
         }
-        self.store.arrays.push(Object { ty: ty.0, fields });
+        self.store.arrays.push(Object { ty: ty.0, descriptor: Ref::Null, fields });
         self.push_ref(Ref::Array(self.store.arrays.len() as u32 - 1));
     }
 

@@ -75,6 +75,13 @@ impl Thread<'_> {
                     *at = self.jump(jump);
                 }
             }
+            Instr::BrOnCastDescEq { on, nullable, jump } => {
+                let (descriptor, reference) = (self.descriptor()?, self.pop_ref());
+                self.push_ref(reference);
+                if self.has_descriptor(reference, descriptor, nullable) == on {
+                    *at = self.jump(jump);
+                }
+            }
             Instr::Return => return Ok(Some(Flow::Return)),
             Instr::Call(func) => return Ok(Some(Flow::Call(self.instance().funcs[func as usize]))),
             Instr::CallRef => return Ok(Some(Flow::Call(self.callee()?))),

@@ -45,6 +45,18 @@ impl Thread<'_> {
                 }
                 self.push_ref(reference);
             }
+            ReferenceInstr::GetDesc => {
+                let reference = self.non_null()?;
+                let descriptor = self.store.descriptor(reference);
+                self.push_ref(descriptor);
+            }
+            ReferenceInstr::CastDescEq(nullable) => {
+                let (descriptor, reference) = (self.descriptor()?, self.pop_ref());
+                if !self.has_descriptor(reference, descriptor, nullable) {
+                    return Err(TrapClass::CastFailure.into());
+                }
+                self.push_ref(reference);
+            }
             ReferenceInstr::I31 => {
                 let value = self.pop_u32();
                 self.push_ref(Ref::I31(value & 0x7fff_ffff));
@@ -65,6 +77,20 @@ impl Thread<'_> {
         match self.pop_ref() {
             Ref::Null => Err(TrapClass::NullReference.into()),
             reference => Ok(reference),
+        }
+    }
+
+    /// The operand that describes: never null.
+    pub(super) fn descriptor(&mut self) -> Result<Ref, Stop> {
+        self.non_null()
+    }
+
+    /// Whether a cast to `descriptor` succeeds: null does where it is asked for, a structure when it was allocated with
+    /// this very descriptor.
+    pub(super) fn has_descriptor(&self, reference: Ref, descriptor: Ref, nullable: bool) -> bool {
+        match reference {
+            Ref::Null => nullable,
+            reference => self.store.descriptor(reference) == descriptor,
         }
     }
 

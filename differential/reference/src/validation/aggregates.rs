@@ -8,7 +8,7 @@
 //! Does not know: the heap.
 
 use super::{Checker, Refusal};
-use crate::types::{FieldType, HeapType, StorageType, ValType};
+use crate::types::{FieldType, HeapType, StorageType, TypeId, ValType};
 use wasmparser::Operator as O;
 
 fn mutable(field: FieldType) -> Result<FieldType, Refusal> {
@@ -35,19 +35,30 @@ fn of_data(field: FieldType) -> Result<(), Refusal> {
     }
 }
 
-impl Checker<'_> {
+impl<'c> Checker<'c> {
     pub(super) fn check_struct(&mut self, operator: &O<'_>) -> Result<bool, Refusal> {
         match operator {
             O::StructNew { struct_type_index } => {
-                let (id, fields) = self.context.struct_type(*struct_type_index)?;
-                let types: Vec<ValType> = fields.iter().map(|field| field.storage.unpacked()).collect();
-                self.pop_vals(&types)?;
-                self.push_ref(false, HeapType::Def(id));
+                let (id, fields) = self.undescribed(*struct_type_index)?;
+                self.pop_fields(fields)?;
+                self.push_ref(false, HeapType::Exact(id));
             }
             O::StructNewDefault { struct_type_index } => {
+                let (id, fields) = self.undescribed(*struct_type_index)?;
+                fields.iter().try_for_each(defaultable)?;
+                self.push_ref(false, HeapType::Exact(id));
+            }
+            O::StructNewDesc { struct_type_index } => {
+                let (id, fields) = self.context.struct_type(*struct_type_index)?;
+                self.pop_descriptor(HeapType::Exact(id))?;
+                self.pop_fields(fields)?;
+                self.push_ref(false, HeapType::Exact(id));
+            }
+            O::StructNewDefaultDesc { struct_type_index } => {
                 let (id, fields) = self.context.struct_type(*struct_type_index)?;
                 fields.iter().try_for_each(defaultable)?;
-                self.push_ref(false, HeapType::Def(id));
+                self.pop_descriptor(HeapType::Exact(id))?;
+                self.push_ref(false, HeapType::Exact(id));
             }
             O::StructGet { struct_type_index, field_index } => {
                 self.struct_get(*struct_type_index, *field_index, false)?;
@@ -65,6 +76,20 @@ impl Checker<'_> {
         Ok(true)
     }
 
+    /// A structure type without a `descriptor` clause: any other needs a descriptor to be allocated.
+    fn undescribed(&self, index: u32) -> Result<(TypeId, &'c [FieldType]), Refusal> {
+        let (id, fields) = self.context.struct_type(index)?;
+        match self.context.types.get(id).descriptor {
+            Some(_) => Err("type with descriptor requires descriptor allocation".into()),
+            None => Ok((id, fields)),
+        }
+    }
+
+    fn pop_fields(&mut self, fields: &[FieldType]) -> Result<(), Refusal> {
+        let types: Vec<ValType> = fields.iter().map(|field| field.storage.unpacked()).collect();
+        self.pop_vals(&types).map(drop)
+    }
+
     fn struct_get(&mut self, ty: u32, field: u32, with_sign: bool) -> Result<(), Refusal> {
         let (id, field) = self.context.field(ty, field)?;
         let ty = readable(field, with_sign)?;
@@ -79,33 +104,33 @@ impl Checker<'_> {
             O::ArrayNew { array_type_index } => {
                 let (id, field) = self.context.array_type(*array_type_index)?;
                 self.apply(&[field.storage.unpacked(), I32], &[])?;
-                self.push_ref(false, HeapType::Def(id));
+                self.push_ref(false, HeapType::Exact(id));
             }
             O::ArrayNewDefault { array_type_index } => {
                 let (id, field) = self.context.array_type(*array_type_index)?;
                 defaultable(&field)?;
                 self.pop_expect(I32)?;
-                self.push_ref(false, HeapType::Def(id));
+                self.push_ref(false, HeapType::Exact(id));
             }
             O::ArrayNewFixed { array_type_index, array_size } => {
                 let (id, field) = self.context.array_type(*array_type_index)?;
                 for _ in 0..*array_size {
                     self.pop_expect(field.storage.unpacked())?;
                 }
-                self.push_ref(false, HeapType::Def(id));
+                self.push_ref(false, HeapType::Exact(id));
             }
             O::ArrayNewData { array_type_index, array_data_index } => {
                 let (id, field) = self.context.array_type(*array_type_index)?;
                 of_data(field)?;
                 self.context.data(*array_data_index)?;
                 self.apply(&[I32, I32], &[])?;
-                self.push_ref(false, HeapType::Def(id));
+                self.push_ref(false, HeapType::Exact(id));
             }
             O::ArrayNewElem { array_type_index, array_elem_index } => {
                 let (id, field) = self.context.array_type(*array_type_index)?;
                 self.elements(*array_elem_index, field)?;
                 self.apply(&[I32, I32], &[])?;
-                self.push_ref(false, HeapType::Def(id));
+                self.push_ref(false, HeapType::Exact(id));
             }
             O::ArrayGet { array_type_index } => self.array_get(*array_type_index, false)?,
             O::ArrayGetS { array_type_index } | O::ArrayGetU { array_type_index } => {

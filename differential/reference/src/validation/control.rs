@@ -90,14 +90,29 @@ impl Checker<'_> {
                 let (from, to) = self.cast_types(*from_ref_type, *to_ref_type)?;
                 self.br_on_cast(*relative_depth, from, Types::difference(from, to), to)?;
             }
+            O::BrOnCastDescEq { relative_depth, from_ref_type, to_ref_type } => {
+                let (from, to) = self.cast_types(*from_ref_type, *to_ref_type)?;
+                self.pop_descriptor(to.heap)?;
+                self.br_on_cast(*relative_depth, from, to, Types::difference(from, to))?;
+            }
+            O::BrOnCastDescEqFail { relative_depth, from_ref_type, to_ref_type } => {
+                let (from, to) = self.cast_types(*from_ref_type, *to_ref_type)?;
+                self.pop_descriptor(to.heap)?;
+                self.br_on_cast(*relative_depth, from, Types::difference(from, to), to)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
     }
 
+    /// The second type matches the first; with custom descriptors, both have the same top type.
     fn cast_types(&self, from: wasmparser::RefType, to: wasmparser::RefType) -> Result<(RefType, RefType), Refusal> {
         let (from, to) = (self.context.ref_type(from)?, self.context.ref_type(to)?);
-        self.expect_match(ValType::Ref(to), ValType::Ref(from))?;
+        if !self.context.custom_descriptors {
+            self.expect_match(ValType::Ref(to), ValType::Ref(from))?;
+        } else if self.context.types.top(from.heap) != self.context.types.top(to.heap) {
+            return Err("type mismatch: a cast to another hierarchy".into());
+        }
         Ok((from, to))
     }
 

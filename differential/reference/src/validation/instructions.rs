@@ -43,6 +43,8 @@ fn is_constant(operator: &O<'_>) -> bool {
             | O::I64Mul
             | O::StructNew { .. }
             | O::StructNewDefault { .. }
+            | O::StructNewDesc { .. }
+            | O::StructNewDefaultDesc { .. }
             | O::ArrayNew { .. }
             | O::ArrayNewDefault { .. }
             | O::ArrayNewFixed { .. }
@@ -52,12 +54,28 @@ fn is_constant(operator: &O<'_>) -> bool {
     )
 }
 
+fn is_of_custom_descriptors(operator: &O<'_>) -> bool {
+    matches!(
+        operator,
+        O::StructNewDesc { .. }
+            | O::StructNewDefaultDesc { .. }
+            | O::RefGetDesc { .. }
+            | O::RefCastDescEqNonNull { .. }
+            | O::RefCastDescEqNullable { .. }
+            | O::BrOnCastDescEq { .. }
+            | O::BrOnCastDescEqFail { .. }
+    )
+}
+
 impl Checker<'_> {
     /// Checks the next instruction.
     ///
     /// # Errors
     /// When a rule is broken.
     pub fn check(&mut self, operator: &O<'_>) -> Result<(), Refusal> {
+        if is_of_custom_descriptors(operator) {
+            self.context.of_custom_descriptors("illegal opcode")?;
+        }
         if self.constant && !is_constant(operator) {
             return Err("constant expression required".into());
         }

@@ -75,6 +75,10 @@ pub struct Context {
     pub group: usize,
     /// Functions' types.
     pub funcs: Vec<TypeId>,
+    /// Imported functions whose own type may be a subtype of the declared one.
+    pub inexact: BTreeSet<u32>,
+    /// Whether exact types, descriptors and casts between unrelated types are allowed.
+    pub custom_descriptors: bool,
     /// Tables.
     pub tables: Vec<TableType>,
     /// Memories.
@@ -232,9 +236,24 @@ impl Context {
                 A::Cont | A::NoCont => return Err(Refusal::Unsupported("stack switching".to_owned())),
             }),
             wasmparser::HeapType::Concrete(UnpackedIndex::Module(index)) => self.type_index(index),
-            wasmparser::HeapType::Exact(_) => Err(Refusal::Unsupported("exact types".to_owned())),
+            wasmparser::HeapType::Exact(UnpackedIndex::Module(index)) => {
+                self.of_custom_descriptors("malformed heap type")?;
+                Ok(match self.type_index(index)? {
+                    HeapType::Def(id) => HeapType::Exact(id),
+                    HeapType::Rec(position) => HeapType::ExactRec(position),
+                    other => other,
+                })
+            }
             _ => Err(Refusal::Unsupported("shared types".to_owned())),
         }
+    }
+
+    /// What only the binary grammar of custom descriptors has.
+    ///
+    /// # Errors
+    /// `text`, when they are off.
+    pub fn of_custom_descriptors(&self, text: &str) -> Result<(), Refusal> {
+        if self.custom_descriptors { Ok(()) } else { Err(Refusal::malformed(text)) }
     }
 
     /// A type index: of a type read before, or of the group that is being read.

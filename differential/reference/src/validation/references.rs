@@ -22,7 +22,8 @@ impl Checker<'_> {
                 if !self.constant && !self.context.refs.contains(function_index) {
                     return Err("undeclared function reference".into());
                 }
-                self.push_ref(false, HeapType::Def(id));
+                let is_exact = !self.context.inexact.contains(function_index);
+                self.push_ref(false, if is_exact { HeapType::Exact(id) } else { HeapType::Def(id) });
             }
             O::RefIsNull => {
                 self.pop_ref()?;
@@ -41,6 +42,9 @@ impl Checker<'_> {
             O::RefTestNullable { hty } => self.cast(*hty, true, true)?,
             O::RefCastNonNull { hty } => self.cast(*hty, false, false)?,
             O::RefCastNullable { hty } => self.cast(*hty, true, false)?,
+            O::RefGetDesc { type_index } => self.get_desc(*type_index)?,
+            O::RefCastDescEqNonNull { hty } => self.cast_desc_eq(*hty, false)?,
+            O::RefCastDescEqNullable { hty } => self.cast_desc_eq(*hty, true)?,
             O::RefI31 => {
                 self.pop_expect(ValType::I32)?;
                 self.push_ref(false, HeapType::I31);
@@ -60,6 +64,27 @@ impl Checker<'_> {
         let heap = self.context.heap_type(heap)?;
         self.pop_heap(self.context.types.top(heap))?;
         self.push_val(if is_test { ValType::I32 } else { ValType::Ref(RefType { nullable, heap }) });
+        Ok(())
+    }
+
+    /// `ref.get_desc x : [(ref null (exact_1 x))] → [(ref (exact_1 y))]` where `y` is the descriptor of `x`.
+    fn get_desc(&mut self, index: u32) -> Result<(), Refusal> {
+        let id = self.context.ty(index)?;
+        let descriptor = self.context.types.get(id).descriptor_id().ok_or("type without descriptor")?;
+        let operand = self.pop_heap(HeapType::Def(id))?;
+        let exact = HeapType::Exact(id);
+        let is_exact = self.context.types.match_val(operand, ValType::Ref(RefType::null(exact)));
+        self.push_ref(false, if is_exact { HeapType::Exact(descriptor) } else { HeapType::Def(descriptor) });
+        Ok(())
+    }
+
+    /// `ref.cast_desc_eq (ref null? (exact_1 x)) : [(ref null any) (ref null (exact_1 y))] → [(ref null? (exact_1 x))]`
+    /// where `y` is the descriptor of `x`.
+    fn cast_desc_eq(&mut self, heap: wasmparser::HeapType, nullable: bool) -> Result<(), Refusal> {
+        let heap = self.context.heap_type(heap)?;
+        self.pop_descriptor(heap)?;
+        self.pop_heap(self.context.types.top(heap))?;
+        self.push_ref(nullable, heap);
         Ok(())
     }
 

@@ -145,6 +145,13 @@ impl<'c> Checker<'c> {
         self.pop_expect(ValType::Ref(RefType::null(heap)))
     }
 
+    /// The descriptor of `described`: exactly of the declared type when the described type is exact.
+    pub(super) fn pop_descriptor(&mut self, described: HeapType) -> Result<(), Refusal> {
+        let descriptor = described.def().and_then(|id| self.context.types.get(id).descriptor_id());
+        let descriptor = descriptor.ok_or("type without descriptor")?;
+        self.pop_heap(described.exact_as(descriptor)).map(drop)
+    }
+
     /// `[from*] → [to*]`.
     pub(super) fn apply(&mut self, from: &[ValType], to: &[ValType]) -> Result<(), Refusal> {
         for ty in from.iter().rev() {

@@ -181,8 +181,11 @@ function micro([folder]) {
   }
   const calls = new WebAssembly.Instance(new WebAssembly.Module(load('calls.wasm')), { host: { nop() {} } }).exports;
   const add = (count) => { let sum = 0; for (let i = 0; i < count; i++) sum = calls.add(sum, 1); return sum; };
+  const objects = new WebAssembly.Instance(new WebAssembly.Module(load('objects.wasm'))).exports;
+  const loops = load('objects.rows').toString().trim().split('\n').map((line) => line.split(' '));
   const data = new WebAssembly.Module(load('data.wasm'));
   console.log(JSON.stringify({
+    ...Object.fromEntries(loops.map(([key, count]) => [key, best(Number(count), objects[key])])),
     one_function_cpu: least.cpu,
     one_function_wall: least.wall,
     host_to_wasm: best(1e7, add),

@@ -59,6 +59,7 @@ pub fn micro(folder: &str) -> Result<Sample, Failure> {
     let mut sample = Sample::new();
     one_function(&mut sample, &load("one_function.wasm")?)?;
     calls(&mut sample, &load("calls.wasm")?)?;
+    objects(&mut sample, &load("objects.wasm")?)?;
     let data = load("data.wasm")?;
     let mut pooling = Config::new();
     pooling.allocation(Strategy::Pooling);
@@ -101,6 +102,17 @@ fn calls(sample: &mut Sample, bytes: &[u8]) -> Result<(), Failure> {
     for (key, name, count) in [("wasm_to_host", "host_loop", 1_000_000), ("indirect", "indirect_loop", 10_000_000)] {
         let looped: TypedFunc<u32, ()> = instance.get_typed_func(&mut store, name)?;
         sample.insert(key.into(), best(count, |count| Ok(looped.call(&mut store, count)?))?);
+    }
+    Ok(())
+}
+
+fn objects(sample: &mut Sample, bytes: &[u8]) -> Result<(), Failure> {
+    let engine = Engine::default();
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &Module::new(&engine, bytes)?, &[])?;
+    for row in crate::micro::LOOPS {
+        let looped: TypedFunc<u32, ()> = instance.get_typed_func(&mut store, row.key)?;
+        sample.insert(row.key.into(), best(row.count, |count| Ok(looped.call(&mut store, count)?))?);
     }
     Ok(())
 }

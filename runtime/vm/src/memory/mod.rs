@@ -10,6 +10,7 @@
 //!
 //! Does not know: instances, stores, traps as control flow.
 
+mod growth;
 mod image;
 mod layout;
 mod linear;

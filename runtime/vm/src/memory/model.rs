@@ -1,24 +1,26 @@
-//! The parking lot under a model checker: the same source, with primitives whose every schedule is the checker's choice.
+//! The parking lot and the growth of shared memories under a model checker: the same source, with primitives whose every schedule is the checker's choice.
 //!
 //! Promises: in all schedules tried, no wake-up is lost, every notification counts exactly the waiters that it wakes, a
-//! waiter that times out is not counted, and a lock made of wait and notify excludes.
+//! waiter that times out is not counted, and a lock made of wait and notify excludes; growths add up, and a length that was
+//! read never shrinks and is never longer than what can be accessed.
 //!
 //! Run with `RUSTFLAGS="--cfg wattest_model" cargo test -p wattest-vm --lib --target-dir target/model memory::model`.
 //!
 //! Invariant: schedules are a function of a fixed seed, or all there are.
 //!
-//! Does not know: weak memory; the lot's state changes only under its lock.
+//! Does not know: weak memory; the lot's state changes only under its lock, and a length is published by one release store.
 
+use growth::Growth;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::Arc;
-use shuttle::sync::atomic::{AtomicU32, Ordering};
+use shuttle::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use shuttle::{Config, Runner, thread};
 use wait::{Parking, WaitOutcome};
 
 /// The checker's primitives under the names that the lot uses.
 mod sync {
     use shuttle::rand::Rng;
-    pub(super) use shuttle::sync::atomic::AtomicBool;
+    pub(super) use shuttle::sync::atomic::{AtomicBool, AtomicUsize};
     pub(super) use shuttle::sync::{Arc, Condvar, Mutex};
     use std::sync::PoisonError;
 
@@ -51,6 +53,9 @@ mod sync {
 #[expect(clippy::duplicate_mod, dead_code, reason = "the same source over other primitives")]
 #[path = "wait.rs"]
 mod wait;
+
+#[path = "growth.rs"]
+mod growth;
 
 /// Schedules of each kind that a model is run under.
 const SCHEDULES: usize = 1_000;
@@ -136,4 +141,81 @@ fn guest_lock_model(timeout_ns: i64) {
 fn a_guest_lock_excludes_and_never_sleeps_for_ever() {
     check(|| guest_lock_model(-1));
     check(|| guest_lock_model(1));
+}
+
+const PAGE_BYTES_LOG2: u8 = 16;
+
+/// A memory as far as growing it goes: its length, and how much of it the system has made accessible.
+struct Grown {
+    growth: Growth,
+    length: AtomicUsize,
+    accessible: AtomicUsize,
+}
+
+impl Grown {
+    fn new(pages_max: u64) -> Grown {
+        let growth = Growth::new(PAGE_BYTES_LOG2, pages_max << PAGE_BYTES_LOG2);
+        Grown { growth, length: AtomicUsize::new(0), accessible: AtomicUsize::new(0) }
+    }
+
+    /// Grows, in a system that sometimes refuses when it `may_refuse`.
+    fn grow(&self, delta_pages: u64, may_refuse: bool) -> Result<Option<u64>, ()> {
+        self.growth.grow(&self.length, delta_pages, |bytes| {
+            assert_eq!(self.accessible.load(Ordering::SeqCst), bytes.start, "nobody else grows meanwhile");
+            if may_refuse && shuttle::rand::Rng::gen_bool(&mut shuttle::rand::thread_rng(), 0.3) {
+                return Err(());
+            }
+            self.accessible.store(bytes.end, Ordering::SeqCst);
+            Ok(())
+        })
+    }
+
+    /// What a thread that does not grow can see.
+    fn observe(&self) {
+        let mut last = 0;
+        for _ in 0..2 {
+            let length = self.length.load(Ordering::SeqCst);
+            assert!(length >= last, "a length shrinks");
+            assert!(self.accessible.load(Ordering::SeqCst) >= length, "a length is published before its bytes");
+            last = length;
+        }
+    }
+
+    fn pages(&self) -> u64 {
+        self.length.load(Ordering::SeqCst) as u64 >> PAGE_BYTES_LOG2
+    }
+}
+
+/// Threads that grow by `deltas`, and one that looks if the memory is `observed`.
+fn growth_model<const N: usize>(deltas: [u64; N], pages_max: u64, observed: bool, may_refuse: bool) {
+    let memory = Arc::new(Grown::new(pages_max));
+    let growers = deltas.map(|delta| {
+        let memory = memory.clone();
+        thread::spawn(move || (delta, memory.grow(delta, may_refuse)))
+    });
+    if observed {
+        memory.observe();
+    }
+    let answers = growers.map(|grower| grower.join().unwrap());
+    let mut grown: Vec<(u64, u64)> = answers.iter().filter_map(|(delta, old)| Some(((*old).ok()??, *delta))).collect();
+    grown.sort_unstable();
+    // Every growth begins where another one ended.
+    let end = grown.iter().fold(0, |end, (old, delta)| {
+        assert_eq!(*old, end);
+        end + delta
+    });
+    assert_eq!(memory.pages(), end);
+    assert!(end <= pages_max);
+    for (delta, answer) in answers {
+        assert!(answer != Ok(None) || end + delta > pages_max, "a growth that fits is refused");
+    }
+}
+
+#[test]
+fn growth_is_one_step_and_is_seen_after_it_is_done() {
+    // Every schedule there is of each half, then some of the whole.
+    shuttle::check_dfs(|| growth_model([2], 4, true, false), None);
+    shuttle::check_dfs(|| growth_model([2, 1], 2, false, false), None);
+    check(|| growth_model([1, 2, 1], 3, true, false));
+    check(|| growth_model([1, 2, 1, 3], 5, true, true));
 }

@@ -4,15 +4,16 @@
 //! Promises: a shared memory never moves; a length, once observed, never shrinks; atomic access checks alignment, then
 //! bounds, as [`check_atomic`] does.
 //!
-//! Invariant: the definition's length is stored only under the growth lock, after the bytes became accessible.
+//! Invariant: the definition's length is stored only by [`Growth`], after the bytes became accessible.
 //!
 //! Does not know: instances; they hold the address of the definition.
 
+use super::growth::Growth;
 use super::linear::{check_image, create};
 use super::{ImageRef, Layout, MemoryError, Parking, WaitOutcome};
 use crate::sys::{Mapping, round_up_to_page};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use wattest_abi::vmctx::VmMemoryDefinition;
 use wattest_abi::{TrapCode, Tunables};
 use wattest_module::MemoryType;
@@ -25,10 +26,9 @@ pub struct SharedMemory(Arc<Shared>);
 struct Shared {
     ty: MemoryType,
     definition: VmMemoryDefinition,
-    maximum: u64,
     capacity: usize,
     mapping: Mapping,
-    growth: Mutex<()>,
+    growth: Growth,
     parking: Parking,
 }
 
@@ -50,8 +50,9 @@ impl SharedMemory {
         let mapping = create(&layout, image)?;
         let definition = VmMemoryDefinition { base: mapping.base(), length: AtomicUsize::new(layout.minimum) };
         let Layout { maximum, capacity, .. } = layout;
-        let (growth, parking) = (Mutex::new(()), Parking::default());
-        Ok(SharedMemory(Arc::new(Shared { ty, definition, maximum, capacity, mapping, growth, parking })))
+        let growth = Growth::new(ty.page_bytes_log2, maximum.min(capacity as u64));
+        let parking = Parking::default();
+        Ok(SharedMemory(Arc::new(Shared { ty, definition, capacity, mapping, growth, parking })))
     }
 
     /// The type it was made with.
@@ -118,21 +119,8 @@ impl SharedMemory {
     /// The system refused; the memory is unchanged. A guest is answered -1.
     pub fn grow(&self, delta_pages: u64) -> Result<Option<u64>, MemoryError> {
         let shared = &*self.0;
-        let _growth = shared.growth.lock().unwrap_or_else(PoisonError::into_inner);
-        let old_length = shared.definition.length.load(Ordering::Relaxed);
-        let old_pages = old_length as u64 >> shared.ty.page_bytes_log2;
-        let new_length = old_pages
-            .checked_add(delta_pages)
-            .and_then(|pages| pages.checked_mul(shared.ty.page_bytes()))
-            .filter(|bytes| *bytes <= shared.maximum.min(shared.capacity as u64));
-        let Some(new_length) = new_length else { return Ok(None) };
-        let (old_end, new_end) = (round_up_to_page(old_length), round_up_to_page(new_length as usize));
-        let (Some(old_end), Some(new_end)) = (old_end, new_end) else { return Ok(None) };
-        if new_end > old_end {
-            shared.mapping.make_accessible(old_end..new_end)?;
-        }
-        shared.definition.length.store(new_length as usize, Ordering::Release);
-        Ok(Some(old_pages))
+        let accessible = |bytes| shared.mapping.make_accessible(bytes).map_err(MemoryError::from);
+        shared.growth.grow(&shared.definition.length, delta_pages, accessible)
     }
 
     /// `memory.atomic.notify`: wakes at most `count` waiters at byte `address`, first come first woken, and returns how

@@ -1,12 +1,12 @@
-//! The primitives that the parking lot is made of.
+//! The primitives that the parking lot and the growth of memories are made of.
 //!
-//! A module of its own, because the model of the lot replaces it: see `model.rs` beside it.
+//! A module of its own, because their models replace it: see `model.rs` beside it.
 //!
-//! Invariant: nothing here is specific to the lot.
+//! Invariant: nothing here is specific to them.
 //!
 //! Does not know: what is waited for.
 
-pub(super) use std::sync::atomic::AtomicBool;
+pub(super) use std::sync::atomic::{AtomicBool, AtomicUsize};
 pub(super) use std::sync::{Arc, Condvar, Mutex};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

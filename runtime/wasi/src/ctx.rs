@@ -10,8 +10,10 @@ use crate::host::clock::Clocks;
 use crate::host::fs::{Access, Dir};
 use crate::host::random::Random;
 use crate::host::stdio::{InputStream, OutputStream};
+use crate::host::trace::Trace;
 use crate::preview1::Descriptors;
 use std::path::Path;
+use wattest::component::ResourceTable;
 
 /// A guest's capabilities.
 #[derive(Debug)]
@@ -20,7 +22,15 @@ pub struct WasiCtx {
     pub(crate) env: StringList,
     pub(crate) clocks: Clocks,
     pub(crate) random: Random,
+    pub(crate) stdin: InputStream,
+    pub(crate) stdout: OutputStream,
+    pub(crate) stderr: OutputStream,
+    pub(crate) preopens: Vec<(Dir, String)>,
+    pub(crate) trace: Option<Trace>,
+    /// What preview 1 has open, by number.
     pub(crate) descriptors: Descriptors,
+    /// What components hold.
+    pub(crate) table: ResourceTable,
 }
 
 /// Builds a [`WasiCtx`].
@@ -42,6 +52,7 @@ pub struct WasiCtxBuilder {
     preopens: Vec<(Dir, String)>,
     clocks: Clocks,
     random: Random,
+    trace: Option<Trace>,
 }
 
 impl WasiCtxBuilder {
@@ -93,8 +104,19 @@ impl WasiCtxBuilder {
         access: Access,
     ) -> Result<&mut Self, std::io::Error> {
         let dir = Dir::open_ambient(host.as_ref(), access)?;
+        Ok(self.preopened(dir, guest))
+    }
+
+    /// Hands the guest a directory of any file system, under the name `guest`.
+    pub fn preopened(&mut self, dir: Dir, guest: impl Into<String>) -> &mut Self {
         self.preopens.push((dir, guest.into()));
-        Ok(self)
+        self
+    }
+
+    /// Sets who is told of every call.
+    pub fn trace(&mut self, trace: Trace) -> &mut Self {
+        self.trace = Some(trace);
+        self
     }
 
     /// Sets where times come from.
@@ -111,8 +133,9 @@ impl WasiCtxBuilder {
 
     /// The guest's capabilities; the builder is empty afterwards.
     pub fn build(&mut self) -> WasiCtx {
-        let WasiCtxBuilder { args, env, stdin, stdout, stderr, preopens, clocks, random } = std::mem::take(self);
-        let descriptors = Descriptors::new(stdin, stdout, stderr, preopens);
-        WasiCtx { args, env, clocks, random, descriptors }
+        let WasiCtxBuilder { args, env, stdin, stdout, stderr, preopens, clocks, random, trace } = std::mem::take(self);
+        let descriptors = Descriptors::new(stdin.clone(), stdout.clone(), stderr.clone(), preopens.clone());
+        let table = ResourceTable::new();
+        WasiCtx { args, env, clocks, random, stdin, stdout, stderr, preopens, trace, descriptors, table }
     }
 }

@@ -1,8 +1,9 @@
 //! WASI: what a guest may ask of its host.
 //!
 //! One capability core by subject ([`host`]: arguments, clocks, randomness, standard streams, files, polling, exit) and
-//! faces over it. [`preview1`] is the `wasi_snapshot_preview1` face
-//! ([spec](https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md)).
+//! faces over it: [`preview1`] is `wasi_snapshot_preview1`
+//! ([spec](https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md)), [`p2`] the interfaces of WASI 0.2
+//! ([spec](https://github.com/WebAssembly/WASI/tree/main/wasip2)).
 //!
 //! Invariant: there is no global state and no ambient authority; a guest reaches exactly what its [`WasiCtx`] holds.
 //!
@@ -12,6 +13,7 @@
 mod ctx;
 mod errno;
 pub mod host;
+pub mod p2;
 pub mod preview1;
 
 pub use ctx::{WasiCtx, WasiCtxBuilder};

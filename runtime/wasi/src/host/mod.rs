@@ -15,3 +15,5 @@ pub mod poll;
 pub mod random;
 pub mod resolve;
 pub mod stdio;
+pub mod stream;
+pub mod trace;

@@ -9,7 +9,7 @@ use crate::Errno;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::BorrowedFd;
 
-/// What is waited for.
+/// A descriptor of the host that is waited for.
 #[derive(Clone, Copy, Debug)]
 pub struct Interest<'a> {
     /// Where.
@@ -30,6 +30,64 @@ pub enum Readiness {
     },
     /// The stream is broken.
     Failed(Errno),
+}
+
+/// What may happen, as far as it is known before waiting.
+#[derive(Clone, Copy, Debug)]
+pub enum Watch<'a> {
+    /// It has happened: so many bytes can be read, or it failed.
+    Done(Result<u64, Errno>),
+    /// It happens in so many nanoseconds.
+    After(u64),
+    /// The host knows.
+    Host(Interest<'a>),
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Happened {
+    /// How many bytes can be read.
+    pub bytes: u64,
+    /// The other side is gone.
+    pub hangup: bool,
+}
+
+/// Waits until at least one thing has happened; what did, in the order of `watches`. Nothing to wait for is nothing that
+/// happened. With clocks that are not the host's, time is not waited for but moved.
+pub fn settle(clocks: &mut Clocks, watches: &[Watch<'_>]) -> Result<Vec<Option<Result<Happened, Errno>>>, Errno> {
+    let earliest = watches.iter().filter_map(|watch| if let Watch::After(ns) = watch { Some(*ns) } else { None }).min();
+    let known = watches.iter().any(|watch| matches!(watch, Watch::Done(_)));
+    let interests: Vec<Interest<'_>> = watches
+        .iter()
+        .filter_map(|watch| if let Watch::Host(interest) = watch { Some(*interest) } else { None })
+        .collect();
+    let moves = *clocks != Clocks::Host;
+    let timeout = if known { Some(0) } else { earliest.map(|ns| if moves { 0 } else { ns }) };
+    let readiness = if interests.is_empty() && (timeout.is_none() || timeout == Some(0)) {
+        Vec::new()
+    } else {
+        wait(&interests, timeout)?
+    };
+    // A stream that is ready ends the wait before the clock is due.
+    let elapsed =
+        if known || readiness.iter().any(|ready| *ready != Readiness::Waiting) { 0 } else { earliest.unwrap_or(0) };
+    if elapsed > 0 {
+        clocks.advance(elapsed);
+    }
+    let mut readiness = interests.iter().zip(readiness);
+    let happened = watches.iter().map(|watch| match watch {
+        Watch::Done(result) => Some(result.map(|bytes| Happened { bytes, hangup: false })),
+        Watch::After(ns) => (*ns <= elapsed).then_some(Ok(Happened { bytes: 0, hangup: false })),
+        Watch::Host(_) => match readiness.next()? {
+            (interest, Readiness::Ready { hangup }) => {
+                let bytes = if interest.write { 0 } else { readable_bytes(interest.fd) };
+                Some(Ok(Happened { bytes, hangup }))
+            }
+            (_, Readiness::Failed(error)) => Some(Err(error)),
+            (_, Readiness::Waiting) => None,
+        },
+    });
+    Ok(happened.collect())
 }
 
 /// Waits until an interest is ready or `timeout` nanoseconds have passed; without a timeout, for as long as it takes.
@@ -88,6 +146,26 @@ mod tests {
         drop(writer);
         let hangup = wait(&[Interest { fd: reader.as_fd(), write: false }], None);
         assert_eq!(hangup, Ok(vec![Readiness::Ready { hangup: true }]));
+    }
+
+    #[test]
+    fn what_happened_is_told_in_order() {
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let never = Watch::Host(Interest { fd: reader.as_fd(), write: false });
+        let check = |clocks: &mut Clocks, watches: &[Watch<'_>], expected: &[bool]| {
+            let happened = settle(clocks, watches).unwrap();
+            assert_eq!(happened.iter().map(Option::is_some).collect::<Vec<_>>(), expected);
+        };
+        let host = &mut Clocks::Host;
+        check(host, &[never, Watch::Done(Ok(3)), Watch::After(1 << 60)], &[false, true, false]);
+        check(host, &[never, Watch::After(1000), Watch::After(1 << 60)], &[false, true, false]);
+        check(host, &[Watch::After(0)], &[true]);
+        check(host, &[], &[]);
+        // An hour passes at once where time is not the host's.
+        let clocks = &mut Clocks::Stepping { now: 0, step: 1 };
+        let hour = 3_600_000_000_000;
+        check(clocks, &[never, Watch::After(hour)], &[false, true]);
+        assert_eq!(clocks.now(Clock::Monotonic), Ok(hour));
     }
 
     #[test]

@@ -6,11 +6,12 @@
 //!
 //! Does not know: descriptors.
 
+use super::poll::{Interest, Watch};
 use crate::Errno;
 use rustix::fd::BorrowedFd;
 use rustix::io::{IoSlice, IoSliceMut};
 use std::io::IsTerminal;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a guest reads as its standard input.
 #[derive(Clone, Debug, Default)]
@@ -24,33 +25,37 @@ pub enum InputStream {
     Buffer(InputBuffer),
 }
 
-/// Bytes to be read once.
+/// Bytes to be read once; clones share what is left.
 #[derive(Clone, Debug, Default)]
 pub struct InputBuffer {
     bytes: Arc<Vec<u8>>,
-    position: usize,
+    position: Arc<Mutex<usize>>,
 }
 
 impl InputBuffer {
     /// A buffer that yields `bytes`, then its end.
     pub fn new(bytes: impl Into<Vec<u8>>) -> InputBuffer {
-        InputBuffer { bytes: Arc::new(bytes.into()), position: 0 }
+        InputBuffer { bytes: Arc::new(bytes.into()), position: Arc::default() }
     }
 
     /// Bytes not read yet.
     pub fn remaining(&self) -> usize {
-        self.bytes.len() - self.position
+        self.bytes.len() - *self.position()
     }
 
-    fn read(&mut self, buffers: &mut [IoSliceMut<'_>]) -> usize {
-        let mut total = 0;
+    fn position(&self) -> MutexGuard<'_, usize> {
+        self.position.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, buffers: &mut [IoSliceMut<'_>]) -> usize {
+        let mut position = self.position();
+        let start = *position;
         for buffer in buffers {
-            let count = buffer.len().min(self.remaining());
-            buffer[..count].copy_from_slice(&self.bytes[self.position..self.position + count]);
-            self.position += count;
-            total += count;
+            let count = buffer.len().min(self.bytes.len() - *position);
+            buffer[..count].copy_from_slice(&self.bytes[*position..*position + count]);
+            *position += count;
         }
-        total
+        *position - start
     }
 }
 
@@ -100,7 +105,7 @@ impl OutputBuffer {
 
 impl InputStream {
     /// Reads into `buffers`; 0 at the end.
-    pub fn read(&mut self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
+    pub fn read(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
         match self {
             InputStream::Null => Ok(0),
             InputStream::Inherit => Ok(rustix::io::readv(rustix::stdio::stdin(), buffers)?),
@@ -108,9 +113,13 @@ impl InputStream {
         }
     }
 
-    /// The host descriptor behind the stream.
-    pub fn host_fd(&self) -> Option<BorrowedFd<'_>> {
-        matches!(self, InputStream::Inherit).then(rustix::stdio::stdin)
+    /// When there is something to read, or the end.
+    pub fn watch(&self) -> Watch<'static> {
+        match self {
+            InputStream::Null => Watch::Done(Ok(0)),
+            InputStream::Inherit => Watch::Host(Interest { fd: rustix::stdio::stdin(), write: false }),
+            InputStream::Buffer(buffer) => Watch::Done(Ok(buffer.remaining() as u64)),
+        }
     }
 
     /// Whether a person may be typing.
@@ -129,8 +138,12 @@ impl OutputStream {
         }
     }
 
-    /// The host descriptor behind the stream.
-    pub fn host_fd(&self) -> Option<BorrowedFd<'_>> {
+    /// When there is room.
+    pub fn watch(&self) -> Watch<'static> {
+        self.host_fd().map_or(Watch::Done(Ok(0)), |fd| Watch::Host(Interest { fd, write: true }))
+    }
+
+    fn host_fd(&self) -> Option<BorrowedFd<'static>> {
         match self {
             OutputStream::InheritStdout => Some(rustix::stdio::stdout()),
             OutputStream::InheritStderr => Some(rustix::stdio::stderr()),
@@ -154,7 +167,7 @@ mod tests {
 
     #[test]
     fn input_is_read_across_buffers_to_its_end() {
-        let mut stream = InputStream::Buffer(InputBuffer::new("hello"));
+        let stream = InputStream::Buffer(InputBuffer::new("hello"));
         let (mut first, mut second) = ([0; 2], [0; 8]);
         let read = stream.read(&mut [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)]).unwrap();
         assert_eq!((read, &first, &second[..3]), (5, b"he", b"llo".as_slice()));

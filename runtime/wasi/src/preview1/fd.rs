@@ -8,9 +8,8 @@ use super::GuestMemory;
 use super::descriptors::Resource;
 use super::layout;
 use super::rights::Rights;
-use crate::host::fs::{FileFlags, FileKind, Metadata};
+use crate::host::fs::{Advice, FileFlags, FileKind, Metadata, Seek};
 use crate::{Errno, WasiCtx};
-use rustix::fs::{Advice, SeekFrom};
 
 pub fn fd_advise(
     ctx: &mut WasiCtx,
@@ -195,12 +194,12 @@ pub fn fd_read(
 ) -> Result<(), Errno> {
     memory.check(read, 4)?;
     let mut buffers = memory.slices_mut(iovs, iovs_len)?;
-    let descriptor = ctx.descriptors.get_mut(fd)?;
+    let descriptor = ctx.descriptors.get(fd)?;
     if matches!(descriptor.resource, Resource::Output(_) | Resource::Dir(_)) {
         return Err(Errno::BadF);
     }
     descriptor.require(Rights::FD_READ)?;
-    let count = match &mut descriptor.resource {
+    let count = match &descriptor.resource {
         Resource::Input(stream) => stream.read(&mut buffers)?,
         Resource::File(file) => file.read(&mut buffers)?,
         Resource::Output(_) | Resource::Dir(_) => return Err(Errno::BadF),
@@ -289,16 +288,12 @@ pub fn fd_renumber(ctx: &mut WasiCtx, _: &mut GuestMemory<'_>, from: u32, to: u3
     ctx.descriptors.renumber(from, to)
 }
 
-fn seek(ctx: &WasiCtx, memory: &mut GuestMemory<'_>, fd: u32, to: SeekFrom, position: u32) -> Result<(), Errno> {
+fn seek(ctx: &WasiCtx, memory: &mut GuestMemory<'_>, fd: u32, to: Seek, position: u32) -> Result<(), Errno> {
     memory.check(position, 8)?;
     // Asking where one is needs less than going elsewhere.
-    let rights = if to == SeekFrom::Current(0) { Rights::FD_TELL } else { Rights::FD_SEEK };
+    let rights = if to == Seek::Current(0) { Rights::FD_TELL } else { Rights::FD_SEEK };
     let reached = ctx.descriptors.file(fd, rights)?.seek(to)?;
     memory.write_u64(position, reached)
-}
-
-fn from_start(offset: u64) -> Result<SeekFrom, Errno> {
-    if i64::try_from(offset).is_err() { Err(Errno::Inval) } else { Ok(SeekFrom::Start(offset)) }
 }
 
 pub fn fd_seek(
@@ -310,9 +305,9 @@ pub fn fd_seek(
     position: u32,
 ) -> Result<(), Errno> {
     let to = match whence {
-        0 => from_start(offset)?,
-        1 => SeekFrom::Current(offset as i64),
-        2 => SeekFrom::End(offset as i64),
+        0 => Seek::Start(offset),
+        1 => Seek::Current(offset as i64),
+        2 => Seek::End(offset as i64),
         _ => return Err(Errno::Inval),
     };
     seek(ctx, memory, fd, to, position)
@@ -328,14 +323,14 @@ pub fn fd_seek_unstable(
     position: u32,
 ) -> Result<(), Errno> {
     let to = match whence {
-        0 => SeekFrom::Current(offset as i64),
-        1 => SeekFrom::End(offset as i64),
-        2 => from_start(offset)?,
+        0 => Seek::Current(offset as i64),
+        1 => Seek::End(offset as i64),
+        2 => Seek::Start(offset),
         _ => return Err(Errno::Inval),
     };
     seek(ctx, memory, fd, to, position)
 }
 
 pub fn fd_tell(ctx: &mut WasiCtx, memory: &mut GuestMemory<'_>, fd: u32, position: u32) -> Result<(), Errno> {
-    seek(ctx, memory, fd, SeekFrom::Current(0), position)
+    seek(ctx, memory, fd, Seek::Current(0), position)
 }

@@ -16,7 +16,11 @@ macro_rules! define {
                 $module,
                 stringify!($name),
                 move |mut caller: Caller<'_, T>, $($param: $ty),*| -> Result<u32, Error> {
-                    answer(&mut caller, $get, |ctx, memory| $subject::$function(ctx, memory, $($param),*))
+                    let result = answer(&mut caller, $get, |ctx, memory| $subject::$function(ctx, memory, $($param),*));
+                    if let Some(trace) = $get(caller.data_mut()).trace.clone() {
+                        trace.call(stringify!($name), &format!("{:?}", ($($param,)*)), &outcome(&result));
+                    }
+                    result
                 },
             )?;
         )*
@@ -46,6 +50,14 @@ macro_rules! linker_functions {
 }
 
 with_functions!(linker_functions);
+
+/// The result of a call, for a trace.
+fn outcome(result: &Result<u32, Error>) -> String {
+    match result {
+        Ok(number) => Errno::ALL.get(*number as usize).map_or_else(String::new, |errno| format!("{errno:?}")),
+        Err(error) => error.to_string(),
+    }
+}
 
 /// Runs one function on the calling instance's memory.
 fn answer<T: 'static>(

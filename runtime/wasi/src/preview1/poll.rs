@@ -11,10 +11,9 @@ use super::descriptors::Resource;
 use super::layout::{EVENT_BYTES, Event, event};
 use super::rights::Rights;
 use crate::host::clock::{Clock, Clocks};
-use crate::host::poll::{Interest, Readiness, readable_bytes, wait};
+use crate::host::fs::{File, Seek};
+use crate::host::poll::{Happened, Interest, Watch, settle};
 use crate::{Errno, WasiCtx};
-use rustix::fd::BorrowedFd;
-use rustix::fs::SeekFrom;
 
 /// Most subscriptions in one call.
 const SUBSCRIPTIONS_MAX: u32 = 4096;
@@ -64,43 +63,23 @@ fn decode(record: &[u8]) -> Result<Subscription, Errno> {
     Ok(Subscription { userdata: number(record, 0, 8), tag, kind })
 }
 
-/// What a subscription comes down to on this host.
-enum Watch<'a> {
-    /// Known at once.
-    Done(Result<u64, Errno>),
-    /// After so many nanoseconds.
-    After(u64),
-    /// When the host says.
-    Host(Interest<'a>),
-}
-
 /// Bytes between a file's position and its end.
-fn file_bytes(file: &crate::host::fs::File) -> Result<u64, Errno> {
-    let position = file.seek(SeekFrom::Current(0)).unwrap_or(0);
+fn file_bytes(file: &File) -> Result<u64, Errno> {
+    let position = file.seek(Seek::Current(0)).unwrap_or(0);
     Ok(file.metadata()?.size_bytes.saturating_sub(position))
 }
 
 fn watch_stream(ctx: &WasiCtx, fd: u32, write: bool) -> Result<Watch<'_>, Errno> {
     let descriptor = ctx.descriptors.get(fd)?;
     descriptor.require(Rights::POLL_FD_READWRITE)?;
-    let host = |fd: Option<BorrowedFd<'static>>, ready: u64| match fd {
-        Some(fd) => Watch::Host(Interest { fd, write }),
-        None => Watch::Done(Ok(ready)),
-    };
     Ok(match (&descriptor.resource, write) {
-        (Resource::Input(crate::host::stdio::InputStream::Inherit), false) => host(Some(rustix::stdio::stdin()), 0),
-        (Resource::Input(crate::host::stdio::InputStream::Buffer(buffer)), false) => {
-            Watch::Done(Ok(buffer.remaining() as u64))
-        }
-        (Resource::Input(crate::host::stdio::InputStream::Null), false) => Watch::Done(Ok(0)),
-        (Resource::Output(stream), true) => match stream.host_fd() {
+        (Resource::Input(stream), false) => stream.watch(),
+        (Resource::Output(stream), true) => stream.watch(),
+        (Resource::File(file), _) => match file.host_fd() {
             Some(fd) => Watch::Host(Interest { fd, write }),
-            None => Watch::Done(Ok(0)),
+            None if write => Watch::Done(Ok(0)),
+            None => Watch::Done(file_bytes(file)),
         },
-        (Resource::File(file), false) if file.kind() == crate::host::fs::FileKind::Regular => {
-            Watch::Done(file_bytes(file))
-        }
-        (Resource::File(file), _) => Watch::Host(Interest { fd: file.host_fd(), write }),
         _ => return Err(Errno::BadF),
     })
 }
@@ -150,36 +129,14 @@ fn watch_all(ctx: &mut WasiCtx, list: &[Subscription]) -> Result<Vec<Event>, Err
             }
         })
         .collect();
-    let earliest = watches.iter().filter_map(|watch| if let Watch::After(ns) = watch { Some(*ns) } else { None }).min();
-    let known = watches.iter().any(|watch| matches!(watch, Watch::Done(_)));
-    let interests: Vec<Interest<'_>> = watches
-        .iter()
-        .filter_map(|watch| if let Watch::Host(interest) = watch { Some(*interest) } else { None })
-        .collect();
-    let timeout = if known { Some(0) } else { earliest };
-    let readiness = wait(&interests, timeout)?;
-    // A stream that is ready ends the wait before the clock is due.
-    let elapsed =
-        if known || readiness.iter().any(|ready| *ready != Readiness::Waiting) { 0 } else { earliest.unwrap_or(0) };
-    let mut readiness = interests.iter().zip(readiness);
-    let mut happened = Vec::new();
-    for (subscription, watch) in list.iter().zip(&watches) {
-        let result = match watch {
-            Watch::Done(result) => result.map(|bytes| (bytes, false)),
-            Watch::After(ns) if *ns <= elapsed => Ok((0, false)),
-            Watch::After(_) => continue,
-            Watch::Host(_) => match readiness.next() {
-                Some((interest, Readiness::Ready { hangup })) => {
-                    Ok((if interest.write { 0 } else { readable_bytes(interest.fd) }, hangup))
-                }
-                Some((_, Readiness::Failed(error))) => Err(error),
-                Some((_, Readiness::Waiting)) | None => continue,
-            },
-        };
-        let (bytes, hangup) = result.unwrap_or_default();
-        let error = result.err().unwrap_or(Errno::Success);
-        happened.push(Event { userdata: subscription.userdata, error, tag: subscription.tag, bytes, hangup });
-    }
+    let outcomes = settle(&mut clocks, &watches)?;
+    let happened = list.iter().zip(outcomes).filter_map(|(subscription, outcome)| {
+        let outcome = outcome?;
+        let Happened { bytes, hangup } = outcome.unwrap_or(Happened { bytes: 0, hangup: false });
+        let error = outcome.err().unwrap_or(Errno::Success);
+        Some(Event { userdata: subscription.userdata, error, tag: subscription.tag, bytes, hangup })
+    });
+    let happened = happened.collect();
     drop(watches);
     ctx.clocks = clocks;
     Ok(happened)

@@ -1,0 +1,175 @@
+//! Functions of a face as entries of a linker, by how they fail.
+//!
+//! Invariant: every call of a guest is traced, when there is somebody to tell, before its result reaches the guest.
+//!
+//! Does not know: which functions there are.
+
+use super::filesystem::ErrorCode;
+use super::io::StreamError;
+use crate::host::stream::Ended;
+use crate::{Errno, WasiCtx};
+use std::fmt::Debug;
+use wattest::component::{ComponentList, Lift, LinkError, Linker, LinkerInstance, Lower, Resource, ResourceType};
+use wattest::{Error, Result};
+
+/// Most resources that a guest can hold at once.
+const RESOURCES_MAX: usize = 1 << 16;
+
+/// Why a function does not return what it is asked for.
+#[derive(Debug)]
+pub enum Stop {
+    /// The guest is told.
+    Ended(Ended),
+    /// The guest ends.
+    Trap(Error),
+}
+
+impl From<Errno> for Stop {
+    fn from(error: Errno) -> Stop {
+        Stop::Ended(Ended::Failed(error))
+    }
+}
+
+impl From<Ended> for Stop {
+    fn from(ended: Ended) -> Stop {
+        Stop::Ended(ended)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Stop {
+        Stop::Trap(error)
+    }
+}
+
+/// What a function that may fail returns.
+pub type Answer<T> = std::result::Result<T, Stop>;
+
+/// The linker that functions are defined in.
+pub struct Face<'a, T: 'static> {
+    linker: &'a mut Linker<T>,
+    get: fn(&mut T) -> &mut WasiCtx,
+    interface: &'static str,
+}
+
+impl<'a, T: 'static> Face<'a, T> {
+    pub fn new(linker: &'a mut Linker<T>, get: fn(&mut T) -> &mut WasiCtx) -> Face<'a, T> {
+        Face { linker, get, interface: "" }
+    }
+
+    /// Goes on with the functions of an interface.
+    pub fn enter(&mut self, interface: &'static str) -> Result<(), LinkError> {
+        self.interface = interface;
+        self.instance().map(drop)
+    }
+
+    fn instance(&mut self) -> Result<LinkerInstance<'_, T>, LinkError> {
+        self.linker.instance(&format!("{}@{}", self.interface, super::VERSION))
+    }
+
+    /// A resource type, kept in the context's table.
+    pub fn resource<R: Send + Sync + 'static>(&mut self, name: &str) -> Result<(), LinkError> {
+        let get = self.get;
+        let drop = move |mut store: wattest::StoreContextMut<'_, T>, rep| {
+            get(store.data_mut()).table.delete(Resource::<R>::new(rep)).map(std::mem::drop)
+        };
+        self.instance()?.resource(name, ResourceType::host::<R>(), drop).map(std::mem::drop)
+    }
+
+    fn define<P, R>(
+        &mut self,
+        name: &'static str,
+        function: impl Fn(&mut WasiCtx, P) -> Result<R> + Send + Sync + 'static,
+    ) -> Result<(), LinkError>
+    where
+        P: ComponentList + Lift + Debug + 'static,
+        R: ComponentList + Lower + Debug + 'static,
+    {
+        let (get, interface) = (self.get, self.interface);
+        let call = move |mut store: wattest::StoreContextMut<'_, T>, params: P| {
+            let ctx = get(store.data_mut());
+            let Some(trace) = ctx.trace.clone() else { return function(ctx, params) };
+            let shown = format!("{params:?}");
+            let result = function(ctx, params);
+            trace.call(&format!("{interface}#{name}"), &shown, &format!("{result:?}"));
+            result
+        };
+        self.instance()?.func_wrap(name, call).map(drop)
+    }
+
+    /// A function without a result.
+    pub fn unit<P>(&mut self, name: &'static str, function: fn(&mut WasiCtx, P) -> Result<()>) -> Result<(), LinkError>
+    where
+        P: ComponentList + Lift + Debug + 'static,
+    {
+        self.define(name, function)
+    }
+
+    /// A function that always has its result.
+    pub fn value<P, R>(
+        &mut self,
+        name: &'static str,
+        function: fn(&mut WasiCtx, P) -> Result<R>,
+    ) -> Result<(), LinkError>
+    where
+        P: ComponentList + Lift + Debug + 'static,
+        R: Lower + Debug + 'static,
+        (R,): ComponentList + Lower,
+    {
+        self.define(name, move |ctx, params| Ok((function(ctx, params)?,)))
+    }
+
+    fn fallible<P, R, E>(
+        &mut self,
+        name: &'static str,
+        function: fn(&mut WasiCtx, P) -> Answer<R>,
+        convert: fn(&mut WasiCtx, Ended) -> Result<E>,
+    ) -> Result<(), LinkError>
+    where
+        P: ComponentList + Lift + Debug + 'static,
+        R: Lower + Debug + 'static,
+        E: Lower + Debug + 'static,
+    {
+        self.define(name, move |ctx, params| match function(ctx, params) {
+            Ok(value) => Ok((Ok(value),)),
+            Err(Stop::Ended(ended)) => Ok((Err(convert(ctx, ended)?),)),
+            Err(Stop::Trap(error)) => Err(error),
+        })
+    }
+
+    /// A function that fails with a `stream-error`.
+    pub fn stream<P, R>(
+        &mut self,
+        name: &'static str,
+        function: fn(&mut WasiCtx, P) -> Answer<R>,
+    ) -> Result<(), LinkError>
+    where
+        P: ComponentList + Lift + Debug + 'static,
+        R: Lower + Debug + 'static,
+    {
+        self.fallible(name, function, StreamError::new)
+    }
+
+    /// A function that fails with the `error-code` of files.
+    pub fn file<P, R>(
+        &mut self,
+        name: &'static str,
+        function: fn(&mut WasiCtx, P) -> Answer<R>,
+    ) -> Result<(), LinkError>
+    where
+        P: ComponentList + Lift + Debug + 'static,
+        R: Lower + Debug + 'static,
+    {
+        self.fallible(name, function, |_, ended| Ok(ErrorCode::new(ended)))
+    }
+}
+
+impl WasiCtx {
+    /// Hands out a resource.
+    pub(crate) fn push<R: Send + Sync + 'static>(&mut self, resource: R) -> Result<Resource<R>> {
+        if self.table.len() >= RESOURCES_MAX {
+            return Err(Error::msg(format!("the guest holds more than {RESOURCES_MAX} WASI resources")));
+        }
+        Ok(self.table.push(resource))
+    }
+}

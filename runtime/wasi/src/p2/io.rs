@@ -1,0 +1,199 @@
+//! `wasi:io` ([spec](https://github.com/WebAssembly/WASI/blob/main/proposals/io/wit)).
+//!
+//! Invariant: a guest writes at most what it was permitted; more ends it, as the interface says.
+//!
+//! Does not know: what is behind a stream.
+
+use super::face::{Answer, Stop};
+use crate::host::poll::{Watch, settle};
+use crate::host::stream::{BYTES_MAX, Ended, Pollable, Sink, Source};
+use crate::{Errno, WasiCtx};
+use wattest::component::{Borrow, ComponentType, Lower, Resource};
+use wattest::{Error, Result};
+
+/// What went wrong with a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IoError(pub Errno);
+
+/// `stream-error`.
+#[derive(Debug, ComponentType, Lower)]
+#[component(variant)]
+pub enum StreamError {
+    LastOperationFailed(Resource<IoError>),
+    Closed,
+}
+
+impl StreamError {
+    pub fn new(ctx: &mut WasiCtx, ended: Ended) -> Result<StreamError> {
+        Ok(match ended {
+            Ended::Closed => StreamError::Closed,
+            Ended::Failed(error) => StreamError::LastOperationFailed(ctx.push(IoError(error))?),
+        })
+    }
+}
+
+/// `output-stream`: a sink, and what the guest was permitted last.
+#[derive(Debug)]
+pub struct Output {
+    sink: Sink,
+    permit: u64,
+}
+
+impl Output {
+    pub fn new(sink: Sink) -> Output {
+        Output { sink, permit: 0 }
+    }
+}
+
+type This<T> = Borrow<Resource<T>>;
+
+/// Most bytes of the calls that write, wait and flush in one.
+const BLOCKING_BYTES_MAX: u64 = 4096;
+
+pub fn to_debug_string(ctx: &mut WasiCtx, (this,): (This<IoError>,)) -> Result<String> {
+    Ok(ctx.table.get(&this.0)?.0.text().to_owned())
+}
+
+/// Waits until one of the pollables has happened; which ones have.
+fn wait(ctx: &mut WasiCtx, list: &[Pollable]) -> Result<Vec<bool>, Errno> {
+    let clocks = &mut ctx.clocks;
+    let watches = list.iter().map(|pollable| pollable.watch(clocks)).collect::<Result<Vec<_>, _>>()?;
+    Ok(settle(clocks, &watches)?.iter().map(Option::is_some).collect())
+}
+
+pub fn ready(ctx: &mut WasiCtx, (this,): (This<Pollable>,)) -> Result<bool> {
+    let pollable = ctx.table.get(&this.0)?;
+    let watch = pollable.watch(&mut ctx.clocks).map_err(Error::host)?;
+    let happened = match watch {
+        Watch::After(nanoseconds) => nanoseconds == 0,
+        watch => settle(&mut ctx.clocks, &[watch, Watch::Done(Ok(0))]).map_err(Error::host)?[0].is_some(),
+    };
+    Ok(happened)
+}
+
+pub fn block(ctx: &mut WasiCtx, (this,): (This<Pollable>,)) -> Result<()> {
+    let pollable = ctx.table.get(&this.0)?.clone();
+    wait(ctx, &[pollable]).map(drop).map_err(Error::host)
+}
+
+pub fn poll(ctx: &mut WasiCtx, (list,): (Vec<This<Pollable>>,)) -> Result<Vec<u32>> {
+    if list.is_empty() {
+        return Err(Error::msg("wasi:io/poll#poll was called with an empty list"));
+    }
+    let list = list.iter().map(|this| ctx.table.get(&this.0).cloned()).collect::<Result<Vec<_>>>()?;
+    let happened = wait(ctx, &list).map_err(Error::host)?;
+    Ok((0..).zip(happened).filter(|(_, happened)| *happened).map(|(position, _)| position).collect())
+}
+
+pub fn read(ctx: &mut WasiCtx, (this, length): (This<Source>, u64)) -> Answer<Vec<u8>> {
+    Ok(ctx.table.get_mut(&this.0)?.read(length)?)
+}
+
+pub fn blocking_read(ctx: &mut WasiCtx, (this, length): (This<Source>, u64)) -> Answer<Vec<u8>> {
+    loop {
+        let bytes = ctx.table.get_mut(&this.0)?.read(length)?;
+        if length == 0 || !bytes.is_empty() {
+            return Ok(bytes);
+        }
+        let pollable = ctx.table.get(&this.0)?.pollable();
+        wait(ctx, &[pollable])?;
+    }
+}
+
+pub fn skip(ctx: &mut WasiCtx, params: (This<Source>, u64)) -> Answer<u64> {
+    read(ctx, params).map(|bytes| bytes.len() as u64)
+}
+
+pub fn blocking_skip(ctx: &mut WasiCtx, params: (This<Source>, u64)) -> Answer<u64> {
+    blocking_read(ctx, params).map(|bytes| bytes.len() as u64)
+}
+
+pub fn subscribe_input(ctx: &mut WasiCtx, (this,): (This<Source>,)) -> Result<Resource<Pollable>> {
+    let pollable = ctx.table.get(&this.0)?.pollable();
+    ctx.push(pollable)
+}
+
+pub fn check_write(ctx: &mut WasiCtx, (this,): (This<Output>,)) -> Answer<u64> {
+    let output = ctx.table.get_mut(&this.0)?;
+    output.permit = output.sink.permit()?;
+    Ok(output.permit)
+}
+
+pub fn write(ctx: &mut WasiCtx, (this, contents): (This<Output>, Vec<u8>)) -> Answer<()> {
+    let output = ctx.table.get_mut(&this.0)?;
+    output.permit = output.permit.checked_sub(contents.len() as u64).ok_or_else(not_permitted)?;
+    Ok(output.sink.write(&contents)?)
+}
+
+fn not_permitted() -> Stop {
+    Stop::Trap(Error::msg("an output stream was written to with more bytes than check-write permitted"))
+}
+
+/// Waits until something can be written; how much.
+fn wait_for_permit(ctx: &mut WasiCtx, this: &This<Output>) -> Answer<u64> {
+    loop {
+        let output = ctx.table.get_mut(&this.0)?;
+        let permit = output.sink.permit()?;
+        if permit > 0 {
+            return Ok(permit);
+        }
+        let pollable = output.sink.pollable();
+        wait(ctx, &[pollable])?;
+    }
+}
+
+/// Writes, waiting for room as often as needed.
+fn write_all(ctx: &mut WasiCtx, this: &This<Output>, mut bytes: &[u8]) -> Answer<()> {
+    while !bytes.is_empty() {
+        let permit = wait_for_permit(ctx, this)?;
+        let (now, later) = bytes.split_at(bytes.len().min(permit as usize));
+        ctx.table.get_mut(&this.0)?.sink.write(now)?;
+        bytes = later;
+    }
+    Ok(())
+}
+
+pub fn blocking_write_and_flush(ctx: &mut WasiCtx, (this, contents): (This<Output>, Vec<u8>)) -> Answer<()> {
+    if contents.len() as u64 > BLOCKING_BYTES_MAX {
+        return Err(not_permitted());
+    }
+    write_all(ctx, &this, &contents)?;
+    flush(ctx, (this,))
+}
+
+pub fn flush(ctx: &mut WasiCtx, (this,): (This<Output>,)) -> Answer<()> {
+    Ok(ctx.table.get_mut(&this.0)?.sink.flush()?)
+}
+
+pub fn subscribe_output(ctx: &mut WasiCtx, (this,): (This<Output>,)) -> Result<Resource<Pollable>> {
+    let pollable = ctx.table.get(&this.0)?.sink.pollable();
+    ctx.push(pollable)
+}
+
+pub fn write_zeroes(ctx: &mut WasiCtx, (this, length): (This<Output>, u64)) -> Answer<()> {
+    if length > BYTES_MAX {
+        return Err(not_permitted());
+    }
+    write(ctx, (this, vec![0; length as usize]))
+}
+
+pub fn blocking_write_zeroes_and_flush(ctx: &mut WasiCtx, (this, length): (This<Output>, u64)) -> Answer<()> {
+    if length > BLOCKING_BYTES_MAX {
+        return Err(not_permitted());
+    }
+    blocking_write_and_flush(ctx, (this, vec![0; length as usize]))
+}
+
+pub fn splice(ctx: &mut WasiCtx, (this, source, length): (This<Output>, This<Source>, u64)) -> Answer<u64> {
+    let permit = ctx.table.get_mut(&this.0)?.sink.permit()?;
+    let bytes = ctx.table.get_mut(&source.0)?.read(length.min(permit))?;
+    ctx.table.get_mut(&this.0)?.sink.write(&bytes)?;
+    Ok(bytes.len() as u64)
+}
+
+pub fn blocking_splice(ctx: &mut WasiCtx, (this, source, length): (This<Output>, This<Source>, u64)) -> Answer<u64> {
+    let permit = wait_for_permit(ctx, &this)?;
+    let bytes = blocking_read(ctx, (source, length.min(permit)))?;
+    ctx.table.get_mut(&this.0)?.sink.write(&bytes)?;
+    Ok(bytes.len() as u64)
+}

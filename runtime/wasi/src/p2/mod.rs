@@ -1,0 +1,175 @@
+//! The faces of WASI 0.2: `wasi:cli`, `io`, `clocks`, `random`, `filesystem`.
+//!
+//! Each function takes a guest's values, asks the core, and answers with the interface's types
+//! ([spec](https://github.com/WebAssembly/WASI/tree/main/wasip2)). One table names them all: the linker's entries and
+//! [`FUNCTIONS`] are derived from it.
+//!
+//! Invariant: a resource is in the context's table from when the guest gets it to when the guest drops it; what a guest can
+//! hold at once is bounded.
+//!
+//! Does not know: what the core does; component binaries.
+
+mod cli;
+mod clocks;
+mod face;
+mod filesystem;
+mod io;
+mod random;
+
+use crate::WasiCtx;
+use crate::host::stream::{Pollable, Source};
+use face::Face;
+use filesystem::{Descriptor, DirectoryEntries};
+use io::{IoError, Output};
+use wattest::component::{LinkError, Linker};
+
+/// The version that the interfaces are defined as; components that import an earlier 0.2 get them too.
+pub const VERSION: &str = "0.2.12";
+
+/// The instance and function that a `wasi:cli/command` exports.
+pub const RUN: [&str; 2] = ["wasi:cli/run", "run"];
+
+macro_rules! interfaces {
+    ($($interface:literal [$($resource:literal: $ty:ty),*] {
+        $($kind:ident $name:literal = $function:path;)*
+    })*) => {
+        /// Every function: its interface, without a version, and its name.
+        pub const FUNCTIONS: &[(&str, &str)] = &[$($(($interface, $name),)*)*];
+
+        fn define<T: 'static>(face: &mut Face<'_, T>) -> Result<(), LinkError> {
+            $(
+                face.enter($interface)?;
+                $(face.resource::<$ty>($resource)?;)*
+                $(face.$kind($name, $function)?;)*
+            )*
+            Ok(())
+        }
+    };
+}
+
+interfaces! {
+    "wasi:io/error" ["error": IoError] {
+        value "[method]error.to-debug-string" = io::to_debug_string;
+    }
+    "wasi:io/poll" ["pollable": Pollable] {
+        value "[method]pollable.ready" = io::ready;
+        unit "[method]pollable.block" = io::block;
+        value "poll" = io::poll;
+    }
+    "wasi:io/streams" ["input-stream": Source, "output-stream": Output] {
+        stream "[method]input-stream.read" = io::read;
+        stream "[method]input-stream.blocking-read" = io::blocking_read;
+        stream "[method]input-stream.skip" = io::skip;
+        stream "[method]input-stream.blocking-skip" = io::blocking_skip;
+        value "[method]input-stream.subscribe" = io::subscribe_input;
+        stream "[method]output-stream.check-write" = io::check_write;
+        stream "[method]output-stream.write" = io::write;
+        stream "[method]output-stream.blocking-write-and-flush" = io::blocking_write_and_flush;
+        stream "[method]output-stream.flush" = io::flush;
+        stream "[method]output-stream.blocking-flush" = io::flush;
+        value "[method]output-stream.subscribe" = io::subscribe_output;
+        stream "[method]output-stream.write-zeroes" = io::write_zeroes;
+        stream "[method]output-stream.blocking-write-zeroes-and-flush" = io::blocking_write_zeroes_and_flush;
+        stream "[method]output-stream.splice" = io::splice;
+        stream "[method]output-stream.blocking-splice" = io::blocking_splice;
+    }
+    "wasi:clocks/monotonic-clock" [] {
+        value "now" = clocks::now;
+        value "resolution" = clocks::resolution;
+        value "subscribe-instant" = clocks::subscribe_instant;
+        value "subscribe-duration" = clocks::subscribe_duration;
+    }
+    "wasi:clocks/wall-clock" [] {
+        value "now" = clocks::wall_now;
+        value "resolution" = clocks::wall_resolution;
+    }
+    "wasi:clocks/timezone" [] {
+        value "display" = clocks::display;
+        value "utc-offset" = clocks::utc_offset;
+    }
+    "wasi:random/random" [] {
+        value "get-random-bytes" = random::bytes;
+        value "get-random-u64" = random::number;
+    }
+    "wasi:random/insecure" [] {
+        value "get-insecure-random-bytes" = random::bytes;
+        value "get-insecure-random-u64" = random::number;
+    }
+    "wasi:random/insecure-seed" [] {
+        value "insecure-seed" = random::seed;
+    }
+    "wasi:cli/environment" [] {
+        value "get-environment" = cli::environment;
+        value "get-arguments" = cli::arguments;
+        value "initial-cwd" = cli::initial_cwd;
+    }
+    "wasi:cli/exit" [] {
+        unit "exit" = cli::exit;
+        unit "exit-with-code" = cli::exit_with_code;
+    }
+    "wasi:cli/stdin" [] {
+        value "get-stdin" = cli::stdin;
+    }
+    "wasi:cli/stdout" [] {
+        value "get-stdout" = cli::stdout;
+    }
+    "wasi:cli/stderr" [] {
+        value "get-stderr" = cli::stderr;
+    }
+    "wasi:cli/terminal-input" ["terminal-input": cli::TerminalInput] {
+    }
+    "wasi:cli/terminal-output" ["terminal-output": cli::TerminalOutput] {
+    }
+    "wasi:cli/terminal-stdin" [] {
+        value "get-terminal-stdin" = cli::terminal_stdin;
+    }
+    "wasi:cli/terminal-stdout" [] {
+        value "get-terminal-stdout" = cli::terminal_stdout;
+    }
+    "wasi:cli/terminal-stderr" [] {
+        value "get-terminal-stderr" = cli::terminal_stderr;
+    }
+    "wasi:filesystem/types" ["descriptor": Descriptor, "directory-entry-stream": DirectoryEntries] {
+        file "[method]descriptor.read-via-stream" = filesystem::read_via_stream;
+        file "[method]descriptor.write-via-stream" = filesystem::write_via_stream;
+        file "[method]descriptor.append-via-stream" = filesystem::append_via_stream;
+        file "[method]descriptor.advise" = filesystem::advise;
+        file "[method]descriptor.sync-data" = filesystem::sync_data;
+        file "[method]descriptor.get-flags" = filesystem::get_flags;
+        file "[method]descriptor.get-type" = filesystem::get_type;
+        file "[method]descriptor.set-size" = filesystem::set_size;
+        file "[method]descriptor.set-times" = filesystem::set_times;
+        file "[method]descriptor.read" = filesystem::read;
+        file "[method]descriptor.write" = filesystem::write;
+        file "[method]descriptor.read-directory" = filesystem::read_directory;
+        file "[method]descriptor.sync" = filesystem::sync;
+        file "[method]descriptor.create-directory-at" = filesystem::create_directory_at;
+        file "[method]descriptor.stat" = filesystem::stat;
+        file "[method]descriptor.stat-at" = filesystem::stat_at;
+        file "[method]descriptor.set-times-at" = filesystem::set_times_at;
+        file "[method]descriptor.link-at" = filesystem::link_at;
+        file "[method]descriptor.open-at" = filesystem::open_at;
+        file "[method]descriptor.readlink-at" = filesystem::readlink_at;
+        file "[method]descriptor.remove-directory-at" = filesystem::remove_directory_at;
+        file "[method]descriptor.rename-at" = filesystem::rename_at;
+        file "[method]descriptor.symlink-at" = filesystem::symlink_at;
+        file "[method]descriptor.unlink-file-at" = filesystem::unlink_file_at;
+        value "[method]descriptor.is-same-object" = filesystem::is_same_object;
+        file "[method]descriptor.metadata-hash" = filesystem::metadata_hash;
+        file "[method]descriptor.metadata-hash-at" = filesystem::metadata_hash_at;
+        file "[method]directory-entry-stream.read-directory-entry" = filesystem::read_directory_entry;
+        value "filesystem-error-code" = filesystem::error_code;
+    }
+    "wasi:filesystem/preopens" [] {
+        value "get-directories" = filesystem::get_directories;
+    }
+}
+
+/// Defines all interfaces.
+///
+/// # Errors
+///
+/// The linker has one of the names already.
+pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, get: fn(&mut T) -> &mut WasiCtx) -> Result<(), LinkError> {
+    define(&mut Face::new(linker, get))
+}

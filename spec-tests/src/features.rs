@@ -64,7 +64,11 @@ const FOLDERS: &[Folder] = &[
     folder("spec/custom/", "custom sections", &[]),
     folder("spec/", "WebAssembly 3.0", &[]),
     folder("spec-extra/", "WebAssembly 3.0", &[]),
-    folder("own/", "own", &["threads", "wide-arithmetic", "custom-page-sizes", "legacy-exceptions"]),
+    folder(
+        "own/",
+        "own",
+        &["threads", "wide-arithmetic", "custom-page-sizes", "legacy-exceptions", "custom-descriptors"],
+    ),
     folder("component-model/", "component-model", &["component-model"]),
 ];
 

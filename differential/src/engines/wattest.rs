@@ -474,8 +474,10 @@ fn trap_class(code: TrapCode) -> Result<TrapClass, Option<Poison>> {
         TrapCode::IntegerOverflow => TrapClass::IntegerOverflow,
         TrapCode::IntegerDivideByZero => TrapClass::DivideByZero,
         TrapCode::InvalidConversionToInteger => TrapClass::BadConversion,
-        TrapCode::NullReference | TrapCode::NullFunctionReference => TrapClass::NullReference,
-        TrapCode::CastFailure => TrapClass::CastFailure,
+        TrapCode::NullReference | TrapCode::NullFunctionReference | TrapCode::NullDescriptor => {
+            TrapClass::NullReference
+        }
+        TrapCode::CastFailure | TrapCode::DescriptorCastFailure => TrapClass::CastFailure,
         TrapCode::ArrayOutOfBounds => TrapClass::ArrayOutOfBounds,
         TrapCode::StackOverflow => return Err(Some(Poison::StackOverflow)),
         TrapCode::AllocationTooLarge => return Err(Some(Poison::OutOfMemory)),

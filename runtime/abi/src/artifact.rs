@@ -11,7 +11,7 @@
 /// First eight bytes of an artifact.
 pub const MAGIC: [u8; 8] = *b"\0wattest";
 /// Version of the contract between compiled code and the virtual machine.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Bytes of the header: magic, version, section count, checksum (16 bytes), file length (8 bytes), padding.
 pub const HEADER_BYTES: usize = 64;
 /// Bytes of a section row: kind (`u32`), zero (`u32`), offset (`u64`), length (`u64`).

@@ -7,14 +7,19 @@
 //!
 //! | object | bytes 0–3 | bytes 4–7 | then |
 //! |---|---|---|---|
-//! | struct | type | the first field, if it fits | fields in order, each at its own alignment |
+//! | struct | type | the first field, if it fits | fields in order, each at its own alignment; among them its descriptor |
 //! | array | type | length | elements |
 //! | exception | its tag's *function* type | zero | the tag's identity, then the payload |
 //!
 //! Every type has a [`TYPE_RECORD_BYTES`]-byte record at a fixed address, with the identifiers of its supertypes from the
 //! root down, so that a cast is one comparison with one of them.
 //!
-//! Invariant: a field's offset depends only on the fields before it, so a subtype's layout extends its supertype's.
+//! A struct whose type has a descriptor
+//! ([custom descriptors](https://github.com/WebAssembly/custom-descriptors/blob/main/proposals/custom-descriptors/Overview.md))
+//! holds the reference to it after the fields of the nearest supertype that has none: first, if there is no such type.
+//!
+//! Invariant: a field's offset depends only on the fields before it, so a subtype's layout extends its supertype's, whether
+//! or not either has a descriptor.
 //!
 //! Does not know: who allocates, when objects move.
 
@@ -112,6 +117,8 @@ impl FieldKind {
 pub struct FieldLayout {
     /// Byte offsets from the object's start, in field order.
     pub offsets: Vec<u32>,
+    /// Byte offset of the reference to the descriptor.
+    pub descriptor: Option<u32>,
     /// Bytes of the object, a multiple of [`OBJECT_ALIGN`].
     pub bytes: u32,
 }
@@ -127,14 +134,38 @@ impl FieldLayout {
     /// assert_eq!((layout.offsets, layout.bytes), (vec![4, 8, 16], 24));
     /// ```
     pub fn new(start: u32, fields: impl Iterator<Item = FieldKind>) -> FieldLayout {
+        FieldLayout::with_descriptor(start, fields, None)
+    }
+
+    /// Lays out fields that may start at `start`, and with `before` the reference to a descriptor before that field.
+    ///
+    /// ```
+    /// use wattest_abi::ValueKind;
+    /// use wattest_abi::gc::{FieldKind, FieldLayout, STRUCT_FIELDS};
+    /// let layout = |before| FieldLayout::with_descriptor(STRUCT_FIELDS, [FieldKind::I8].into_iter(), Some(before));
+    /// assert_eq!((layout(0).descriptor, layout(0).offsets), (Some(4), vec![8]));
+    /// assert_eq!((layout(1).descriptor, layout(1).offsets), (Some(8), vec![4]));
+    /// ```
+    pub fn with_descriptor(start: u32, fields: impl Iterator<Item = FieldKind>, before: Option<u32>) -> FieldLayout {
         let mut next = start;
-        let mut offsets = Vec::with_capacity(fields.size_hint().0);
-        for field in fields {
+        let mut place = |field: FieldKind| {
             let offset = next.next_multiple_of(field.align());
-            offsets.push(offset);
             next = offset + field.bytes();
+            offset
+        };
+        let reference = FieldKind::Value(ValueKind::Ref);
+        let mut offsets = Vec::with_capacity(fields.size_hint().0);
+        let mut descriptor = None;
+        for (position, field) in fields.enumerate() {
+            if before == Some(position as u32) {
+                descriptor = Some(place(reference));
+            }
+            offsets.push(place(field));
         }
-        FieldLayout { offsets, bytes: next.next_multiple_of(OBJECT_ALIGN) }
+        if before.is_some() && descriptor.is_none() {
+            descriptor = Some(place(reference));
+        }
+        FieldLayout { offsets, descriptor, bytes: next.next_multiple_of(OBJECT_ALIGN) }
     }
 }
 

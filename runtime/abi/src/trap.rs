@@ -137,6 +137,10 @@ traps! {
     TaskReturn = 41, "task.return was not called exactly once";
     /// Something of component async that would have to wait.
     AsyncUnsupported = 42, "component async is not supported";
+    /// A null reference where a descriptor is needed.
+    NullDescriptor = 43, "null descriptor reference";
+    /// A failed `ref.cast_desc_eq`.
+    DescriptorCastFailure = 44, "descriptor cast failure";
 }
 
 impl std::fmt::Display for TrapCode {

@@ -11,7 +11,8 @@ use wattest_abi::gc::{FieldKind, FieldLayout, STRUCT_FIELDS};
 use wattest_abi::vmctx::VmOffsets;
 use wattest_abi::{Tunables, ValueKind};
 use wattest_module::{
-    CompositeType, ConstOp, DefinedFuncIndex, FuncIndex, GlobalIndex, MemoryIndex, ModuleDesc, TableIndex, TypeIndex,
+    CompositeType, ConstOp, DefinedFuncIndex, FuncIndex, GlobalIndex, MemoryIndex, ModuleDesc, SubType, TableIndex,
+    TypeIndex,
 };
 
 /// How accesses to a memory are checked.
@@ -115,7 +116,7 @@ impl<'a> ModuleCompiler<'a> {
             tables: (0..desc.tables.len()).map(|i| table_plan(desc, &offsets, i as u32)).collect(),
             globals: (0..desc.globals.len()).map(|i| global_plan(desc, &offsets, i as u32)).collect(),
             signatures: signatures.collect(),
-            structs: desc.types.iter().map(|ty| struct_plan(&ty.composite)).collect(),
+            structs: desc.types.iter().map(|ty| struct_plan(ty)).collect(),
             depths: depths(desc),
         }
     }
@@ -136,10 +137,11 @@ impl<'a> ModuleCompiler<'a> {
     }
 }
 
-fn struct_plan(ty: &CompositeType) -> Option<StructPlan> {
-    let CompositeType::Struct(ty) = ty else { return None };
+fn struct_plan(sub: &SubType) -> Option<StructPlan> {
+    let CompositeType::Struct(ty) = &sub.composite else { return None };
     let kinds = ty.fields.iter().map(|field| field.kind()).collect::<Vec<_>>();
-    let layout = FieldLayout::new(STRUCT_FIELDS, kinds.iter().copied());
+    let before = sub.descriptor.map(|descriptor| descriptor.before);
+    let layout = FieldLayout::with_descriptor(STRUCT_FIELDS, kinds.iter().copied(), before);
     Some(StructPlan { kinds, layout })
 }
 

@@ -187,7 +187,7 @@ fn check_imports<T: 'static>(
     let inner = store.inner();
     let mut mismatches = Vec::new();
     for (import, given) in module.desc().imports.iter().zip(imports) {
-        let wanted = module.desc().entity_type(import.kind);
+        let wanted = module.desc().import_type(import);
         let matches = inner.import_matches(&wanted, module.runtime().type_ids(), *given);
         if !matches.map_err(|error| instantiate_error(error, imports))? {
             mismatches.push(ImportMismatch {

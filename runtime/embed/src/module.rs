@@ -320,6 +320,11 @@ impl<'a> ImportType<'a> {
     pub fn ty(&self) -> ExternType {
         ExternType::of(self.desc, self.desc.entity_type(self.import.kind))
     }
+
+    /// Whether a function must be of the type itself, not of one declared below it.
+    pub fn is_exact(&self) -> bool {
+        self.import.exact
+    }
 }
 
 /// An export of a module.

@@ -11,7 +11,9 @@
 use crate::engine::Engine;
 use crate::error::{Error, Result, UsageError};
 use std::sync::Arc;
-use wattest_module::{CompositeType, FieldType, HeapType, RefType, StorageType, SubType, TypeIndex, ValType};
+use wattest_module::{
+    CompositeType, Descriptor, FieldType, HeapType, RefType, StorageType, SubType, TypeIndex, ValType,
+};
 
 macro_rules! object_types {
     ($($(#[$doc:meta])* $name:ident, $variant:ident;)*) => {
@@ -54,6 +56,11 @@ macro_rules! object_types {
                     RefType { nullable, heap: self.heap_type(), is_func: false }
                 }
 
+                /// The type of references to objects of this type and of none below it.
+                pub fn exact_ref_type(&self, nullable: bool) -> RefType {
+                    RefType { nullable, heap: HeapType::Exact(TypeIndex(self.id)), is_func: false }
+                }
+
                 /// Whether the type can have no subtypes.
                 pub fn is_final(&self) -> bool {
                     self.ty.is_final
@@ -81,6 +88,39 @@ object_types! {
     StructType, Struct;
     /// An array type of an engine.
     ArrayType, Array;
+}
+
+/// A struct type to be declared.
+#[derive(Clone, Debug)]
+pub struct StructDeclaration<'a> {
+    /// Whether it can have no subtypes.
+    pub is_final: bool,
+    /// The type that it is declared to be below.
+    pub supertype: Option<&'a StructType>,
+    /// The fields, those of the supertype first.
+    pub fields: Vec<FieldType>,
+}
+
+impl StructDeclaration<'_> {
+    /// The type without descriptors.
+    fn check(&self, engine: &Engine) -> Result<SubType> {
+        if let Some(above) = self.supertype {
+            above.check_engine(engine)?;
+            let mut pairs = self.fields.iter().zip(above.fields());
+            let extends = above.fields().len() <= self.fields.len()
+                && pairs.all(|(below, above)| field_matches(engine, *below, *above));
+            if above.is_final() || !extends {
+                return Err(invalid("the supertype is final or not extended"));
+            }
+        }
+        let supertype = self.supertype.map(|above| TypeIndex(above.id));
+        let composite = CompositeType::Struct(wattest_module::StructType { fields: self.fields.clone() });
+        Ok(SubType::new(self.is_final, supertype, composite))
+    }
+}
+
+fn invalid(text: &str) -> Error {
+    UsageError::Invalid(text.to_owned()).into()
 }
 
 impl StructType {
@@ -115,19 +155,69 @@ impl StructType {
         supertype: Option<&StructType>,
         fields: impl IntoIterator<Item = FieldType>,
     ) -> Result<StructType> {
-        let fields = fields.into_iter().collect::<Vec<_>>();
-        if let Some(above) = supertype {
-            above.check_engine(engine)?;
-            let extends = above.fields().len() <= fields.len()
-                && fields.iter().zip(above.fields()).all(|(below, above)| field_matches(engine, *below, *above));
-            if above.is_final() || !extends {
-                return Err(UsageError::Invalid("the supertype is final or not extended".to_owned()).into());
-            }
+        if supertype.is_some_and(|above| above.ty.descriptor.is_some() || above.ty.describes.is_some()) {
+            return Err(invalid("below a type that has or is a descriptor there are only such types"));
         }
-        let supertype = supertype.map(|above| TypeIndex(above.id));
-        let composite = CompositeType::Struct(wattest_module::StructType { fields });
-        let id = register(engine, SubType { is_final, supertype, composite })?;
+        let declaration = StructDeclaration { is_final, supertype, fields: fields.into_iter().collect() };
+        let id = register(engine, declaration.check(engine)?)?;
+        StructType::of_id(engine, id)
+    }
+
+    /// A struct type whose objects have descriptors, and the type of those.
+    ///
+    /// # Errors
+    ///
+    /// As [`StructType::declare`]; a descriptor's supertype is not the descriptor of the described type's supertype.
+    ///
+    /// ```
+    /// use wattest::{Engine, StructDeclaration, StructType};
+    /// let engine = Engine::default();
+    /// let (described, descriptor) = StructType::declare_described(
+    ///     &engine,
+    ///     StructDeclaration { is_final: true, supertype: None, fields: Vec::new() },
+    ///     StructDeclaration { is_final: true, supertype: None, fields: Vec::new() },
+    /// )?;
+    /// assert_eq!(described.descriptor(), Some(descriptor.clone()));
+    /// assert_eq!(descriptor.describes(), Some(described));
+    /// # Ok::<(), wattest::Error>(())
+    /// ```
+    pub fn declare_described(
+        engine: &Engine,
+        described: StructDeclaration<'_>,
+        descriptor: StructDeclaration<'_>,
+    ) -> Result<(StructType, StructType)> {
+        let (mut below, mut description) = (described.check(engine)?, descriptor.check(engine)?);
+        let inherited = described.supertype.and_then(StructType::descriptor);
+        let described_above = descriptor.supertype.map(StructType::describes);
+        let fits = (inherited.is_none() || inherited.as_ref() == descriptor.supertype)
+            && described_above.is_none_or(|above| above.is_some() && above.as_ref() == described.supertype);
+        if !fits {
+            return Err(invalid("the descriptor's supertype is not the supertype's descriptor"));
+        }
+        if described.supertype.is_some_and(|above| above.ty.describes.is_some()) {
+            return Err(invalid("below a descriptor there are only descriptors"));
+        }
+        let above = described.supertype;
+        let before = above.map_or(0, |above| above.ty.descriptor.map_or(above.fields().len() as u32, |own| own.before));
+        below.descriptor = Some(Descriptor { ty: TypeIndex::in_group(1), before });
+        description.describes = Some(TypeIndex::in_group(0));
+        let group = engine.types().register_group(vec![below, description]);
+        let id = group.map_err(|error| Error::Limit(error.to_string()))?;
+        Ok((StructType::of_id(engine, id)?, StructType::of_id(engine, id + 1)?))
+    }
+
+    fn of_id(engine: &Engine, id: u32) -> Result<StructType> {
         StructType::from_id(engine, id).ok_or_else(|| Error::msg("a struct type was just registered"))
+    }
+
+    /// The type of the descriptors of this type's objects, if they have some.
+    pub fn descriptor(&self) -> Option<StructType> {
+        StructType::from_id(&self.engine, self.ty.descriptor?.ty.0)
+    }
+
+    /// The type whose objects' descriptors are of this type, if there is one.
+    pub fn describes(&self) -> Option<StructType> {
+        StructType::from_id(&self.engine, self.ty.describes?.0)
     }
 
     /// The fields.
@@ -147,7 +237,7 @@ impl ArrayType {
     /// The engine has too many types.
     pub fn new(engine: &Engine, element: FieldType) -> Result<ArrayType> {
         let composite = CompositeType::Array(wattest_module::ArrayType(element));
-        let id = register(engine, SubType { is_final: true, supertype: None, composite })?;
+        let id = register(engine, SubType::new(true, None, composite))?;
         ArrayType::from_id(engine, id).ok_or_else(|| Error::msg("an array type was just registered"))
     }
 

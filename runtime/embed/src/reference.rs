@@ -192,7 +192,8 @@ impl AnyRef {
     ///
     /// The reference is another store's.
     pub fn heap_type(&self, store: impl AsContext) -> Result<HeapType> {
-        Ok(heap_type_of(self.raw(store.as_context().inner())?, store.as_context().inner()))
+        let heap = heap_type_of(self.raw(store.as_context().inner())?, store.as_context().inner());
+        Ok(heap.concrete().map_or(heap, HeapType::Concrete))
     }
 
     fn is_object(&self, store: impl AsContext, kind: impl Fn(&SubType) -> bool) -> Result<bool> {
@@ -206,7 +207,7 @@ impl AnyRef {
 /// The most precise heap type of an internal value that is not null.
 pub(crate) fn heap_type_of(raw: u32, store: &StoreInner) -> HeapType {
     match raw & TAG_MASK {
-        0 => store.object_type(raw).map_or(HeapType::Any, |id| HeapType::Concrete(TypeIndex(id))),
+        0 => store.object_type(raw).map_or(HeapType::Any, |id| HeapType::Exact(TypeIndex(id))),
         HOST_TAG => HeapType::Any,
         _ => HeapType::I31,
     }
@@ -249,7 +250,8 @@ impl StructRef {
     ///
     /// # Errors
     ///
-    /// The values do not fit the type or are another store's; the type is another engine's; the heap is full.
+    /// The values do not fit the type or are another store's; the type has a descriptor or is another engine's; the heap is
+    /// full.
     ///
     /// ```
     /// use wattest::{Engine, FieldType, Store, StorageType, StructRef, StructType, Val, ValType};
@@ -262,9 +264,50 @@ impl StructRef {
     /// assert_eq!(object.get(&store, 0)?, Val::I32(8));
     /// # Ok::<(), wattest::Error>(())
     /// ```
-    pub fn new(mut store: impl AsContextMut, ty: &StructType, values: &[Val]) -> Result<StructRef> {
+    pub fn new(store: impl AsContextMut, ty: &StructType, values: &[Val]) -> Result<StructRef> {
+        StructRef::make(store, ty, None, values)
+    }
+
+    /// Makes a struct of type `ty` with a descriptor, whose fields are `values`.
+    ///
+    /// # Errors
+    ///
+    /// As [`StructRef::new`]; the descriptor is not of the type's descriptor type itself, or there is no such type.
+    ///
+    /// ```
+    /// use wattest::{Engine, Store, StructDeclaration, StructRef, StructType};
+    /// let engine = Engine::default();
+    /// let plain = || StructDeclaration { is_final: true, supertype: None, fields: Vec::new() };
+    /// let (described, descriptor) = StructType::declare_described(&engine, plain(), plain())?;
+    /// let mut store = Store::new(&engine, ());
+    /// let class = StructRef::new(&mut store, &descriptor, &[])?;
+    /// let object = StructRef::with_descriptor(&mut store, &described, &class, &[])?;
+    /// assert_eq!(object.descriptor(&store)?, Some(class));
+    /// # Ok::<(), wattest::Error>(())
+    /// ```
+    pub fn with_descriptor(
+        store: impl AsContextMut,
+        ty: &StructType,
+        descriptor: &StructRef,
+        values: &[Val],
+    ) -> Result<StructRef> {
+        StructRef::make(store, ty, Some(descriptor), values)
+    }
+
+    fn make(
+        mut store: impl AsContextMut,
+        ty: &StructType,
+        descriptor: Option<&StructRef>,
+        values: &[Val],
+    ) -> Result<StructRef> {
         let mut store = store.as_context_mut();
         let engine = ty.check_engine(store.engine())?;
+        let given = descriptor.map(|descriptor| descriptor.ty(&store)).transpose()?;
+        if given != ty.descriptor() {
+            return Err(
+                UsageError::Invalid("the descriptor is not of the type that the struct wants".to_owned()).into()
+            );
+        }
         let fields = ty.fields();
         if fields.len() != values.len() {
             let text = format!("{} values for a struct of {} fields", values.len(), fields.len());
@@ -275,6 +318,10 @@ impl StructRef {
         }
         let inner = store.inner_mut();
         let raw = inner.new_struct(ty.id()).map_err(alloc_error)?;
+        if let Some(descriptor) = descriptor {
+            let descriptor = descriptor.raw(inner)?;
+            inner.set_descriptor(raw, descriptor).map_err(|error| UsageError::Invalid(error.to_string()))?;
+        }
         for (index, (value, field)) in values.iter().zip(fields).enumerate() {
             set(&engine, inner, raw, *field, index as u32, value)?;
         }
@@ -290,6 +337,19 @@ impl StructRef {
         let store = store.as_context();
         let id = store.inner().object_type(self.raw(store.inner())?);
         id.and_then(|id| StructType::from_id(store.engine(), id)).ok_or_else(|| WRONG.into())
+    }
+
+    /// The struct's descriptor, if its type has one.
+    ///
+    /// # Errors
+    ///
+    /// The reference is another store's.
+    pub fn descriptor(&self, store: impl AsContext) -> Result<Option<StructRef>> {
+        let store = store.as_context();
+        let inner = store.inner();
+        let descriptor = inner.object_descriptor(self.raw(inner)?);
+        let descriptor = descriptor.map_err(|error| UsageError::Invalid(error.to_string()))?;
+        Ok(descriptor.map(|raw| StructRef::from_raw(raw, inner)))
     }
 
     fn field(&self, store: impl AsContext, index: u32) -> Result<FieldType> {

@@ -58,7 +58,7 @@ impl ExternType {
     pub(crate) fn of(desc: &ModuleDesc, entity: EntityType) -> ExternType {
         let func = |ty| FuncType { ty: desc.func_type(ty).clone() };
         match entity {
-            EntityType::Func(ty) => ExternType::Func(func(ty)),
+            EntityType::Func(ty) | EntityType::FuncExact(ty) => ExternType::Func(func(ty)),
             EntityType::Table(ty) => ExternType::Table(ty),
             EntityType::Memory(ty) => ExternType::Memory(ty),
             EntityType::Global(ty) => ExternType::Global(ty),

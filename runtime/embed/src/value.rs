@@ -148,7 +148,7 @@ impl Val {
         match self {
             Val::FuncRef(None) => ty.is_func && ty.nullable,
             Val::FuncRef(Some(func)) => {
-                let given = store.func_type_id(func.handle).map(|id| HeapType::Concrete(TypeIndex(id)));
+                let given = store.func_type_id(func.handle).map(|id| HeapType::Exact(TypeIndex(id)));
                 ty.is_func && given.is_ok_and(|given| types.heap_matches(given, ty.heap))
             }
             Val::ExternRef(None) => ty.nullable && !ty.is_func && hierarchy(ty.heap) == HeapType::Extern,

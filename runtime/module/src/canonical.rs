@@ -9,13 +9,22 @@
 //!
 //! Does not know: other modules; an engine-wide registry rolls groups by [`roll_group`] over its own identifiers.
 
-use crate::{CompositeType, FieldType, FuncType, HeapType, RefType, StorageType, SubType, TypeIndex, ValType};
+use crate::{CompositeType, Descriptor, FieldType, FuncType, RefType, StorageType, SubType, TypeIndex, ValType};
 use std::collections::HashMap;
 
 /// Marks a reference into the group itself.
 const RELATIVE: u32 = 1 << 31;
 
 impl TypeIndex {
+    /// In a rolled type: the reference to position `position` of its own group.
+    ///
+    /// ```
+    /// assert_eq!(wattest_module::TypeIndex::in_group(1).group_position(), Some(1));
+    /// ```
+    pub const fn in_group(position: u32) -> TypeIndex {
+        TypeIndex(RELATIVE | position)
+    }
+
     /// In a rolled type: the position in its own group that this refers to, if it refers to that.
     pub fn group_position(self) -> Option<u32> {
         (self.0 & RELATIVE != 0).then_some(self.0 & !RELATIVE)
@@ -40,15 +49,13 @@ pub fn roll_group(start: u32, group: &[SubType], canonical: &[TypeIndex]) -> Vec
 /// let array = |index| {
 ///     let element = RefType { nullable: true, heap: HeapType::Concrete(TypeIndex(index)), is_func: false };
 ///     let field = FieldType { storage: StorageType::Val(ValType::Ref(element)), mutable: true };
-///     SubType { is_final: true, supertype: None, composite: CompositeType::Array(ArrayType(field)) }
+///     SubType::new(true, None, CompositeType::Array(ArrayType(field)))
 /// };
 /// assert_eq!(map_concrete(&array(1), |index| TypeIndex(index.0 + 1)), array(2));
 /// ```
 pub fn map_concrete(ty: &SubType, map: impl Fn(TypeIndex) -> TypeIndex) -> SubType {
     let value = |ty: ValType| match ty {
-        ValType::Ref(RefType { nullable, heap: HeapType::Concrete(index), is_func }) => {
-            ValType::Ref(RefType { nullable, heap: HeapType::Concrete(map(index)), is_func })
-        }
+        ValType::Ref(ty) => ValType::Ref(RefType { heap: ty.heap.map_concrete(&map), ..ty }),
         other => other,
     };
     let field = |field: FieldType| {
@@ -61,6 +68,8 @@ pub fn map_concrete(ty: &SubType, map: impl Fn(TypeIndex) -> TypeIndex) -> SubTy
     SubType {
         is_final: ty.is_final,
         supertype: ty.supertype.map(&map),
+        describes: ty.describes.map(&map),
+        descriptor: ty.descriptor.map(|found| Descriptor { ty: map(found.ty), before: found.before }),
         composite: match &ty.composite {
             CompositeType::Func(func) => {
                 let list = |types: &[ValType]| types.iter().map(|ty| value(*ty)).collect();

@@ -47,6 +47,10 @@ pub enum ConstOp {
     StructNew(TypeIndex),
     /// `struct.new_default`.
     StructNewDefault(TypeIndex),
+    /// `struct.new_desc`.
+    StructNewDesc(TypeIndex),
+    /// `struct.new_default_desc`.
+    StructNewDefaultDesc(TypeIndex),
     /// `array.new`.
     ArrayNew(TypeIndex),
     /// `array.new_default`.

@@ -1,14 +1,14 @@
 //! Conversions from the parser's types to the description's.
 //!
 //! Invariant: conversion never loses information that this engine acts on; what it does not know (shared references,
-//! exact references, continuations) is a typed error, not an approximation.
+//! continuations) is a typed error, not an approximation.
 //!
 //! Does not know: sections.
 
 use crate::{
-    ArrayType, CompositeType, ConstExpr, ConstOp, DecodeError, EntityType, FieldType, FuncIndex, FuncType, GlobalIndex,
-    GlobalType, HeapType, MemoryType, RefType, StorageType, StructType, SubType, TableType, TagType, TypeIndex,
-    ValType,
+    ArrayType, CompositeType, ConstExpr, ConstOp, DecodeError, Descriptor, EntityType, FieldType, FuncIndex, FuncType,
+    GlobalIndex, GlobalType, HeapType, MemoryType, RefType, StorageType, StructType, SubType, TableType, TagType,
+    TypeIndex, ValType,
 };
 use wasmparser::{AbstractHeapType, CompositeInnerType, Operator, TypeRef, UnpackedIndex};
 
@@ -54,7 +54,7 @@ impl<'a> Converter<'a> {
         let heap = self.heap_type(ty.heap_type())?;
         let is_func = match heap {
             HeapType::Func | HeapType::NoFunc => true,
-            HeapType::Concrete(index) => self.is_func(index),
+            HeapType::Concrete(index) | HeapType::Exact(index) => self.is_func(index),
             _ => false,
         };
         Ok(RefType { nullable: ty.is_nullable(), heap, is_func })
@@ -65,7 +65,7 @@ impl<'a> Converter<'a> {
             wasmparser::HeapType::Abstract { shared: true, .. } => self.unsupported("shared references"),
             wasmparser::HeapType::Abstract { ty, .. } => self.abstract_heap_type(ty),
             wasmparser::HeapType::Concrete(index) => Ok(HeapType::Concrete(self.index(index)?)),
-            wasmparser::HeapType::Exact(_) => self.unsupported("exact references"),
+            wasmparser::HeapType::Exact(index) => Ok(HeapType::Exact(self.index(index)?)),
         }
     }
 
@@ -107,6 +107,7 @@ impl<'a> Converter<'a> {
         Ok(FieldType { storage, mutable: ty.mutable })
     }
 
+    /// The type, with a descriptor's place not known yet.
     pub fn sub_type(&self, ty: &wasmparser::SubType) -> Result<SubType, DecodeError> {
         let composite = match &ty.composite_type.inner {
             CompositeInnerType::Func(ty) => CompositeType::Func(self.func_type(ty)?),
@@ -117,8 +118,16 @@ impl<'a> Converter<'a> {
             }
             CompositeInnerType::Cont(_) => return self.unsupported("continuation types"),
         };
-        let supertype = ty.supertype_idx.map(|index| self.index(index.unpack())).transpose()?;
-        Ok(SubType { is_final: ty.is_final, supertype, composite })
+        let optional =
+            |index: Option<wasmparser::PackedIndex>| index.map(|index| self.index(index.unpack())).transpose();
+        let descriptor = optional(ty.composite_type.descriptor_idx)?.map(|ty| Descriptor { ty, before: 0 });
+        Ok(SubType {
+            is_final: ty.is_final,
+            supertype: optional(ty.supertype_idx)?,
+            describes: optional(ty.composite_type.describes_idx)?,
+            descriptor,
+            composite,
+        })
     }
 
     fn func_type(&self, ty: &wasmparser::FuncType) -> Result<FuncType, DecodeError> {
@@ -154,7 +163,7 @@ impl<'a> Converter<'a> {
     pub fn entity_type(&self, ty: &TypeRef) -> Result<EntityType, DecodeError> {
         Ok(match ty {
             TypeRef::Func(index) => EntityType::Func(TypeIndex(*index)),
-            TypeRef::FuncExact(_) => return self.unsupported("exact function imports"),
+            TypeRef::FuncExact(index) => EntityType::FuncExact(TypeIndex(*index)),
             TypeRef::Table(ty) => EntityType::Table(self.table_type(ty)?),
             TypeRef::Memory(ty) => EntityType::Memory(self.memory_type(ty)),
             TypeRef::Global(ty) => EntityType::Global(self.global_type(ty)?),
@@ -191,6 +200,10 @@ impl<'a> Converter<'a> {
             Operator::RefI31 => ConstOp::RefI31,
             Operator::StructNew { struct_type_index } => ConstOp::StructNew(TypeIndex(struct_type_index)),
             Operator::StructNewDefault { struct_type_index } => ConstOp::StructNewDefault(TypeIndex(struct_type_index)),
+            Operator::StructNewDesc { struct_type_index } => ConstOp::StructNewDesc(TypeIndex(struct_type_index)),
+            Operator::StructNewDefaultDesc { struct_type_index } => {
+                ConstOp::StructNewDefaultDesc(TypeIndex(struct_type_index))
+            }
             Operator::ArrayNew { array_type_index } => ConstOp::ArrayNew(TypeIndex(array_type_index)),
             Operator::ArrayNewDefault { array_type_index } => ConstOp::ArrayNewDefault(TypeIndex(array_type_index)),
             Operator::ArrayNewFixed { array_type_index, array_size } => {

@@ -14,7 +14,7 @@ use crate::convert::Converter;
 use crate::{
     CompositeType, ConstExpr, ConstOp, DataKind, DataSegment, DecodeError, ElementItems, ElementKind, ElementSegment,
     EntityType, Export, Features, FuncIndex, FunctionBody, GlobalIndex, GlobalInit, Import, ImportKind, MemoryIndex,
-    ModuleDesc, TableIndex, TableInit, TagIndex, TagType, TypeIndex,
+    ModuleDesc, SubType, TableIndex, TableInit, TagIndex, TagType, TypeIndex,
 };
 use wasmparser::{Encoding, ExternalKind, Imports, Parser, Payload, TypeRef, ValidPayload, Validator};
 
@@ -175,7 +175,8 @@ impl<'a> Decoder<'a> {
                 |ty: &wasmparser::SubType| matches!(ty.composite_type.inner, wasmparser::CompositeInnerType::Func(_));
             let group_is_func = group.types().map(is_func).collect::<Vec<_>>();
             let converter = Converter { types: &self.desc.types, group: start, group_is_func: &group_is_func, offset };
-            let types = group.types().map(|ty| converter.sub_type(ty)).collect::<Result<Vec<_>, _>>()?;
+            let mut types = group.types().map(|ty| converter.sub_type(ty)).collect::<Result<Vec<_>, _>>()?;
+            place_descriptors(&self.desc.types, &mut types);
             self.canonicalizer.add_group(start, &types);
             self.desc.rec_groups.push(start);
             self.desc.types.extend(types);
@@ -213,8 +214,10 @@ impl<'a> Decoder<'a> {
         self.import_bytes += (module.len() + name.len()) as u64;
         check_limit("size of the names of imports", self.import_bytes, IMPORT_BYTES_MAX, offset)?;
         let desc = &mut self.desc;
-        let kind = match Converter::new(&desc.types, offset).entity_type(ty)? {
-            EntityType::Func(ty) => {
+        let ty = Converter::new(&desc.types, offset).entity_type(ty)?;
+        let exact = matches!(ty, EntityType::FuncExact(_));
+        let kind = match ty {
+            EntityType::Func(ty) | EntityType::FuncExact(ty) => {
                 desc.functions.push(ty);
                 ImportKind::Func(FuncIndex(desc.functions.len() as u32 - 1))
             }
@@ -235,7 +238,7 @@ impl<'a> Decoder<'a> {
                 ImportKind::Tag(TagIndex(desc.tags.len() as u32 - 1))
             }
         };
-        desc.imports.push(Import { module: module.to_owned(), name: name.to_owned(), kind });
+        desc.imports.push(Import { module: module.to_owned(), name: name.to_owned(), kind, exact });
         Ok(())
     }
 
@@ -350,6 +353,22 @@ impl<'a> Decoder<'a> {
             }
         }
         Ok((self.desc, forgiven))
+    }
+}
+
+/// Finds where objects of the types of `group`, which follow `types`, hold their descriptors. Validation has seen that
+/// supertypes come first, and that a type below one with a descriptor has one.
+fn place_descriptors(types: &[SubType], group: &mut [SubType]) {
+    for position in 0..group.len() {
+        let (before, rest) = group.split_at_mut(position);
+        let Some(own) = &mut rest[0].descriptor else { continue };
+        let Some(above) = rest[0].supertype.map(TypeIndex::index) else { continue };
+        let Some(above) = types.get(above).or_else(|| before.get(above - types.len())) else { continue };
+        own.before = match (&above.descriptor, &above.composite) {
+            (Some(inherited), _) => inherited.before,
+            (None, CompositeType::Struct(ty)) => ty.fields.len() as u32,
+            (None, _) => 0,
+        };
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Import {
     pub name: String,
     /// What is imported, and its index in its space.
     pub kind: ImportKind,
+    /// Whether a function must be of the type itself and of none below it.
+    pub exact: bool,
 }
 
 /// What an import or export refers to.
@@ -248,6 +250,14 @@ impl ModuleDesc {
     /// Position of `func`'s [`wattest_abi::vmctx::VmFuncRef`] in the `vmctx`, for a defined function that escapes.
     pub fn func_ref_slot(&self, func: FuncIndex) -> Option<u32> {
         self.escapes[func.index()].checked_sub(1)
+    }
+
+    /// What satisfies an import.
+    pub fn import_type(&self, import: &Import) -> EntityType {
+        match import.kind {
+            ImportKind::Func(index) if import.exact => EntityType::FuncExact(self.functions[index.index()]),
+            kind => self.entity_type(kind),
+        }
     }
 
     /// The type of an import or export.

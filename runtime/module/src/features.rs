@@ -63,7 +63,7 @@ features! {
     Exceptions = "exceptions", WasmFeatures::EXCEPTIONS, default: true, implemented: true;
     WideArithmetic = "wide-arithmetic", WasmFeatures::WIDE_ARITHMETIC, default: false, implemented: true;
     CustomPageSizes = "custom-page-sizes", WasmFeatures::CUSTOM_PAGE_SIZES, default: false, implemented: true;
-    CustomDescriptors = "custom-descriptors", WasmFeatures::CUSTOM_DESCRIPTORS, default: false, implemented: false;
+    CustomDescriptors = "custom-descriptors", WasmFeatures::CUSTOM_DESCRIPTORS, default: false, implemented: true;
     LegacyExceptions = "legacy-exceptions", WasmFeatures::LEGACY_EXCEPTIONS, default: false, implemented: true;
     StackSwitching = "stack-switching", WasmFeatures::STACK_SWITCHING, default: false, implemented: false;
     CompactImports = "compact-imports", WasmFeatures::COMPACT_IMPORTS, default: false, implemented: true;

@@ -39,6 +39,6 @@ pub use indices::{
 };
 pub use names::Names;
 pub use types::{
-    ArrayType, CompositeType, EntityType, FieldType, FuncType, GlobalType, HeapType, MemoryType, RefType, StorageType,
-    StructType, SubType, TableType, TagType, ValType,
+    ArrayType, CompositeType, Descriptor, EntityType, FieldType, FuncType, GlobalType, HeapType, MemoryType, RefType,
+    StorageType, StructType, SubType, TableType, TagType, ValType,
 };

@@ -117,11 +117,8 @@ impl<'a> Traffic<'a> {
         immediates: &mut BinaryReader<'_>,
         validator: &FuncValidator<ValidatorResources>,
     ) -> wasmparser::Result<u64> {
-        let (br_on_cast, br_on_cast_fail) = (24, 25);
-        let opcode = immediates.read_var_u32()?;
-        if opcode != br_on_cast && opcode != br_on_cast_fail {
-            return Ok(0);
-        }
+        // `br_on_cast`, `br_on_cast_fail`, `br_on_cast_desc_eq`, `br_on_cast_desc_eq_fail`.
+        let (24 | 25 | 37 | 38) = immediates.read_var_u32()? else { return Ok(0) };
         immediates.read_u8()?;
         Ok(self.label(immediates.read_var_u32()?, validator))
     }

@@ -39,8 +39,30 @@ pub enum HeapType {
     Exn,
     /// The bottom of exceptions.
     NoExn,
-    /// A type of the module.
+    /// A type of the module, and those below it.
     Concrete(TypeIndex),
+    /// A type of the module without those below it.
+    Exact(TypeIndex),
+}
+
+impl HeapType {
+    /// The type of the module that it names, exactly or not.
+    pub const fn concrete(self) -> Option<TypeIndex> {
+        match self {
+            HeapType::Concrete(ty) | HeapType::Exact(ty) => Some(ty),
+            _ => None,
+        }
+    }
+
+    /// The heap type with the type of the module that it names, if it names one, replaced.
+    #[must_use]
+    pub fn map_concrete(self, map: impl FnOnce(TypeIndex) -> TypeIndex) -> HeapType {
+        match self {
+            HeapType::Concrete(ty) => HeapType::Concrete(map(ty)),
+            HeapType::Exact(ty) => HeapType::Exact(map(ty)),
+            other => other,
+        }
+    }
 }
 
 /// A reference type.
@@ -162,6 +184,16 @@ pub enum CompositeType {
     Array(ArrayType),
 }
 
+/// The descriptor that every object of a type has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Descriptor {
+    /// The descriptor's type.
+    pub ty: TypeIndex,
+    /// Where objects hold it: before this field. That is the number of fields of the nearest supertype without descriptor,
+    /// so all types below one with a descriptor hold it at the same place.
+    pub before: u32,
+}
+
 /// An element of a recursion group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SubType {
@@ -169,8 +201,19 @@ pub struct SubType {
     pub is_final: bool,
     /// The declared supertype.
     pub supertype: Option<TypeIndex>,
+    /// The type whose objects have objects of this one as descriptors.
+    pub describes: Option<TypeIndex>,
+    /// The descriptor of this type's objects.
+    pub descriptor: Option<Descriptor>,
     /// The structure.
     pub composite: CompositeType,
+}
+
+impl SubType {
+    /// A type that neither has a descriptor nor is one.
+    pub const fn new(is_final: bool, supertype: Option<TypeIndex>, composite: CompositeType) -> SubType {
+        SubType { is_final, supertype, describes: None, descriptor: None, composite }
+    }
 }
 
 /// A table type.
@@ -246,6 +289,8 @@ pub struct TagType {
 pub enum EntityType {
     /// A function of the given type.
     Func(TypeIndex),
+    /// An imported function of the given type and of none below it.
+    FuncExact(TypeIndex),
     /// A table.
     Table(TableType),
     /// A memory.
@@ -288,6 +333,10 @@ impl std::fmt::Display for RefType {
             HeapType::Concrete(ty) => {
                 let null = if self.nullable { "null " } else { "" };
                 return write!(f, "(ref {null}{})", ty.0);
+            }
+            HeapType::Exact(ty) => {
+                let null = if self.nullable { "null " } else { "" };
+                return write!(f, "(ref {null}(exact {}))", ty.0);
             }
         };
         match (self.nullable, self.heap) {

@@ -60,6 +60,11 @@ impl StoreInner {
                 self.new_object(id, ty, None, &kinds)?;
             }
             ConstOp::StructNewDefault(ty) => self.new_object(id, ty, None, &[])?,
+            ConstOp::StructNewDesc(ty) => {
+                let kinds = self.struct_kinds(id, ty);
+                self.new_described(id, ty, &kinds)?;
+            }
+            ConstOp::StructNewDefaultDesc(ty) => self.new_described(id, ty, &[])?,
             ConstOp::ArrayNewDefault(ty) => {
                 let length = self.pop_const() as u32;
                 self.new_object(id, ty, Some(length), &[])?;
@@ -107,6 +112,12 @@ impl StoreInner {
             Some(length) => self.new_array(type_id, length)?,
             None => self.new_struct(type_id)?,
         };
+        self.initialize_top(object, kinds);
+        Ok(())
+    }
+
+    /// Pops as many values as `kinds` has into the first fields or elements of `object`, which is pushed.
+    fn initialize_top(&mut self, object: u32, kinds: &[FieldKind]) {
         let start = self.const_stack.len() - kinds.len();
         for (position, kind) in kinds.iter().enumerate() {
             let bits = self.const_stack[start + position].bits;
@@ -114,6 +125,19 @@ impl StoreInner {
         }
         self.const_stack.truncate(start);
         self.push_const(u128::from(object), true);
+    }
+
+    /// Allocates a struct of type `ty`, whose descriptor lies above as many values as `kinds` has.
+    fn new_described(&mut self, id: InstanceId, ty: TypeIndex, kinds: &[FieldKind]) -> Result<(), InstantiateError> {
+        // The operands stay on the stack, where an allocation that moves them updates them.
+        let type_id = self.instances[id.0 as usize].module.type_ids[ty.index()];
+        if self.const_stack.last().is_none_or(|descriptor| descriptor.bits == 0) {
+            return Err(InstantiateError::Trap(TrapCode::NullDescriptor));
+        }
+        let object = self.new_struct(type_id)?;
+        let descriptor = self.pop_const() as u32;
+        self.set_descriptor(object, descriptor).map_err(|_| InstantiateError::Trap(TrapCode::NullDescriptor))?;
+        self.initialize_top(object, kinds);
         Ok(())
     }
 

@@ -361,7 +361,7 @@ impl StoreInner {
             return Err(InstantiateError::Mismatch { import: imports.len().min(desc.imports.len()) });
         }
         for (position, (import, given)) in desc.imports.iter().zip(imports).enumerate() {
-            let wanted = desc.entity_type(import.kind);
+            let wanted = desc.import_type(import);
             if !self.import_matches(&wanted, &module.type_ids, *given)? {
                 return Err(InstantiateError::Mismatch { import: position });
             }
@@ -388,6 +388,9 @@ impl StoreInner {
             (EntityType::Func(ty), Extern::Func(func)) => {
                 let given = self.func_type_id(func).map_err(wrong_store)?;
                 self.config.types.is_subtype(given, type_ids[ty.index()])
+            }
+            (EntityType::FuncExact(ty), Extern::Func(func)) => {
+                self.func_type_id(func).map_err(wrong_store)? == type_ids[ty.index()]
             }
             (EntityType::Table(wanted), Extern::Table(table)) => {
                 let given = self.table_type(table).map_err(wrong_store)?;

@@ -131,20 +131,22 @@ impl State {
 
     /// [Matching](https://webassembly.github.io/spec/core/valid/matching.html#heap-types) of heap types.
     fn heap_matches(&self, given: HeapType, wanted: HeapType) -> bool {
-        use HeapType::{Any, Array, Concrete, Eq, Exn, Extern, Func, I31, NoExn, NoExtern, NoFunc, None, Struct};
+        use HeapType::{
+            Any, Array, Concrete, Eq, Exact, Exn, Extern, Func, I31, NoExn, NoExtern, NoFunc, None, Struct,
+        };
         if given == wanted {
             return true;
         }
         match (given, wanted) {
-            (Concrete(sub), Concrete(sup)) => self.is_subtype(sub.0, sup.0),
-            (Concrete(sub), wanted) => match self.kind(sub.0) {
+            (Concrete(sub) | Exact(sub), Concrete(sup)) => self.is_subtype(sub.0, sup.0),
+            (Concrete(sub) | Exact(sub), wanted) => match self.kind(sub.0) {
                 Some(TypeKind::Func) => wanted == Func,
                 Some(TypeKind::Struct) => matches!(wanted, Struct | Eq | Any),
                 Some(TypeKind::Array) => matches!(wanted, Array | Eq | Any),
                 Option::None => false,
             },
-            (NoFunc, Concrete(sup)) => self.kind(sup.0) == Some(TypeKind::Func),
-            (None, Concrete(sup)) => matches!(self.kind(sup.0), Some(TypeKind::Struct | TypeKind::Array)),
+            (NoFunc, Concrete(sup) | Exact(sup)) => self.kind(sup.0) == Some(TypeKind::Func),
+            (None, Concrete(sup) | Exact(sup)) => matches!(self.kind(sup.0), Some(TypeKind::Struct | TypeKind::Array)),
             (NoFunc, Func) | (NoExtern, Extern) | (NoExn, Exn) => true,
             (None, I31 | Struct | Array | Eq | Any) => true,
             (I31 | Struct | Array, Eq | Any) | (Eq, Any) => true,
@@ -162,25 +164,26 @@ fn kind_of(ty: &SubType) -> TypeKind {
 }
 
 /// The layout of the fields of a struct, or of the payload of an exception with function type `ty`.
-pub(crate) fn field_layout(ty: &CompositeType) -> (FieldLayout, Vec<FieldKind>) {
-    let (start, kinds) = match ty {
+pub(crate) fn field_layout(ty: &SubType) -> (FieldLayout, Vec<FieldKind>) {
+    let (start, kinds) = match &ty.composite {
         CompositeType::Func(ty) => {
             (EXCEPTION_FIELDS, ty.params.iter().map(|ty| FieldKind::Value(ty.kind())).collect::<Vec<_>>())
         }
         CompositeType::Struct(ty) => (STRUCT_FIELDS, ty.fields.iter().map(|field| field.kind()).collect()),
         CompositeType::Array(_) => (STRUCT_FIELDS, Vec::new()),
     };
-    (FieldLayout::new(start, kinds.iter().copied()), kinds)
+    let before = ty.descriptor.map(|descriptor| descriptor.before);
+    (FieldLayout::with_descriptor(start, kinds.iter().copied(), before), kinds)
 }
 
-fn object_layout(ty: &CompositeType) -> ObjectLayout {
-    if let CompositeType::Array(ty) = ty {
+fn object_layout(ty: &SubType) -> ObjectLayout {
+    if let CompositeType::Array(ty) = &ty.composite {
         let kind = ty.0.kind();
         return ObjectLayout::Array { element_bytes: kind.bytes(), traced: kind.is_traced() };
     }
     let (layout, kinds) = field_layout(ty);
     let traced = layout.offsets.iter().zip(&kinds).filter(|(_, kind)| kind.is_traced()).map(|(offset, _)| *offset);
-    ObjectLayout::Fields { bytes: layout.bytes, traced: traced.collect() }
+    ObjectLayout::Fields { bytes: layout.bytes, traced: traced.chain(layout.descriptor).collect() }
 }
 
 impl TypeRegistry {
@@ -225,7 +228,7 @@ impl TypeRegistry {
     ///
     /// If the host has registered more types than an engine can hold.
     pub fn register_func(&self, ty: &FuncType) -> Arc<Signature> {
-        let ty = SubType { is_final: true, supertype: None, composite: CompositeType::Func(ty.clone()) };
+        let ty = SubType::new(true, None, CompositeType::Func(ty.clone()));
         let id = self.register_type(ty).expect("host functions do not have that many types");
         self.signature(id).expect("a function type was just registered")
     }
@@ -236,7 +239,17 @@ impl TypeRegistry {
     ///
     /// [`TooManyTypes`].
     pub fn register_type(&self, ty: SubType) -> Result<u32, TooManyTypes> {
-        self.register(vec![ty], TYPES_MAX + HOST_TYPES_MAX)
+        self.register_group(vec![ty])
+    }
+
+    /// The identifier of the first type of a recursion group in rolled form, whose references to other types are
+    /// identifiers of this registry; the others follow it.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyTypes`].
+    pub fn register_group(&self, group: Vec<SubType>) -> Result<u32, TooManyTypes> {
+        self.register(group, TYPES_MAX + HOST_TYPES_MAX)
     }
 
     /// The signature with identifier `id`, if it is a function type's.
@@ -312,7 +325,7 @@ impl TypeRegistry {
     fn new_entry(&self, state: &State, id: u32, ty: SubType) -> Entry {
         let above = ty.supertype.and_then(|above| state.entry(above.0)).map_or(&[][..], |entry| &entry.info.supers);
         let supers = above.iter().copied().chain([id]).collect::<Box<[u32]>>();
-        let info = Box::new(TypeInfo { supers, layout: object_layout(&ty.composite) });
+        let info = Box::new(TypeInfo { supers, layout: object_layout(&ty) });
         let signature = match &ty.composite {
             CompositeType::Func(ty) => Some(Arc::new(Signature::new(id, ty))),
             _ => None,
@@ -358,10 +371,7 @@ fn unroll(ty: &SubType, first: u32) -> SubType {
 
 /// `ty` of a module with identifiers for concrete types.
 pub(crate) fn engine_ref(ty: RefType, type_ids: &[u32]) -> RefType {
-    match ty.heap {
-        HeapType::Concrete(index) => RefType { heap: HeapType::Concrete(TypeIndex(type_ids[index.index()])), ..ty },
-        _ => ty,
-    }
+    RefType { heap: ty.heap.map_concrete(|index| TypeIndex(type_ids[index.index()])), ..ty }
 }
 
 /// `ty` of a module with identifiers for concrete types.

@@ -374,6 +374,14 @@ impl<'w> VisitOperator<'w> for Translator<'_> {
         visit_ref_i31() => ref_i31();
         visit_i31_get_s() => i31_get(true);
         visit_i31_get_u() => i31_get(false);
+        // Custom descriptors.
+        visit_struct_new_desc(ty: u32) => struct_new_desc(ty);
+        visit_struct_new_default_desc(ty: u32) => struct_new_default_desc(ty);
+        visit_ref_get_desc(ty: u32) => ref_get_desc(ty);
+        visit_ref_cast_desc_eq_non_null(hty: HeapType) => ref_cast_desc_eq(hty, false);
+        visit_ref_cast_desc_eq_nullable(hty: HeapType) => ref_cast_desc_eq(hty, true);
+        visit_br_on_cast_desc_eq(depth: u32, _: RefType, to: RefType) => br_on_cast_desc_eq(depth, to, false);
+        visit_br_on_cast_desc_eq_fail(depth: u32, _: RefType, to: RefType) => br_on_cast_desc_eq(depth, to, true);
         // Wide arithmetic.
         visit_i64_add128() => wide_binary(|b, x, y| b.ins().iadd(x, y));
         visit_i64_sub128() => wide_binary(|b, x, y| b.ins().isub(x, y));
@@ -382,15 +390,6 @@ impl<'w> VisitOperator<'w> for Translator<'_> {
     }
 
     unsupported! {
-        "custom descriptors":
-            visit_struct_new_desc(_: u32)
-            visit_struct_new_default_desc(_: u32)
-            visit_ref_get_desc(_: u32)
-            visit_ref_cast_desc_eq_non_null(_: HeapType)
-            visit_ref_cast_desc_eq_nullable(_: HeapType)
-            visit_br_on_cast_desc_eq(_: u32, _: RefType, _: RefType)
-            visit_br_on_cast_desc_eq_fail(_: u32, _: RefType, _: RefType)
-            ;
         "memory control":
             visit_memory_discard(_: u32)
             ;

@@ -32,7 +32,7 @@ pub(crate) enum Region {
     DefinedMemory(u32),
     /// Contents of tables.
     Tables,
-    /// Types, lengths and tags of objects.
+    /// Types, lengths, tags and descriptors of objects.
     ObjectHeaders,
     /// Payloads of exceptions.
     Exceptions,

@@ -53,7 +53,7 @@ impl StoreInner {
             }
             return Ok((kind, ARRAY_ELEMENTS + index * kind.bytes()));
         }
-        let (layout, kinds) = field_layout(&ty.composite);
+        let (layout, kinds) = field_layout(&ty);
         let at = layout.offsets.get(index as usize).ok_or(ObjectError::Index(index))?;
         Ok((kinds[index as usize], *at))
     }
@@ -158,14 +158,48 @@ impl StoreInner {
         unsafe { self.store_bits(array, ARRAY_ELEMENTS + index * kind.bytes(), kind, bits) };
     }
 
-    /// Allocates a struct of type `type_id` whose fields are all zero. May collect.
+    /// Where the object behind `reference` holds its descriptor, if it has one.
+    fn descriptor_offset(&self, reference: u32) -> Result<Option<u32>, ObjectError> {
+        let ty = self.described(reference)?;
+        Ok(ty.descriptor.and_then(|_| field_layout(&ty).0.descriptor))
+    }
+
+    /// The descriptor of an object, if its type has one.
+    ///
+    /// # Errors
+    ///
+    /// The reference is to no object.
+    pub fn object_descriptor(&self, reference: u32) -> Result<Option<u32>, ObjectError> {
+        let offset = self.descriptor_offset(reference)?;
+        // SAFETY: the object has a reference there.
+        Ok(offset.map(|offset| unsafe { self.at::<u32>(reference, offset).read() }))
+    }
+
+    /// Gives a new struct its descriptor, which is of the type that the struct's type wants.
+    ///
+    /// # Errors
+    ///
+    /// The struct's type wants none, or another type's.
+    pub fn set_descriptor(&mut self, reference: u32, descriptor: u32) -> Result<(), ObjectError> {
+        let wanted = self.described(reference)?.descriptor.ok_or(ObjectError::Kind)?;
+        let offset = self.descriptor_offset(reference)?.ok_or(ObjectError::Kind)?;
+        if self.object_type(descriptor) != Some(wanted.ty.0) {
+            return Err(ObjectError::Value);
+        }
+        // SAFETY: the object has a reference there.
+        unsafe { self.at::<u32>(reference, offset).write(descriptor) };
+        Ok(())
+    }
+
+    /// Allocates a struct of type `type_id` whose fields are all zero; a descriptor that the type wants must be set before
+    /// anything else sees the struct. May collect.
     ///
     /// # Errors
     ///
     /// [`AllocError`]; full also when the type is no struct's.
     pub fn new_struct(&mut self, type_id: u32) -> Result<u32, AllocError> {
         let ty = self.config.types.ty(type_id).filter(|ty| matches!(ty.composite, CompositeType::Struct(_)));
-        let (layout, _) = field_layout(&ty.ok_or(AllocError::Full)?.composite);
+        let (layout, _) = field_layout(&*ty.ok_or(AllocError::Full)?);
         let object = self.allocate(type_id, u64::from(layout.bytes), 0)?;
         // SAFETY: the bytes were just allocated.
         unsafe { self.at::<u8>(object, STRUCT_FIELDS).write_bytes(0, (layout.bytes - STRUCT_FIELDS) as usize) };

@@ -21,6 +21,14 @@ use wattest_abi::gc::{
 use wattest_abi::{TrapCode, vmctx};
 use wattest_module::{CompositeType, TypeIndex};
 
+/// A type of the module as the target of a cast.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    pub ty: TypeIndex,
+    /// Whether types below it are no targets.
+    pub exact: bool,
+}
+
 /// What a cast tests, null aside.
 enum Test {
     /// Nothing: every value of the hierarchy passes.
@@ -30,8 +38,8 @@ enum Test {
     Eq,
     I31,
     Kind(TypeKind),
-    Object(TypeIndex),
-    Function(TypeIndex),
+    Object(Target),
+    Function(Target),
 }
 
 impl Translator<'_> {
@@ -53,16 +61,25 @@ impl Translator<'_> {
                     return Err(CompileErrorKind::Unsupported("a cast of a continuation"));
                 }
             },
-            HeapType::Concrete(index) => {
-                let index = index.as_module_index().map(TypeIndex);
-                let index = index.ok_or_else(|| CompileErrorKind::Internal("not a module's type".to_string()))?;
-                match self.env.desc.types[index.index()].composite {
-                    CompositeType::Func(_) => Test::Function(index),
-                    _ => Test::Object(index),
+            HeapType::Concrete(_) | HeapType::Exact(_) => {
+                let target = self.target(heap)?;
+                match self.env.desc.types[target.ty.index()].composite {
+                    CompositeType::Func(_) => Test::Function(target),
+                    _ => Test::Object(target),
                 }
             }
-            HeapType::Exact(_) => return Err(CompileErrorKind::Unsupported("a cast to an exact type")),
         })
+    }
+
+    /// The type of the module that `heap` names, where only that can follow.
+    pub(super) fn target(&self, heap: HeapType) -> Result<Target, CompileErrorKind> {
+        let (index, exact) = match heap {
+            HeapType::Concrete(index) => (index.as_module_index(), false),
+            HeapType::Exact(index) => (index.as_module_index(), true),
+            HeapType::Abstract { .. } => (None, false),
+        };
+        let ty = index.map(TypeIndex).ok_or_else(|| CompileErrorKind::Internal("not a module's type".to_string()))?;
+        Ok(Target { ty, exact })
     }
 
     /// The address of the record of the type with identifier `id`.
@@ -131,14 +148,14 @@ impl Translator<'_> {
                 let same = self.builder.ins().icmp_imm_u(IntCC::Equal, found, i64::from(kind as u32));
                 self.builder.ins().brif(same, yes, &[], no, &[]);
             }
-            Test::Object(ty) => {
+            Test::Object(target) => {
                 let found = self.object_type_or(value, no);
-                self.branch_on_id(found, ty, yes, no);
+                self.branch_on_id(found, target, yes, no);
             }
-            Test::Function(ty) => {
+            Test::Function(target) => {
                 let flags = self.trusted(Region::Vmctx);
                 let found = self.builder.ins().load(types::I32, flags, value, vmctx::FUNC_REF_TYPE_ID as i32);
-                self.branch_on_id(found, ty, yes, no);
+                self.branch_on_id(found, target, yes, no);
             }
         }
         self.builder.seal_block(yes);
@@ -147,7 +164,7 @@ impl Translator<'_> {
     }
 
     /// The type of the object `value`; goes to `no` if that is no object.
-    fn object_type_or(&mut self, value: Value, no: Block) -> Value {
+    pub(super) fn object_type_or(&mut self, value: Value, no: Block) -> Value {
         let tag = self.builder.ins().band_imm_u(value, i64::from(TAG_MASK));
         let object = self.builder.create_block();
         self.builder.ins().brif(tag, no, &[], object, &[]);
@@ -155,10 +172,12 @@ impl Translator<'_> {
         self.object_type(value)
     }
 
-    fn branch_on_id(&mut self, found: Value, ty: TypeIndex, yes: Block, no: Block) {
+    /// Branches on whether the type with identifier `found` is `target`; ends the current block.
+    pub(super) fn branch_on_id(&mut self, found: Value, target: Target, yes: Block, no: Block) {
+        let ty = target.ty;
         let expected = self.type_id(ty);
         let same = self.builder.ins().icmp(IntCC::Equal, found, expected);
-        if self.env.desc.types[ty.index()].is_final {
+        if target.exact || self.env.desc.types[ty.index()].is_final {
             self.builder.ins().brif(same, yes, &[], no, &[]);
             return;
         }

@@ -13,6 +13,7 @@
 mod alloc;
 mod arrays;
 mod casts;
+mod descriptors;
 mod structs;
 
 use super::vmctx::Region;

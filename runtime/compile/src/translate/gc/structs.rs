@@ -16,7 +16,7 @@ use wattest_module::TypeIndex;
 const ZEROED_INLINE_MAX: u32 = 256;
 
 impl<'a> Translator<'a> {
-    fn struct_plan(&self, ty: u32) -> &'a StructPlan {
+    pub(super) fn struct_plan(&self, ty: u32) -> &'a StructPlan {
         self.env.structs[ty as usize].as_ref().expect("validation has seen a struct type")
     }
 
@@ -28,6 +28,13 @@ impl<'a> Translator<'a> {
     }
 
     pub(in super::super) fn struct_new(&mut self, ty: u32) -> Step {
+        let object = self.make_struct(ty);
+        self.push(object);
+        Ok(())
+    }
+
+    /// Pops the fields of a struct of type `ty` into a new one, whose descriptor, if it has one, is undefined.
+    pub(super) fn make_struct(&mut self, ty: u32) -> Value {
         let plan = self.struct_plan(ty);
         let count = plan.kinds.len();
         self.canonicalize_top(count);
@@ -41,11 +48,17 @@ impl<'a> Translator<'a> {
             self.store_object_field(*kind, flags, value, address, *offset);
         }
         self.state.stack.truncate(start);
+        object
+    }
+
+    pub(in super::super) fn struct_new_default(&mut self, ty: u32) -> Step {
+        let object = self.make_default_struct(ty);
         self.push(object);
         Ok(())
     }
 
-    pub(in super::super) fn struct_new_default(&mut self, ty: u32) -> Step {
+    /// A new struct of type `ty` whose fields are zero, and whose descriptor, if it has one, is undefined.
+    pub(super) fn make_default_struct(&mut self, ty: u32) -> Value {
         let plan = self.struct_plan(ty);
         let object = self.allocate_struct(ty);
         if plan.layout.bytes > ZEROED_INLINE_MAX {
@@ -63,8 +76,7 @@ impl<'a> Translator<'a> {
                 self.store_object_field(*kind, flags, zero, address, *offset);
             }
         }
-        self.push(object);
-        Ok(())
+        object
     }
 
     pub(in super::super) fn struct_get(&mut self, ty: u32, field: u32, is_signed: bool) -> Step {

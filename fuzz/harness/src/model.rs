@@ -44,20 +44,26 @@ pub struct Model {
 
 /// The table.
 pub const MODELS: &[Model] = &[
-    Model { name: "gc_model", mix: Mix::Heap, smith: 0, stress: 25, features: &["gc", "function-references"] },
+    Model {
+        name: "gc_model",
+        mix: Mix::Heap,
+        smith: 0,
+        stress: 25,
+        features: &["gc", "function-references", "custom-descriptors"],
+    },
     Model {
         name: "eh_model",
         mix: Mix::Exceptions,
         smith: 0,
         stress: 10,
-        features: &["gc", "function-references", "exceptions"],
+        features: &["gc", "function-references", "exceptions", "custom-descriptors"],
     },
     Model {
         name: "diff_linked",
         mix: Mix::Linked,
         smith: 30,
         stress: 15,
-        features: &["gc", "function-references", "exceptions"],
+        features: &["gc", "function-references", "exceptions", "custom-descriptors"],
     },
 ];
 

@@ -116,7 +116,7 @@ impl<'a> ModuleCompiler<'a> {
             tables: (0..desc.tables.len()).map(|i| table_plan(desc, &offsets, i as u32)).collect(),
             globals: (0..desc.globals.len()).map(|i| global_plan(desc, &offsets, i as u32)).collect(),
             signatures: signatures.collect(),
-            structs: desc.types.iter().map(|ty| struct_plan(ty)).collect(),
+            structs: desc.types.iter().map(struct_plan).collect(),
             depths: depths(desc),
         }
     }

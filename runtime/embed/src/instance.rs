@@ -193,7 +193,7 @@ fn check_imports<T: 'static>(
             mismatches.push(ImportMismatch {
                 module: import.module.clone(),
                 name: import.name.clone(),
-                wanted: ExternType::of(module.desc(), wanted),
+                wanted: ExternType::of(module.desc(), module.runtime().type_ids(), wanted),
                 given: Extern::from_vm(*given, inner).ty_in(store.engine(), inner)?,
             });
         }

@@ -72,7 +72,7 @@ pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub use linker::Linker;
 pub use memory::{Memory, MemoryAccessError, SharedMemory};
 pub use module::{ExportType, ImportType, Module};
-pub use object_types::{ArrayType, StructDeclaration, StructType};
+pub use object_types::{ArrayType, ConcreteType, StructDeclaration, StructType};
 pub use options::{OptionRow, Strategy};
 pub use reference::{AnyRef, ArrayRef, EqRef, ExternRef, I31, StructRef};
 pub use store::Store;

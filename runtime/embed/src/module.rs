@@ -262,20 +262,20 @@ impl Module {
 
     /// The imports, in order.
     pub fn imports(&self) -> impl ExactSizeIterator<Item = ImportType<'_>> {
-        let desc = self.desc();
-        desc.imports.iter().map(move |import| ImportType { desc, import })
+        let (desc, type_ids) = (self.desc(), self.runtime().type_ids());
+        desc.imports.iter().map(move |import| ImportType { desc, type_ids, import })
     }
 
     /// The exports, in order.
     pub fn exports(&self) -> impl ExactSizeIterator<Item = ExportType<'_>> {
-        let desc = self.desc();
-        desc.exports.iter().map(move |export| ExportType { desc, export })
+        let (desc, type_ids) = (self.desc(), self.runtime().type_ids());
+        desc.exports.iter().map(move |export| ExportType { desc, type_ids, export })
     }
 
     /// The type of the export called `name`.
     pub fn get_export(&self, name: &str) -> Option<ExternType> {
         let export = self.desc().export(name)?;
-        Some(ExternType::of(self.desc(), self.desc().entity_type(export.kind)))
+        Some(ExternType::of(self.desc(), self.runtime().type_ids(), self.desc().entity_type(export.kind)))
     }
 
     /// Bytes of machine code.
@@ -302,6 +302,7 @@ impl std::fmt::Debug for Module {
 #[derive(Clone, Copy, Debug)]
 pub struct ImportType<'a> {
     desc: &'a ModuleDesc,
+    type_ids: &'a [u32],
     import: &'a wattest_module::Import,
 }
 
@@ -318,7 +319,7 @@ impl<'a> ImportType<'a> {
 
     /// The type it must have.
     pub fn ty(&self) -> ExternType {
-        ExternType::of(self.desc, self.desc.entity_type(self.import.kind))
+        ExternType::of(self.desc, self.type_ids, self.desc.entity_type(self.import.kind))
     }
 
     /// Whether a function must be of the type itself, not of one declared below it.
@@ -331,6 +332,7 @@ impl<'a> ImportType<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct ExportType<'a> {
     desc: &'a ModuleDesc,
+    type_ids: &'a [u32],
     export: &'a wattest_module::Export,
 }
 
@@ -342,6 +344,6 @@ impl<'a> ExportType<'a> {
 
     /// Its type.
     pub fn ty(&self) -> ExternType {
-        ExternType::of(self.desc, self.desc.entity_type(self.export.kind))
+        ExternType::of(self.desc, self.type_ids, self.desc.entity_type(self.export.kind))
     }
 }

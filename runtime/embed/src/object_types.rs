@@ -10,6 +10,7 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Result, UsageError};
+use crate::types::FuncType;
 use std::sync::Arc;
 use wattest_module::{
     CompositeType, Descriptor, FieldType, HeapType, RefType, StorageType, SubType, TypeIndex, ValType,
@@ -265,7 +266,48 @@ fn field_matches(engine: &Engine, below: FieldType, above: FieldType) -> bool {
     }
 }
 
+/// A type that a module or the embedder has declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConcreteType {
+    /// A function type.
+    Func(FuncType),
+    /// A struct type.
+    Struct(StructType),
+    /// An array type.
+    Array(ArrayType),
+}
+
 impl Engine {
+    /// The type that a concrete heap type of this engine is, exact or not; `None` for the others.
+    ///
+    /// Two modules' types are equal when they are declared alike, whatever their numbers:
+    ///
+    /// ```
+    /// use wattest::{ConcreteType, Engine, ExternType, FieldType, Module, StorageType, StructType, ValType};
+    /// let engine = Engine::default();
+    /// let global = |text: &str| match Module::new(&engine, text).map(|module| module.get_export("g")) {
+    ///     Ok(Some(ExternType::Global(ty))) => ty.content,
+    ///     other => panic!("{other:?}"),
+    /// };
+    /// let one = global("(module (type $s (struct (field i8))) (global (export \"g\") (ref null $s) (ref.null $s)))");
+    /// let other = global(
+    ///     "(module (type (func)) (type $s (struct (field i8))) (global (export \"g\") (ref null $s) (ref.null $s)))",
+    /// );
+    /// assert_eq!(one, other);
+    /// let ValType::Ref(ty) = one else { panic!("{one}") };
+    /// let byte = FieldType { storage: StorageType::I8, mutable: false };
+    /// assert_eq!(engine.concrete_type(ty.heap), Some(ConcreteType::Struct(StructType::new(&engine, [byte])?)));
+    /// # Ok::<(), wattest::Error>(())
+    /// ```
+    pub fn concrete_type(&self, heap: HeapType) -> Option<ConcreteType> {
+        let id = heap.concrete()?.0;
+        Some(match &self.types().ty(id)?.composite {
+            CompositeType::Func(ty) => ConcreteType::Func(FuncType { ty: ty.clone() }),
+            CompositeType::Struct(_) => ConcreteType::Struct(StructType::from_id(self, id)?),
+            CompositeType::Array(_) => ConcreteType::Array(ArrayType::from_id(self, id)?),
+        })
+    }
+
     /// Whether every value of type `given` is one of type `wanted`; concrete heap types are this engine's.
     ///
     /// ```

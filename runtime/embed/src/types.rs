@@ -1,9 +1,11 @@
 //! Types as the embedder sees them.
 //!
 //! Self-contained versions of the module's types
-//! ([spec](https://webassembly.github.io/spec/core/syntax/types.html)) that need no module beside them.
+//! ([spec](https://webassembly.github.io/spec/core/syntax/types.html)) that need no module beside them: concrete heap types
+//! are the engine's, so that types of different modules are equal exactly when they are the same type.
+//! [`Engine::concrete_type`](crate::Engine::concrete_type) says what such a heap type is.
 //!
-//! Invariant: `Display` gives the text format's spelling.
+//! Invariant: `Display` gives the text format's spelling, concrete heap types as the engine's numbers.
 //!
 //! Does not know: subtyping beyond equality.
 
@@ -55,13 +57,20 @@ pub enum ExternType {
 }
 
 impl ExternType {
-    pub(crate) fn of(desc: &ModuleDesc, entity: EntityType) -> ExternType {
-        let func = |ty| FuncType { ty: desc.func_type(ty).clone() };
+    /// The type of an entity of a module, whose types are `type_ids` in the engine.
+    pub(crate) fn of(desc: &ModuleDesc, type_ids: &[u32], entity: EntityType) -> ExternType {
+        let value = |ty: ValType| wattest_vm::engine_type(ty, type_ids);
+        let func = |ty| {
+            let ty = desc.func_type(ty);
+            FuncType::new(ty.params.iter().map(|ty| value(*ty)), ty.results.iter().map(|ty| value(*ty)))
+        };
         match entity {
             EntityType::Func(ty) | EntityType::FuncExact(ty) => ExternType::Func(func(ty)),
-            EntityType::Table(ty) => ExternType::Table(ty),
+            EntityType::Table(ty) => {
+                ExternType::Table(TableType { element: wattest_vm::engine_ref(ty.element, type_ids), ..ty })
+            }
             EntityType::Memory(ty) => ExternType::Memory(ty),
-            EntityType::Global(ty) => ExternType::Global(ty),
+            EntityType::Global(ty) => ExternType::Global(GlobalType { content: value(ty.content), ..ty }),
             EntityType::Tag(ty) => ExternType::Tag(func(ty.ty)),
         }
     }

@@ -144,7 +144,7 @@ fn exact_imports_and_values_refuse_subtypes() {
     let mut link = |name: &str| {
         let func = instance.get_func(&store, name).expect("it is exported");
         let mut linker = Linker::new(&engine);
-        linker.define(&store, "m", "f", func.clone()).expect("the name is free");
+        linker.define(&store, "m", "f", func).expect("the name is free");
         linker.instantiate(&mut store, &importing).map(|instance| (instance, func))
     };
     assert!(link("below").is_err());

@@ -53,5 +53,5 @@ pub use store::{
 };
 pub use table::{OutOfBounds, TableGrowError};
 pub use trap::{CallFailure, Frame, HostError};
-pub use types::{Signature, TYPES_MAX, TooManyTypes, TypeRegistry, engine_type};
+pub use types::{Signature, TYPES_MAX, TooManyTypes, TypeRegistry, engine_ref, engine_type};
 pub use value::{Raw, RawRef, TypedHandle, V128, WasmValue, WasmValues};

@@ -370,7 +370,7 @@ fn unroll(ty: &SubType, first: u32) -> SubType {
 }
 
 /// `ty` of a module with identifiers for concrete types.
-pub(crate) fn engine_ref(ty: RefType, type_ids: &[u32]) -> RefType {
+pub fn engine_ref(ty: RefType, type_ids: &[u32]) -> RefType {
     RefType { heap: ty.heap.map_concrete(|index| TypeIndex(type_ids[index.index()])), ..ty }
 }
 

@@ -53,7 +53,8 @@ impl Writer<'_, '_> {
             16 => self.list_in_loop(),
             17 | 18 if nested => self.if_else(),
             19 if nested && !self.plain => self.branch_on_null(),
-            20 if nested && !self.plain => self.branch_on_cast(),
+            20 if nested && !self.plain && self.source.percent(50) => self.branch_on_cast(),
+            20 if nested && !self.plain => self.branch_on_descriptor(),
             21 | 22 => self.call(),
             23 if self.frame.depth > 1 && self.source.percent(30) => self.tail_call(),
             23 if self.source.percent(15) => self.trap(),
@@ -289,6 +290,7 @@ impl Writer<'_, '_> {
                 self.emit(Instruction::RefCastNonNull(heap));
                 TrapClass::CastFailure
             }
+            5 if self.source.percent(40) => return self.descriptor_trap(),
             5 | 6 => return self.array_trap(),
             _ => {
                 self.emit(Instruction::I32Const(0x10_0000));

@@ -62,14 +62,24 @@ impl Writer<'_, '_> {
         }
         let fields = self.graph.fields(def).to_vec();
         if self.graph.is_defaultable(def) && (depth == 0 || self.source.percent(25)) {
-            self.emit(Instruction::StructNewDefault(index));
             let cells = fields.iter().map(|field| V::default_of(field.unpacked())).collect();
+            if let Some(descriptor) = self.graph.descriptor(def) {
+                let descriptor = self.new_descriptor(descriptor, depth);
+                self.emit(Instruction::StructNewDefaultDesc(index));
+                return self.shadow.alloc_described(def, cells, descriptor);
+            }
+            self.emit(Instruction::StructNewDefault(index));
             return self.shadow.alloc(def, cells);
         }
         let mut cells = Vec::new();
         for field in fields {
             let value = self.value(field.unpacked(), depth.saturating_sub(1));
             cells.push(packed(field, value));
+        }
+        if let Some(descriptor) = self.graph.descriptor(def) {
+            let descriptor = self.new_descriptor(descriptor, depth);
+            self.emit(Instruction::StructNewDesc(index));
+            return self.shadow.alloc_described(def, cells, descriptor);
         }
         self.emit(Instruction::StructNew(index));
         self.shadow.alloc(def, cells)
@@ -282,7 +292,11 @@ impl Writer<'_, '_> {
 
     /// Types whose objects can be made from nothing.
     fn defaultable(&self) -> Vec<u32> {
-        self.graph.aggregates().into_iter().filter(|def| self.graph.is_defaultable(*def)).collect()
+        let whole = |def: &u32| {
+            let descriptor = self.graph.descriptor(*def);
+            self.graph.is_defaultable(*def) && descriptor.is_none_or(|descriptor| self.graph.is_defaultable(descriptor))
+        };
+        self.graph.aggregates().into_iter().filter(whole).collect()
     }
 
     fn push_default(&mut self, def: u32) {
@@ -290,8 +304,23 @@ impl Writer<'_, '_> {
         if self.graph.is_array(def) {
             self.emit(Instruction::I32Const(3));
             self.emit(Instruction::ArrayNewDefault(index));
+        } else if let Some(descriptor) = self.graph.descriptor(def) {
+            self.emit(Instruction::StructNewDefault(self.type_index(descriptor)));
+            self.emit(Instruction::StructNewDefaultDesc(index));
         } else {
             self.emit(Instruction::StructNewDefault(index));
+        }
+    }
+
+    /// Notes what [`Self::push_default`] has made.
+    fn note_default(&mut self, def: u32) -> V {
+        let cells = self.default_cells(def);
+        match self.graph.descriptor(def) {
+            Some(descriptor) => {
+                let descriptor = self.shadow.alloc(descriptor, self.default_cells(descriptor));
+                self.shadow.alloc_described(def, cells, descriptor)
+            }
+            None => self.shadow.alloc(def, cells),
         }
     }
 
@@ -361,7 +390,7 @@ impl Writer<'_, '_> {
             writer.push_default(def);
             writer.emit(Instruction::ArraySet(index));
         });
-        let cells = (0..count).map(|_| self.shadow.alloc(def, self.default_cells(def))).collect();
+        let cells = (0..count).map(|_| self.note_default(def)).collect();
         let value = self.shadow.alloc(array, cells);
         self.note_local(local, value);
         Flow::Next
@@ -398,7 +427,7 @@ impl Writer<'_, '_> {
         let mut value = V::Null;
         for _ in 0..count {
             let next = value;
-            value = self.shadow.alloc(def, self.default_cells(def));
+            value = self.note_default(def);
             self.shadow.store(value, at, next);
         }
         self.note_local(head, value);

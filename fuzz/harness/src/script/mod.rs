@@ -13,6 +13,7 @@
 mod body;
 mod call;
 mod control;
+mod descriptor;
 mod exception;
 mod heap;
 mod link;

@@ -32,6 +32,8 @@ pub struct Object {
     /// Its type in the graph.
     pub def: u32,
     pub cells: Vec<V>,
+    /// Its descriptor; null where its type wants none.
+    pub descriptor: V,
 }
 
 /// The state that outlives a call.
@@ -50,7 +52,12 @@ pub struct Shadow {
 impl Shadow {
     /// Makes an object.
     pub fn alloc(&mut self, def: u32, cells: Vec<V>) -> V {
-        self.heap.push(Object { def, cells });
+        self.alloc_described(def, cells, V::Null)
+    }
+
+    /// Makes an object with a descriptor.
+    pub fn alloc_described(&mut self, def: u32, cells: Vec<V>, descriptor: V) -> V {
+        self.heap.push(Object { def, cells, descriptor });
         V::Object(self.heap.len() as u32 - 1)
     }
 

@@ -104,6 +104,10 @@ pub struct Def {
     depth: u32,
     /// The first type that is equal to it: itself, unless its group is a copy.
     pub canonical: u32,
+    /// The type of its objects' descriptors.
+    descriptor: Option<u32>,
+    /// The type whose objects it describes.
+    describes: Option<u32>,
 }
 
 /// All types.
@@ -112,6 +116,9 @@ pub struct Graph {
     pub defs: Vec<Def>,
     /// Lengths of the groups, in order; groups of one are written without `rec`.
     groups: Vec<u32>,
+    /// First type after a copied group. The validator takes an identifier for an index there (wasmparser 0.254.2,
+    /// `check_descriptor`), and refuses valid casts by descriptor.
+    shifted_from: Option<u32>,
 }
 
 impl Graph {
@@ -131,8 +138,13 @@ impl Graph {
         let start = self.defs.len() as u32;
         let length = source.between(2, 6) as u32;
         self.push(Form::Func(vec![Ty::I32; brand as usize + 1], vec![Ty::V128]), None, true);
-        for _ in 1..length {
-            let parent = self.parent(source);
+        while (self.defs.len() as u32) < start + length {
+            let room = start + length - self.defs.len() as u32;
+            if room >= 2 && source.percent(35) {
+                self.described(source, start + length);
+                continue;
+            }
+            let parent = self.parent(source, |def| def.descriptor.is_none() && def.describes.is_none());
             let parent_form = parent.map(|parent| self.defs[parent as usize].form.clone());
             let form = match parent_form {
                 Some(Form::Struct(fields)) => Form::Struct(self.struct_fields(source, start + length, fields)),
@@ -146,14 +158,30 @@ impl Graph {
         self.groups.push(length);
     }
 
+    /// A struct type and its descriptor's.
+    fn described(&mut self, source: &mut Source<'_>, end: u32) {
+        let parent = self.parent(source, |def| matches!(def.form, Form::Struct(_)) && def.describes.is_none());
+        let parent_descriptor = parent.and_then(|parent| self.defs[parent as usize].descriptor);
+        let fields = |parent: Option<u32>| parent.map_or(Vec::new(), |parent| self.fields(parent).to_vec());
+        let (inherited, described) = (fields(parent), fields(parent_descriptor));
+        // Both before either is there: a descriptor that needed an object that it describes could not be had.
+        let form = Form::Struct(self.struct_fields(source, end, inherited));
+        let descriptor_form = Form::Struct(self.struct_fields(source, end, described));
+        let is_final = source.percent(20);
+        let object = self.push(form, parent, is_final);
+        let descriptor = self.push(descriptor_form, parent_descriptor, is_final);
+        self.defs[object as usize].descriptor = Some(descriptor);
+        self.defs[descriptor as usize].describes = Some(object);
+    }
+
     fn push(&mut self, form: Form, parent: Option<u32>, is_final: bool) -> u32 {
         let index = self.defs.len() as u32;
         let depth = parent.map_or(0, |parent| self.defs[parent as usize].depth + 1);
-        self.defs.push(Def { form, parent, is_final, depth, canonical: index });
+        self.defs.push(Def { form, parent, is_final, depth, canonical: index, descriptor: None, describes: None });
         index
     }
 
-    fn parent(&self, source: &mut Source<'_>) -> Option<u32> {
+    fn parent(&self, source: &mut Source<'_>, fits: impl Fn(&Def) -> bool) -> Option<u32> {
         if self.defs.is_empty() || source.percent(35) {
             return None;
         }
@@ -161,7 +189,7 @@ impl Graph {
         let back = source.below(self.defs.len().min(4));
         let parent = (self.defs.len() - 1 - back) as u32;
         let def = &self.defs[parent as usize];
-        (!def.is_final && def.depth < DEPTH_MAX && !matches!(def.form, Form::Func(..))).then_some(parent)
+        (!def.is_final && def.depth < DEPTH_MAX && !matches!(def.form, Form::Func(..)) && fits(def)).then_some(parent)
     }
 
     fn struct_fields(&mut self, source: &mut Source<'_>, end: u32, mut fields: Vec<Field>) -> Vec<Field> {
@@ -222,6 +250,8 @@ impl Graph {
         for index in start..start + length {
             let mut def = self.defs[index as usize].clone();
             def.parent = def.parent.map(moved);
+            def.descriptor = def.descriptor.map(moved);
+            def.describes = def.describes.map(moved);
             let shift = |ty: &mut Ty| {
                 if let Ty::Ref(_, Heap::Def(index)) = ty {
                     *index = moved(*index);
@@ -235,6 +265,7 @@ impl Graph {
             self.defs.push(def);
         }
         self.groups.push(length);
+        self.shifted_from = self.shifted_from.or(Some(self.defs.len() as u32));
     }
 
     /// The function type with these parameters and results, added when it is new.
@@ -278,6 +309,21 @@ impl Graph {
     /// Whether a type is an array.
     pub fn is_array(&self, def: u32) -> bool {
         matches!(self.defs[def as usize].form, Form::Array(_))
+    }
+
+    /// The type of the descriptors of a type's objects.
+    pub fn descriptor(&self, def: u32) -> Option<u32> {
+        self.defs[def as usize].descriptor
+    }
+
+    /// Whether there may be casts to a type by descriptor.
+    pub fn is_cast_target(&self, def: u32) -> bool {
+        self.descriptor(def).is_some() && self.shifted_from.is_none_or(|from| def < from)
+    }
+
+    /// Types to which there may be casts by descriptor.
+    pub fn cast_targets(&self) -> Vec<u32> {
+        (0..self.defs.len() as u32).filter(|def| self.is_cast_target(*def)).collect()
     }
 
     /// Whether every field of a type has a default value.
@@ -365,7 +411,12 @@ impl Graph {
             Form::Array(element) => CompositeInnerType::Array(ArrayType(field(element))),
             Form::Func(params, results) => CompositeInnerType::Func(FuncType::new(types(params), types(results))),
         };
-        let composite_type = CompositeType { inner, shared: false, descriptor: None, describes: None };
+        let composite_type = CompositeType {
+            inner,
+            shared: false,
+            descriptor: def.descriptor.map(|descriptor| descriptor + pad),
+            describes: def.describes.map(|described| described + pad),
+        };
         SubType { is_final: def.is_final, supertype_idx: def.parent.map(|parent| parent + pad), composite_type }
     }
 }

@@ -126,6 +126,11 @@ impl Writer<'_, '_> {
 
     fn type_test(&mut self, depth: u32) -> V {
         let value = self.reference_value(true, Heap::Any, depth);
+        if self.source.percent(20)
+            && let Some(flag) = self.exact_test(value)
+        {
+            return flag;
+        }
         let (nullable, heap) = (self.source.percent(50), self.any_heap());
         let wanted = self.heap(heap);
         self.emit(if nullable { Instruction::RefTestNullable(wanted) } else { Instruction::RefTestNonNull(wanted) });
@@ -230,6 +235,9 @@ impl Writer<'_, '_> {
         if self.graph.heap_below(to_heap, from_heap) && (from_null || !to_null) && self.source.percent(35) {
             return self.cast_by_branch(from, value, to);
         }
+        if self.source.percent(25) && self.cast_by_descriptor(from, value, to) {
+            return;
+        }
         let heap = self.heap(to_heap);
         self.emit(if to_null { Instruction::RefCastNullable(heap) } else { Instruction::RefCastNonNull(heap) });
     }
@@ -279,6 +287,12 @@ impl Writer<'_, '_> {
         if depth > 0
             && self.source.percent(20)
             && let Some(value) = self.field_read(wanted)
+        {
+            return value;
+        }
+        if depth > 0
+            && self.source.percent(25)
+            && let Some(value) = self.descriptor_read(wanted)
         {
             return value;
         }

@@ -9,9 +9,13 @@
 use super::CONFIGS;
 use super::wattest::build;
 use crate::NanRule;
-use crate::components::{ComponentCall, ComponentEnding, ComponentEngine, ComponentRecord};
-use wattest::component::{self as native, Component, Linker, Type, TypeKind};
-use wattest::{Error, InstantiateError, Store, TrapCode};
+use crate::components::{
+    ComponentCase, ComponentEnding, ComponentEngine, ComponentRecord, HostAnswer, HostLog, HostScript,
+};
+use wattest::component::{
+    self as native, Component, LinkError, Linker, Resource, ResourceAny, ResourceType, Type, TypeKind,
+};
+use wattest::{Error, InstantiateError, Store, StoreContextMut, TrapCode};
 use wattest_reference::TrapClass as T;
 use wattest_reference::component::Val;
 
@@ -43,27 +47,37 @@ impl ComponentEngine for WattestComponents {
         format!("wattest/{}", CONFIGS[self.row].name)
     }
 
-    fn run(&mut self, wasm: &[u8], calls: &[ComponentCall]) -> Result<ComponentRecord, String> {
+    fn run(&mut self, case: &ComponentCase) -> Result<ComponentRecord, String> {
         let engine = self.engine()?;
-        let component = Component::new(engine, wasm).map_err(|error| format!("refused: {error}"))?;
+        let component = Component::new(engine, &case.wasm).map_err(|error| format!("refused: {error}"))?;
         let mut store = Store::new(engine, ());
-        let instance = match Linker::new(engine).instantiate(&mut store, &component) {
+        let log = HostLog::default();
+        let linker = linker(engine, &case.host, &log).map_err(|error| error.to_string())?;
+        let made = linker.instantiate(&mut store, &component);
+        let mut record = log.take();
+        let instance = match made {
             Ok(instance) => instance,
-            Err(InstantiateError::Start(error)) => return Ok(vec![ending(error)?]),
+            Err(InstantiateError::Start(error)) => {
+                record.push(ending(error)?);
+                return Ok(record);
+            }
             Err(error) => return Err(error.to_string()),
         };
-        let mut record = vec![ComponentEnding::Value(None)];
-        for call in calls {
+        record.push(ComponentEnding::Value(None));
+        for call in &case.calls {
             let path = [call.instance.as_str(), call.func.as_str()];
             let func = instance.get_func(&mut store, path).ok_or_else(|| format!("no export {call:?}"))?;
             let ty = func.ty();
             let args = call.args.iter().zip(ty.params()).map(|(val, (_, ty))| to_native(&ty, val));
             let args = args.collect::<Option<Vec<_>>>().ok_or("arguments of another type")?;
             let mut results = vec![native::Val::Bool(false); usize::from(ty.result().is_some())];
-            record.push(match func.call(&mut store, &args, &mut results) {
+            let result = func.call(&mut store, &args, &mut results);
+            record.extend(log.take());
+            record.push(match result {
                 Ok(()) => {
                     let pair = ty.result().zip(results.first());
-                    let value = pair.map(|(ty, val)| from_native(&ty, val).ok_or("a result of another type"));
+                    let value = pair.map(|(ty, val)| from_native(&ty, val, &mut |_| None));
+                    let value = value.map(|value| value.ok_or("a result of another type"));
                     ComponentEnding::Value(value.transpose()?)
                 }
                 Err(error) => ending(error)?,
@@ -73,8 +87,71 @@ impl ComponentEngine for WattestComponents {
     }
 }
 
+/// What the host's two resource types are in Rust.
+struct HostResource<const TYPE: usize>;
+
+/// The scripted host in a linker.
+fn linker(engine: &wattest::Engine, script: &HostScript, log: &HostLog) -> Result<Linker<()>, LinkError> {
+    let mut linker = Linker::new(engine);
+    if script.funcs.is_empty() {
+        return Ok(linker);
+    }
+    let mut names = linker.instance(&script.instance)?;
+    let types = [ResourceType::host::<HostResource<0>>(), ResourceType::host::<HostResource<1>>()];
+    for (name, ty) in script.resources.iter().zip(types) {
+        let (log, own) = (log.clone(), name.clone());
+        names.resource(name, ty, move |_, rep| {
+            log.dropped(&own, rep);
+            Ok(())
+        })?;
+    }
+    for (name, action) in &script.funcs {
+        let (log, own, action) = (log.clone(), name.clone(), action.clone());
+        names.func_new(name, move |mut store, ty, args, results| {
+            let args = ty.params().zip(args).map(|((_, ty), arg)| {
+                from_native(&ty, arg, &mut |handle| number(&mut store, types, handle)).ok_or_else(unfit)
+            });
+            let args = args.collect::<Result<_, Error>>()?;
+            let result = match log.called(&own, &action, args) {
+                HostAnswer::Value(None) => return Ok(()),
+                HostAnswer::Value(Some(val)) => ty.result().and_then(|ty| to_native(&ty, &val)).ok_or_else(unfit)?,
+                HostAnswer::Own(0, rep) => {
+                    native::Val::Resource(ResourceAny::from_host(&mut store, Resource::<HostResource<0>>::new(rep))?)
+                }
+                HostAnswer::Own(_, rep) => {
+                    native::Val::Resource(ResourceAny::from_host(&mut store, Resource::<HostResource<1>>::new(rep))?)
+                }
+                HostAnswer::Failed => return Err(Error::msg(FAILED)),
+            };
+            *results.first_mut().ok_or_else(unfit)? = result;
+            Ok(())
+        })?;
+    }
+    Ok(linker)
+}
+
+/// The message of a function of the host that fails on purpose.
+const FAILED: &str = "the script says so";
+
+fn unfit() -> Error {
+    Error::msg("a value of another type at the host")
+}
+
+/// The number of a host's resource: an owned handle is used up.
+fn number(store: &mut StoreContextMut<'_, ()>, types: [ResourceType; 2], handle: ResourceAny) -> Option<Val> {
+    let rep = match handle.ty(&mut *store) == types[0] {
+        true => handle.into_host::<HostResource<0>>(&mut *store).ok()?.rep(),
+        false => handle.into_host::<HostResource<1>>(&mut *store).ok()?.rep(),
+    };
+    Some(Val::U32(rep))
+}
+
 fn ending(error: Error) -> Result<ComponentEnding, String> {
-    let Error::Trap(trap) = &error else { return Err(error.to_string()) };
+    let trap = match &error {
+        Error::Trap(trap) => trap,
+        Error::Host(failed) if failed.error().to_string() == FAILED => return Ok(ComponentEnding::Trap(T::Host)),
+        other => return Err(other.to_string()),
+    };
     Ok(ComponentEnding::Trap(match trap.code() {
         TrapCode::Unreachable => T::Unreachable,
         TrapCode::MemoryOutOfBounds => T::MemoryOutOfBounds,
@@ -168,11 +245,14 @@ fn to_native(ty: &Type, val: &Val) -> Option<native::Val> {
     })
 }
 
+/// What a handle is where values have none.
+type OfHandle<'h> = dyn FnMut(ResourceAny) -> Option<Val> + 'h;
+
 /// A value of the reference; nothing when it is not one of that type, or not one that it has.
-fn from_native(ty: &Type, val: &native::Val) -> Option<Val> {
+fn from_native(ty: &Type, val: &native::Val, of_handle: &mut OfHandle<'_>) -> Option<Val> {
     use native::Val as N;
-    let inner = |ty: Option<&Type>, val: &Option<Box<N>>| match (ty, val) {
-        (Some(ty), Some(val)) => Some(Some(Box::new(from_native(ty, val)?))),
+    let mut inner = |ty: Option<&Type>, val: &Option<Box<N>>| match (ty, val) {
+        (Some(ty), Some(val)) => Some(Some(Box::new(from_native(ty, val, of_handle)?))),
         (None, None) => Some(None),
         _ => None,
     };
@@ -191,19 +271,20 @@ fn from_native(ty: &Type, val: &native::Val) -> Option<Val> {
         (_, N::Char(value)) => Val::Char(*value),
         (_, N::String(text)) => Val::String(text.as_str().into()),
         (TypeKind::List(ty) | TypeKind::FixedList(ty, _), N::List(vals)) => {
-            Val::List(vals.iter().map(|val| from_native(&ty, val)).collect::<Option<_>>()?)
+            Val::List(vals.iter().map(|val| from_native(&ty, val, of_handle)).collect::<Option<_>>()?)
         }
         (TypeKind::Map(key, value), N::Map(pairs)) => {
-            let pairs =
-                pairs.iter().map(|(k, v)| Some(Val::Record(vec![from_native(&key, k)?, from_native(&value, v)?])));
+            let pairs = pairs.iter().map(|(k, v)| {
+                Some(Val::Record(vec![from_native(&key, k, of_handle)?, from_native(&value, v, of_handle)?]))
+            });
             Val::List(pairs.collect::<Option<_>>()?)
         }
         (TypeKind::Record(fields), N::Record(vals)) => {
-            let vals = fields.iter().zip(vals).map(|((_, ty), (_, val))| from_native(ty, val));
+            let vals = fields.iter().zip(vals).map(|((_, ty), (_, val))| from_native(ty, val, of_handle));
             Val::Record(vals.collect::<Option<_>>()?)
         }
         (TypeKind::Tuple(types), N::Tuple(vals)) => {
-            Val::Record(types.iter().zip(vals).map(|(ty, val)| from_native(ty, val)).collect::<Option<_>>()?)
+            Val::Record(types.iter().zip(vals).map(|(ty, val)| from_native(ty, val, of_handle)).collect::<Option<_>>()?)
         }
         (TypeKind::Variant(cases), N::Variant(name, val)) => {
             let at = cases.iter().position(|(case, _)| case == name)?;
@@ -220,6 +301,7 @@ fn from_native(ty: &Type, val: &native::Val) -> Option<Val> {
             let bit = |name: &String| Some(1u32 << labels.iter().position(|label| label == name)?);
             Val::Flags(names.iter().map(bit).sum::<Option<u32>>()?)
         }
+        (TypeKind::Own | TypeKind::Borrow, N::Resource(handle)) => of_handle(*handle)?,
         _ => return None,
     })
 }

@@ -91,7 +91,7 @@ impl Default for ComponentChecker {
 }
 
 fn guarded(engine: &mut dyn ComponentEngine, scenario: &Scenario) -> Result<ComponentRecord, String> {
-    panics::record(|| engine.run(&scenario.wasm, &scenario.calls)).unwrap_or_else(|text| Err(format!("panic: {text}")))
+    panics::record(|| engine.run(&scenario.case)).unwrap_or_else(|text| Err(format!("panic: {text}")))
 }
 
 impl ComponentChecker {
@@ -120,7 +120,7 @@ impl ComponentChecker {
             Err(error) => return Outcome::failed("reference", error),
         };
         if property.theme.is_none() {
-            let staged = panics::record(|| check_stages(&scenario.wasm));
+            let staged = panics::record(|| check_stages(&scenario.case.wasm));
             if let Err((stage, what)) = staged.unwrap_or_else(|text| Err(("pipeline".to_owned(), text))) {
                 return Outcome { record, checks: 0, disagreement: Some((stage, what)) };
             }
@@ -194,21 +194,22 @@ mod tests {
     fn check_property(name: &str, count: u64, values_min: u64, classes: &[TrapClass]) {
         let property = Property::named(name).expect("a row");
         let mut checker = ComponentChecker::new();
-        let (mut checks, mut values, mut seen) = (0, 0, BTreeMap::new());
+        let (mut checks, mut values, mut host, mut seen) = (0, 0, 0, BTreeMap::new());
         for index in 0..count {
             let seed = case_seed(3, index);
             let outcome = checker.check_seed(property, seed);
             assert_eq!(outcome.disagreement, None, "{name} {seed:#x}");
             for ending in outcome.record {
-                checks += 1;
+                checks += u64::from(!matches!(ending, ComponentEnding::HostCall(..) | ComponentEnding::HostDrop(..)));
                 match ending {
                     ComponentEnding::Value(_) => values += 1,
                     ComponentEnding::Trap(class) => *seen.entry(class).or_insert(0) += 1,
+                    ComponentEnding::HostCall(..) | ComponentEnding::HostDrop(..) => host += 1,
                     ComponentEnding::Nothing(text) => panic!("{name} {seed:#x}: {text}"),
                 }
             }
         }
-        println!("{name}: {values} values in {checks} endings, {seen:?}");
+        println!("{name}: {values} values in {checks} endings, {host} events of the host, {seen:?}");
         assert!(values >= values_min.min(checks), "{name}: {values} values in {checks} endings");
         for class in classes {
             assert!(seen.contains_key(class), "{name}: no {class:?} in {seen:?}");

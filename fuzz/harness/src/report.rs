@@ -74,10 +74,10 @@ pub fn write_model_case(folder: &Path, name: &str, seed: u64, case: &ModelCase) 
 pub fn write_scenario(folder: &Path, name: &str, seed: u64, scenario: &Scenario) -> io::Result<PathBuf> {
     let folder = folder.join(format!("{name}-{seed:#x}"));
     std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("component.wasm"), &scenario.wasm)?;
+    std::fs::write(folder.join("component.wasm"), &scenario.case.wasm)?;
     std::fs::write(folder.join("component.wat"), &scenario.text)?;
     let mut text = format!("cargo prove --replay {name}:{seed:#x}\nsubject row {}\n", scenario.subject);
-    for (step, call) in scenario.calls.iter().enumerate() {
+    for (step, call) in scenario.case.calls.iter().enumerate() {
         // Writing to a string does not fail.
         let _ = writeln!(text, "step {}: {} {} {:x?}", step + 1, call.instance, call.func, call.args);
     }

@@ -5,18 +5,21 @@
 
 use std::path::Path;
 use wattest_differential::WattestComponents;
-use wattest_differential::components::{ComponentCall, ComponentEngine, ReferenceComponents, compare_components};
+use wattest_differential::components::{
+    ComponentCall, ComponentCase, ComponentEngine, ReferenceComponents, compare_components,
+};
 use wattest_reference::component::{Component, Evaluator, Limits, NoHost};
 
 fn check(name: &str, wasm: &[u8], failures: &mut Vec<String>) -> usize {
     let component = Component::decode(wasm).unwrap_or_else(|error| panic!("{name}: {error}"));
     let root = Evaluator::new(Limits::default(), Box::new(NoHost)).instantiate(&component).unwrap();
     for path in root.funcs() {
-        let calls = [ComponentCall { instance: path[0].clone(), func: path[1].clone(), args: Vec::new() }];
-        let expected = ReferenceComponents.run(wasm, &calls).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let calls = vec![ComponentCall { instance: path[0].clone(), func: path[1].clone(), args: Vec::new() }];
+        let case = ComponentCase { wasm: wasm.to_vec(), calls, ..ComponentCase::default() };
+        let expected = ReferenceComponents.run(&case).unwrap_or_else(|error| panic!("{name}: {error}"));
         let mut subject = WattestComponents::new(0);
         println!("{name} {}: {expected:?}", path[1]);
-        let found = match subject.run(wasm, &calls) {
+        let found = match subject.run(&case) {
             Ok(record) => compare_components(&expected, &record),
             Err(error) => Some(error),
         };

@@ -18,7 +18,7 @@ use crate::source::{Source, expand};
 use layers::{Layer, Writer};
 use std::fmt::Write;
 use types::Types;
-use wattest_differential::components::ComponentCall;
+use wattest_differential::components::{ComponentCall, ComponentCase, HostScript};
 
 /// Changes when a seed gives another scenario.
 pub const GENERATOR_VERSION: u32 = 2;
@@ -46,10 +46,8 @@ pub struct Scenario {
     pub subject: u8,
     /// Text.
     pub text: String,
-    /// Binary.
-    pub wasm: Vec<u8>,
-    /// In this order.
-    pub calls: Vec<ComponentCall>,
+    /// What engines run.
+    pub case: ComponentCase,
 }
 
 impl Scenario {
@@ -74,7 +72,7 @@ impl Scenario {
             Theme::Resources => resources::generate(&mut source),
         };
         let wasm = wat::parse_str(&text).map_err(|error| format!("{error}\n{text}"))?;
-        Ok(Scenario { subject, text, wasm, calls })
+        Ok(Scenario { subject, text, case: ComponentCase { wasm, calls, host: HostScript::default() } })
     }
 }
 

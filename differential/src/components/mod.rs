@@ -7,10 +7,17 @@
 //!
 //! Does not know: where components come from; what a disagreement means.
 
-use wattest_reference::component::{Component, Evaluator, Limits, NoHost, Val};
+mod script;
+
+pub use script::{HostAction, HostAnswer, HostScript};
+
+pub(crate) use script::HostLog;
+use wattest_reference::component::{
+    Component, Evaluator, FuncType, Handle, Host as ReferenceHostTrait, Kind, Limits, Type, Val,
+};
 use wattest_reference::{Failure, TrapClass as ReferenceTrap};
 
-/// How instantiation or a call ended.
+/// How instantiation or a call ended, and what the host saw before that.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ComponentEnding {
     /// In a value, or in none.
@@ -19,6 +26,10 @@ pub enum ComponentEnding {
     Trap(ReferenceTrap),
     /// In something that proves nothing: a budget.
     Nothing(String),
+    /// No ending: a function of the host was called with these arguments.
+    HostCall(String, Vec<Val>),
+    /// No ending: a resource of the host, by the name of its type and its number, is gone.
+    HostDrop(String, u32),
 }
 
 /// A call of an exported function.
@@ -32,6 +43,17 @@ pub struct ComponentCall {
     pub args: Vec<Val>,
 }
 
+/// A component, its host, and what is called.
+#[derive(Clone, Debug, Default)]
+pub struct ComponentCase {
+    /// The binary.
+    pub wasm: Vec<u8>,
+    /// What it imports.
+    pub host: HostScript,
+    /// In this order.
+    pub calls: Vec<ComponentCall>,
+}
+
 /// What one engine did: instantiation, then the calls.
 pub type ComponentRecord = Vec<ComponentEnding>;
 
@@ -40,11 +62,11 @@ pub trait ComponentEngine {
     /// Its name.
     fn name(&self) -> String;
 
-    /// Instantiates a component without imports and calls its exports, whatever the calls before ended in.
+    /// Instantiates a component and calls its exports, whatever the calls before ended in.
     ///
     /// # Errors
     /// When the engine does not take the component, or ends in what no component can ask for.
-    fn run(&mut self, wasm: &[u8], calls: &[ComponentCall]) -> Result<ComponentRecord, String>;
+    fn run(&mut self, case: &ComponentCase) -> Result<ComponentRecord, String>;
 }
 
 /// The reference's component evaluator.
@@ -56,22 +78,73 @@ impl ComponentEngine for ReferenceComponents {
         "reference".to_owned()
     }
 
-    fn run(&mut self, wasm: &[u8], calls: &[ComponentCall]) -> Result<ComponentRecord, String> {
-        let component = Component::decode(wasm).map_err(|error| error.to_string())?;
-        let mut evaluator = Evaluator::new(Limits::default(), Box::new(NoHost)).keeping_nans();
-        let root = match evaluator.instantiate(&component) {
+    fn run(&mut self, case: &ComponentCase) -> Result<ComponentRecord, String> {
+        let component = Component::decode(&case.wasm).map_err(|error| error.to_string())?;
+        let log = HostLog::default();
+        let host = ReferenceHost { script: case.host.clone(), log: log.clone() };
+        let mut evaluator = Evaluator::new(Limits::default(), Box::new(host)).keeping_nans();
+        let made = evaluator.instantiate(&component);
+        let mut record = log.take();
+        let root = match made {
             Ok(root) => root,
-            Err(failure) => return Ok(vec![reference_ending(failure)?]),
+            Err(failure) => {
+                record.push(reference_ending(failure)?);
+                return Ok(record);
+            }
         };
-        let mut record = vec![ComponentEnding::Value(None)];
-        for call in calls {
+        record.push(ComponentEnding::Value(None));
+        for call in &case.calls {
             let func = root.func(&[&call.instance, &call.func]).ok_or_else(|| format!("no export {call:?}"))?;
-            record.push(match evaluator.call(&func, &call.args) {
+            let result = evaluator.call(&func, &call.args);
+            record.extend(log.take());
+            record.push(match result {
                 Ok(value) => ComponentEnding::Value(value),
                 Err(failure) => reference_ending(failure)?,
             });
         }
         Ok(record)
+    }
+}
+
+/// The scripted host for the evaluator.
+struct ReferenceHost {
+    script: HostScript,
+    log: HostLog,
+}
+
+/// The last name of an import's path.
+fn last_name(path: &str) -> &str {
+    path.rsplit('#').next().unwrap_or(path)
+}
+
+/// A value in which handles are their numbers.
+fn without_handles(val: &Val) -> Val {
+    match val {
+        Val::Own(handle) | Val::Borrow(handle) => Val::U32(handle.rep),
+        Val::List(vals) => Val::List(vals.iter().map(without_handles).collect()),
+        Val::Record(vals) => Val::Record(vals.iter().map(without_handles).collect()),
+        Val::Variant(case, payload) => Val::Variant(*case, payload.as_ref().map(|val| Box::new(without_handles(val)))),
+        other => other.clone(),
+    }
+}
+
+impl ReferenceHostTrait for ReferenceHost {
+    fn call(&mut self, path: &str, ty: &FuncType, args: &[Val]) -> Result<Option<Val>, Failure> {
+        let name = last_name(path);
+        let found = self.script.funcs.iter().find(|(func, _)| func == name);
+        let (_, action) = found.ok_or_else(|| Failure::Unlinkable(format!("unknown import {path}")))?;
+        match self.log.called(name, action, args.iter().map(without_handles).collect()) {
+            HostAnswer::Value(value) => Ok(value),
+            HostAnswer::Own(_, rep) => match ty.result.as_ref().map(Type::kind) {
+                Some(Kind::Own(resource)) => Ok(Some(Val::Own(Handle { resource: *resource, rep }))),
+                _ => Err(Failure::Arguments(format!("{path} makes no resource"))),
+            },
+            HostAnswer::Failed => Err(Failure::trap(ReferenceTrap::Host)),
+        }
+    }
+
+    fn drop_resource(&mut self, path: &str, rep: u32) {
+        self.log.dropped(last_name(path), rep);
     }
 }
 
@@ -127,6 +200,8 @@ pub fn compare_components(left: &ComponentRecord, right: &ComponentRecord) -> Op
             // A task that did not return once: never, or twice.
             (ComponentEnding::Trap(a), ComponentEnding::Trap(b)) if is_return(*a) && is_return(*b) => {}
             (ComponentEnding::Value(Some(a)), ComponentEnding::Value(Some(b))) if same_value(a, b) => {}
+            (ComponentEnding::HostCall(a, left), ComponentEnding::HostCall(b, right))
+                if a == b && same_value(&Val::List(left.clone()), &Val::List(right.clone())) => {}
             (a, b) if a == b => {}
             (a, b) => return Some(format!("step {at}: {a:?} against {b:?}")),
         }
@@ -153,5 +228,9 @@ mod tests {
         check(Trap(ReferenceTrap::CannotEnter), Trap(ReferenceTrap::CannotLeave), false);
         check(Trap(ReferenceTrap::InvalidChar), Trap(ReferenceTrap::UnalignedPointer), true);
         check(Nothing(String::new()), Value(None), true);
+        let host = |args: Vec<Val>| ComponentEnding::HostCall("f".to_owned(), args);
+        check(host(vec![Val::F32(0x7fc0_0000)]), host(vec![Val::F32(0x7fa0_0000)]), true);
+        check(host(vec![Val::U8(1)]), host(vec![Val::U8(2)]), false);
+        check(host(Vec::new()), Value(None), false);
     }
 }

@@ -13,7 +13,7 @@ pub use script::{HostAction, HostAnswer, HostScript};
 
 pub(crate) use script::HostLog;
 use wattest_reference::component::{
-    Component, Evaluator, FuncType, Handle, Host as ReferenceHostTrait, Kind, Limits, Type, Val,
+    Component, Evaluator, FuncType, Handle, Host as ReferenceHostTrait, Kind, Limits, Root, Type, Val,
 };
 use wattest_reference::{Failure, TrapClass as ReferenceTrap};
 
@@ -52,6 +52,9 @@ pub struct ComponentCase {
     pub host: HostScript,
     /// In this order.
     pub calls: Vec<ComponentCall>,
+    /// Whether what comes after a call that trapped is called in a new instance, in a store of its own: the instance is at
+    /// its end.
+    pub renews: bool,
 }
 
 /// What one engine did: instantiation, then the calls.
@@ -62,7 +65,8 @@ pub trait ComponentEngine {
     /// Its name.
     fn name(&self) -> String;
 
-    /// Instantiates a component and calls its exports, whatever the calls before ended in.
+    /// Instantiates a component and calls its exports, whatever the calls before ended in; each instantiation has an ending
+    /// of its own.
     ///
     /// # Errors
     /// When the engine does not take the component, or ends in what no component can ask for.
@@ -81,28 +85,53 @@ impl ComponentEngine for ReferenceComponents {
     fn run(&mut self, case: &ComponentCase) -> Result<ComponentRecord, String> {
         let component = Component::decode(&case.wasm).map_err(|error| error.to_string())?;
         let log = HostLog::default();
-        let host = ReferenceHost { script: case.host.clone(), log: log.clone() };
-        let mut evaluator = Evaluator::new(Limits::default(), Box::new(host)).keeping_nans();
-        let made = evaluator.instantiate(&component);
-        let mut record = log.take();
-        let root = match made {
-            Ok(root) => root,
-            Err(failure) => {
-                record.push(reference_ending(failure)?);
-                return Ok(record);
-            }
-        };
-        record.push(ComponentEnding::Value(None));
+        let mut record = Vec::new();
+        let mut live = None;
         for call in &case.calls {
+            let (evaluator, root) = match live.take() {
+                Some(made) => live.insert(made),
+                None => match ReferenceComponents::start(&component, case, &log, &mut record)? {
+                    Some(made) => live.insert(made),
+                    None => return Ok(record),
+                },
+            };
             let func = root.func(&[&call.instance, &call.func]).ok_or_else(|| format!("no export {call:?}"))?;
             let result = evaluator.call(&func, &call.args);
             record.extend(log.take());
+            if case.renews && result.is_err() {
+                live = None;
+            }
             record.push(match result {
                 Ok(value) => ComponentEnding::Value(value),
                 Err(failure) => reference_ending(failure)?,
             });
         }
         Ok(record)
+    }
+}
+
+impl ReferenceComponents {
+    /// An instance in a store of its own; none when instantiation did not end well.
+    fn start(
+        component: &Component,
+        case: &ComponentCase,
+        log: &HostLog,
+        record: &mut ComponentRecord,
+    ) -> Result<Option<(Evaluator, Root)>, String> {
+        let host = ReferenceHost { script: case.host.clone(), log: log.clone() };
+        let mut evaluator = Evaluator::new(Limits::default(), Box::new(host)).keeping_nans();
+        let made = evaluator.instantiate(component);
+        record.extend(log.take());
+        match made {
+            Ok(root) => {
+                record.push(ComponentEnding::Value(None));
+                Ok(Some((evaluator, root)))
+            }
+            Err(failure) => {
+                record.push(reference_ending(failure)?);
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -117,13 +146,14 @@ fn last_name(path: &str) -> &str {
     path.rsplit('#').next().unwrap_or(path)
 }
 
-/// A value in which handles are their numbers.
-fn without_handles(val: &Val) -> Val {
+/// A value as the host has it: handles are their numbers, and strings are UTF-8, whatever they were.
+fn as_host_has_it(val: &Val) -> Val {
     match val {
         Val::Own(handle) | Val::Borrow(handle) => Val::U32(handle.rep),
-        Val::List(vals) => Val::List(vals.iter().map(without_handles).collect()),
-        Val::Record(vals) => Val::Record(vals.iter().map(without_handles).collect()),
-        Val::Variant(case, payload) => Val::Variant(*case, payload.as_ref().map(|val| Box::new(without_handles(val)))),
+        Val::List(vals) => Val::List(vals.iter().map(as_host_has_it).collect()),
+        Val::Record(vals) => Val::Record(vals.iter().map(as_host_has_it).collect()),
+        Val::Variant(case, payload) => Val::Variant(*case, payload.as_ref().map(|val| Box::new(as_host_has_it(val)))),
+        Val::String(text) => Val::String(text.text.as_str().into()),
         other => other.clone(),
     }
 }
@@ -133,7 +163,7 @@ impl ReferenceHostTrait for ReferenceHost {
         let name = last_name(path);
         let found = self.script.funcs.iter().find(|(func, _)| func == name);
         let (_, action) = found.ok_or_else(|| Failure::Unlinkable(format!("unknown import {path}")))?;
-        match self.log.called(name, action, args.iter().map(without_handles).collect()) {
+        match self.log.called(name, action, args.iter().map(as_host_has_it).collect()) {
             HostAnswer::Value(value) => Ok(value),
             HostAnswer::Own(_, rep) => match ty.result.as_ref().map(Type::kind) {
                 Some(Kind::Own(resource)) => Ok(Some(Val::Own(Handle { resource: *resource, rep }))),
@@ -232,5 +262,85 @@ mod tests {
         check(host(vec![Val::F32(0x7fc0_0000)]), host(vec![Val::F32(0x7fa0_0000)]), true);
         check(host(vec![Val::U8(1)]), host(vec![Val::U8(2)]), false);
         check(host(Vec::new()), Value(None), false);
+    }
+
+    /// What both engines record of a component that imports `host`, with these actions, and exports `i`.
+    #[cfg(feature = "wattest")]
+    fn check_host(text: &str, funcs: &[(&str, HostAction)], calls: &[&str], expected: &[ComponentEnding]) {
+        let funcs = funcs.iter().map(|(name, action)| ((*name).to_owned(), action.clone())).collect();
+        let host = HostScript { instance: "host".to_owned(), resources: vec!["a".to_owned()], funcs };
+        let call = |func: &&str| ComponentCall { instance: "i".to_owned(), func: (*func).to_owned(), args: Vec::new() };
+        let calls = calls.iter().map(call).collect();
+        let case = ComponentCase { wasm: wat::parse_str(text).unwrap(), host, calls, renews: false };
+        assert_eq!(ReferenceComponents.run(&case).unwrap(), expected);
+        assert_eq!(crate::WattestComponents::new(0).run(&case).unwrap(), expected);
+    }
+
+    #[test]
+    #[cfg(feature = "wattest")]
+    fn a_failing_function_of_the_host_ends_no_instance_when_called_directly() {
+        use ComponentEnding::{HostCall, Trap, Value};
+        check_host(
+            r#"(component (import "host" (instance $host (export "fail" (func))))
+              (core module $m (func (export "f") (result i32) i32.const 7))
+              (core instance $i (instantiate $m))
+              (func $f (result u32) (canon lift (core func $i "f")))
+              (instance $x (export "fail" (func $host "fail")) (export "f" (func $f)))
+              (export "i" (instance $x)))"#,
+            &[("fail", HostAction::Fail)],
+            &["fail", "f"],
+            &[
+                Value(None),
+                HostCall("fail".to_owned(), Vec::new()),
+                Trap(ReferenceTrap::Host),
+                Value(Some(Val::U32(7))),
+            ],
+        );
+    }
+
+    #[test]
+    #[cfg(feature = "wattest")]
+    fn resources_of_the_host_are_numbers() {
+        use ComponentEnding::{HostCall, HostDrop, Value};
+        let called = |name: &str, args: &[u32]| HostCall(name.to_owned(), args.iter().map(|n| Val::U32(*n)).collect());
+        check_host(
+            r#"(component
+              (import "host" (instance $host (export "a" (type $a (sub resource)))
+                (export "make" (func (param "rep" u32) (result (own $a))))
+                (export "look" (func (param "r" (borrow $a)) (result u32)))
+                (export "next" (func (param "r" (own $a)) (param "s" (borrow $a)) (result (own $a))))))
+              (alias export $host "a" (type $a))
+              (core func $make (canon lower (func $host "make")))
+              (core func $look (canon lower (func $host "look")))
+              (core func $next (canon lower (func $host "next")))
+              (core func $drop (canon resource.drop $a))
+              (core module $m
+                (import "" "make" (func $make (param i32) (result i32)))
+                (import "" "look" (func $look (param i32) (result i32)))
+                (import "" "next" (func $next (param i32 i32) (result i32)))
+                (import "" "drop" (func $drop (param i32)))
+                (func (export "f") (result i32) (local $x i32) (local $y i32)
+                  (local.set $x (call $make (i32.const 10)))
+                  (local.set $y (call $make (i32.const 20)))
+                  (local.set $x (call $next (local.get $x) (local.get $y)))
+                  (call $drop (local.get $y))
+                  (call $look (local.get $x))))
+              (core instance $i (instantiate $m (with "" (instance (export "make" (func $make))
+                (export "look" (func $look)) (export "next" (func $next)) (export "drop" (func $drop))))))
+              (func $f (result u32) (canon lift (core func $i "f")))
+              (instance $x (export "f" (func $f)))
+              (export "i" (instance $x)))"#,
+            &[("make", HostAction::Make(0)), ("look", HostAction::Sum), ("next", HostAction::Next(0))],
+            &["f"],
+            &[
+                Value(None),
+                called("make", &[10]),
+                called("make", &[20]),
+                called("next", &[10, 20]),
+                HostDrop("a".to_owned(), 20),
+                called("look", &[21]),
+                Value(Some(Val::U32(21))),
+            ],
+        );
     }
 }

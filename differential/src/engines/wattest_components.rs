@@ -10,7 +10,7 @@ use super::CONFIGS;
 use super::wattest::build;
 use crate::NanRule;
 use crate::components::{
-    ComponentCase, ComponentEnding, ComponentEngine, ComponentRecord, HostAnswer, HostLog, HostScript,
+    ComponentCall, ComponentCase, ComponentEnding, ComponentEngine, ComponentRecord, HostAnswer, HostLog, HostScript,
 };
 use wattest::component::{
     self as native, Component, LinkError, Linker, Resource, ResourceAny, ResourceType, Type, TypeKind,
@@ -50,40 +50,62 @@ impl ComponentEngine for WattestComponents {
     fn run(&mut self, case: &ComponentCase) -> Result<ComponentRecord, String> {
         let engine = self.engine()?;
         let component = Component::new(engine, &case.wasm).map_err(|error| format!("refused: {error}"))?;
-        let mut store = Store::new(engine, ());
         let log = HostLog::default();
         let linker = linker(engine, &case.host, &log).map_err(|error| error.to_string())?;
-        let made = linker.instantiate(&mut store, &component);
-        let mut record = log.take();
-        let instance = match made {
-            Ok(instance) => instance,
-            Err(InstantiateError::Start(error)) => {
-                record.push(ending(error)?);
-                return Ok(record);
-            }
-            Err(error) => return Err(error.to_string()),
-        };
-        record.push(ComponentEnding::Value(None));
+        let ready = linker.instantiate_pre(&component).map_err(|error| error.to_string())?;
+        let mut record = Vec::new();
+        let mut live = None;
         for call in &case.calls {
-            let path = [call.instance.as_str(), call.func.as_str()];
-            let func = instance.get_func(&mut store, path).ok_or_else(|| format!("no export {call:?}"))?;
-            let ty = func.ty();
-            let args = call.args.iter().zip(ty.params()).map(|(val, (_, ty))| to_native(&ty, val));
-            let args = args.collect::<Option<Vec<_>>>().ok_or("arguments of another type")?;
-            let mut results = vec![native::Val::Bool(false); usize::from(ty.result().is_some())];
-            let result = func.call(&mut store, &args, &mut results);
-            record.extend(log.take());
-            record.push(match result {
-                Ok(()) => {
-                    let pair = ty.result().zip(results.first());
-                    let value = pair.map(|(ty, val)| from_native(&ty, val, &mut |_| None));
-                    let value = value.map(|value| value.ok_or("a result of another type"));
-                    ComponentEnding::Value(value.transpose()?)
+            let (store, instance) = match live.take() {
+                Some(made) => live.insert(made),
+                None => {
+                    let mut store = Store::new(engine, ());
+                    let made = ready.instantiate(&mut store);
+                    record.extend(log.take());
+                    match made {
+                        Ok(instance) => {
+                            record.push(ComponentEnding::Value(None));
+                            live.insert((store, instance))
+                        }
+                        Err(InstantiateError::Start(error)) => {
+                            record.push(ending(error)?);
+                            return Ok(record);
+                        }
+                        Err(error) => return Err(error.to_string()),
+                    }
                 }
-                Err(error) => ending(error)?,
-            });
+            };
+            let result = call_once(store, instance, call)?;
+            record.extend(log.take());
+            if case.renews && matches!(result, ComponentEnding::Trap(_) | ComponentEnding::Nothing(_)) {
+                live = None;
+            }
+            record.push(result);
         }
         Ok(record)
+    }
+}
+
+/// Calls an export: how it ends.
+fn call_once(
+    store: &mut Store<()>,
+    instance: &native::Instance,
+    call: &ComponentCall,
+) -> Result<ComponentEnding, String> {
+    let path = [call.instance.as_str(), call.func.as_str()];
+    let func = instance.get_func(&mut *store, path).ok_or_else(|| format!("no export {call:?}"))?;
+    let ty = func.ty();
+    let args = call.args.iter().zip(ty.params()).map(|(val, (_, ty))| to_native(&ty, val));
+    let args = args.collect::<Option<Vec<_>>>().ok_or("arguments of another type")?;
+    let mut results = vec![native::Val::Bool(false); usize::from(ty.result().is_some())];
+    match func.call(store, &args, &mut results) {
+        Ok(()) => {
+            let pair = ty.result().zip(results.first());
+            let value = pair.map(|(ty, val)| from_native(&ty, val, &mut |_| None));
+            let value = value.map(|value| value.ok_or("a result of another type"));
+            Ok(ComponentEnding::Value(value.transpose()?))
+        }
+        Err(error) => ending(error),
     }
 }
 

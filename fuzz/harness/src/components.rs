@@ -8,6 +8,7 @@
 //!
 //! Does not know: processes, reports.
 
+use crate::generate_component::shape::Shapes;
 use crate::generate_component::{Scenario, Theme};
 use crate::panics;
 use crate::source::expand;
@@ -59,6 +60,8 @@ pub struct Outcome {
     pub record: ComponentRecord,
     /// Endings compared with the subject's.
     pub checks: u64,
+    /// Shapes of the scenario.
+    pub shapes: Shapes,
     /// What went wrong, if anything did: where, and what.
     pub disagreement: Option<(String, String)>,
 }
@@ -103,7 +106,7 @@ impl ComponentChecker {
     /// Checks the scenario of some bytes.
     pub fn check_bytes(&mut self, property: &Property, bytes: &[u8]) -> Outcome {
         match property.scenario_of(bytes) {
-            Ok(scenario) => self.check(property, &scenario),
+            Ok(scenario) => Outcome { shapes: scenario.shapes.clone(), ..self.check(property, &scenario) },
             Err(error) => Outcome::failed("generator", error),
         }
     }
@@ -122,7 +125,7 @@ impl ComponentChecker {
         if property.theme.is_none() {
             let staged = panics::record(|| check_stages(&scenario.case.wasm));
             if let Err((stage, what)) = staged.unwrap_or_else(|text| Err(("pipeline".to_owned(), text))) {
-                return Outcome { record, checks: 0, disagreement: Some((stage, what)) };
+                return Outcome { record, disagreement: Some((stage, what)), ..Outcome::default() };
             }
         }
         let count = self.subjects.len().max(1);
@@ -133,7 +136,8 @@ impl ComponentChecker {
             Ok(other) => (other.len().min(record.len()) as u64, compare_components(&record, &other)),
             Err(error) => (0, Some(error)),
         };
-        Outcome { record, checks, disagreement: found.map(|what| (subject.name(), what)) }
+        let disagreement = found.map(|what| (subject.name(), what));
+        Outcome { record, checks, disagreement, ..Outcome::default() }
     }
 }
 
@@ -142,8 +146,8 @@ impl ComponentChecker {
 #[cfg(feature = "wattest")]
 fn check_stages(wasm: &[u8]) -> Result<(), (String, String)> {
     use wattest_component::schedule::Grouping;
-    use wattest_component::{CompileOptions, Features, Pass, Passes, compile};
-    let features = Features::default();
+    use wattest_component::{CompileOptions, Features, Pass, Passes, Proposal, compile};
+    let features = Features::default().with(Proposal::Memory64);
     let without = Pass::ALL.iter().map(|pass| Passes::all().without(*pass));
     for passes in [Passes::NONE, Passes::all()].into_iter().chain(without) {
         for grouping in [Grouping::Fewest, Grouping::Single] {
@@ -185,6 +189,7 @@ fn subjects() -> Vec<Box<dyn ComponentEngine>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generate_component::shape::Shape;
     use crate::source::case_seed;
     use std::collections::BTreeMap;
     use wattest_reference::TrapClass;
@@ -214,6 +219,23 @@ mod tests {
         for class in classes {
             assert!(seen.contains_key(class), "{name}: no {class:?} in {seen:?}");
         }
+    }
+
+    #[test]
+    fn every_shape_is_reached() {
+        let mut seen = BTreeMap::new();
+        for theme in Theme::ALL {
+            for index in 0..400 {
+                for shape in Scenario::shapes_of_bytes(theme, &expand(case_seed(3, index))).0 {
+                    *seen.entry(shape).or_insert(0) += 1;
+                }
+            }
+        }
+        for shape in Shape::ALL {
+            println!("{:>5} {}", seen.get(shape).unwrap_or(&0), shape.text());
+        }
+        let missing: Vec<_> = Shape::ALL.iter().filter(|shape| !seen.contains_key(shape)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]

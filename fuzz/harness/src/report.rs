@@ -7,6 +7,7 @@
 use crate::case::{Case, Recipe};
 use crate::diff_core::Outcome;
 use crate::generate_component::Scenario;
+use crate::generate_component::shape::Shape;
 use crate::model::ModelCase;
 use crate::stats::Stats;
 use serde::Serialize;
@@ -135,6 +136,13 @@ fn model_lines(stats: &Stats, seconds: f64, line: &mut dyn FnMut(&str, String)) 
             row.poisoned
         );
         line(name, text);
+    }
+    if !stats.shapes.is_empty() {
+        // Those that nothing reached too: what is missing is what there is to see.
+        for shape in Shape::ALL {
+            let count = stats.shapes.get(shape.text()).copied().unwrap_or(0);
+            line("scenarios of components with", format!("{count:>12} {}", shape.text()));
+        }
     }
     for (group, count) in &stats.tally {
         line("operations executed", format!("{count:>12} {group}"));

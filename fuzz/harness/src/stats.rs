@@ -78,6 +78,8 @@ pub struct Stats {
     pub models: BTreeMap<String, ModelStats>,
     /// Operations executed, by proposal: all of the other properties' cases, and a sample of this one's.
     pub tally: BTreeMap<String, u64>,
+    /// Scenarios of components, by the shapes that they have.
+    pub shapes: BTreeMap<String, u64>,
     /// Cases of this property that the reference ran too.
     pub sampled: u64,
     /// Cases that stopped early, by side and reason.
@@ -152,6 +154,9 @@ impl Stats {
         row.reference_checks += outcome.record.len() as u64;
         row.checks += outcome.checks;
         row.poisoned += u64::from(outcome.poisoned());
+        for shape in &outcome.shapes.0 {
+            *self.shapes.entry(shape.text().to_owned()).or_default() += 1;
+        }
         if let Some((subject, what)) = outcome.disagreement {
             let vote = Vote { suspect: Suspect::Nobody, reference: "is the other side".to_owned() };
             self.add_found(Found { target: property.name.to_owned(), seed, subject, what, vote });
@@ -195,6 +200,7 @@ impl Stats {
             row.checks += part.checks;
             row.poisoned += part.poisoned;
         }
+        merge_map(&mut self.shapes, other.shapes);
         self.add_tally(other.tally);
         self.sampled += other.sampled;
         self.outvoted.extend(other.outvoted);

@@ -168,7 +168,7 @@ impl Evaluator {
         let number = self.shared.lock().poisoned.len() as u32;
         let mut evaluation = Evaluation { store: &mut self.store, shared: &self.shared };
         let made = evaluation.instantiate(&closure, None, &imports);
-        let exports = self.end(number, made)?;
+        let exports = self.end(Some(number), made)?;
         Ok(Root { number, exports: Arc::new(exports) })
     }
 
@@ -179,7 +179,9 @@ impl Evaluator {
     pub fn call(&mut self, func: &Func, args: &[Val]) -> Result<Option<Val>, Failure> {
         let mut evaluation = Evaluation { store: &mut self.store, shared: &self.shared };
         let result = evaluation.call_from_host(&func.callee, args);
-        let result = self.end(func.root, result)?;
+        // A function of the host that was exported again is none of its instance's.
+        let root = matches!(*func.callee, Callee::Lifted(_)).then_some(func.root);
+        let result = self.end(root, result)?;
         self.shared.lock().record(Event::Return(result.clone()))?;
         Ok(result)
     }
@@ -191,7 +193,7 @@ impl Evaluator {
     pub fn drop_resource(&mut self, root: &Root, handle: Handle) -> Result<(), Failure> {
         let mut evaluation = Evaluation { store: &mut self.store, shared: &self.shared };
         let result = evaluation.destroy(None, handle);
-        self.end(root.number, result)
+        self.end(Some(root.number), result)
     }
 
     /// What has been seen since this was asked last.
@@ -206,14 +208,14 @@ impl Evaluator {
         &self.store
     }
 
-    /// A failure is the end of its root instance.
-    fn end<T>(&mut self, root: u32, result: Result<T, Failure>) -> Result<T, Failure> {
+    /// A failure is the end of its root instance, if it happened in one.
+    fn end<T>(&mut self, root: Option<u32>, result: Result<T, Failure>) -> Result<T, Failure> {
         let Err(failure) = &result else { return result };
         let mut state = self.shared.lock();
         if let Failure::Trap(trap) = failure {
             state.record(Event::Trap(trap.class))?;
         }
-        if let Some(poisoned) = state.poisoned.get_mut(root as usize) {
+        if let Some(poisoned) = root.and_then(|root| state.poisoned.get_mut(root as usize)) {
             *poisoned = true;
         }
         result

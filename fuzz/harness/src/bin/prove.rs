@@ -229,7 +229,12 @@ fn replay_component(property: &Property, seed: u64) -> Result<bool, Box<dyn Erro
     println!("{} endings of the runtime compared, {} of the reference", outcome.checks, outcome.record.len());
     match &outcome.disagreement {
         None => println!("agreement"),
-        Some((subject, what)) => println!("DISAGREEMENT with {subject}: {what}"),
+        Some((subject, what)) => {
+            for (step, ending) in outcome.record.iter().enumerate() {
+                println!("step {step} of the reference: {ending:x?}");
+            }
+            println!("DISAGREEMENT with {subject}: {what}");
+        }
     }
     Ok(outcome.disagreement.is_none())
 }

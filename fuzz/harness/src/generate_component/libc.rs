@@ -7,6 +7,7 @@
 //!
 //! Does not know: which functions the instance has.
 
+use super::shape::{Shape, Shapes};
 use crate::source::Source;
 
 /// Where random bytes lie.
@@ -33,6 +34,20 @@ pub enum Misdeed {
     CallsOut,
     /// Grows the memory, which is legal.
     Grows,
+}
+
+impl Misdeed {
+    fn shape(self) -> Shape {
+        match self {
+            Misdeed::Misaligned => Shape::ReallocMisaligned,
+            Misdeed::Outside => Shape::ReallocOutside,
+            Misdeed::AtTheEnd => Shape::ReallocAtTheEnd,
+            Misdeed::Overlapping => Shape::ReallocOverlaps,
+            Misdeed::Traps => Shape::ReallocTraps,
+            Misdeed::CallsOut => Shape::ReallocCallsOut,
+            Misdeed::Grows => Shape::ReallocGrows,
+        }
+    }
 }
 
 /// An allocator.
@@ -66,16 +81,25 @@ impl Allocator {
         Allocator { in_place: source.percent(50), misdeed }
     }
 
+    /// What is to be said of it.
+    pub fn shapes(self, shapes: &mut Shapes) {
+        shapes.add(if self.in_place { Shape::ReallocInPlace } else { Shape::ReallocMoves });
+        if let Some((misdeed, _)) = self.misdeed {
+            shapes.add(misdeed.shape());
+        }
+    }
+
+    /// Written for addresses called `P`.
     fn misdeed_text(self) -> String {
         let Some((misdeed, at)) = self.misdeed else { return String::new() };
         let deed = match misdeed {
-            Misdeed::Misaligned => "(return (i32.const 4097))",
-            Misdeed::Outside => "(return (i32.const -16))",
-            Misdeed::AtTheEnd => "(return (i32.mul (memory.size) (i32.const 65536)))",
-            Misdeed::Overlapping => "(return (i32.const 4096))",
+            Misdeed::Misaligned => "(return (P.const 4097))",
+            Misdeed::Outside => "(return (P.const -16))",
+            Misdeed::AtTheEnd => "(return (P.mul (memory.size) (P.const 65536)))",
+            Misdeed::Overlapping => "(return (P.const 4096))",
             Misdeed::Traps => "unreachable",
             Misdeed::CallsOut => "(call_indirect (type $out) (i32.const 0))",
-            Misdeed::Grows => "(drop (memory.grow (i32.const 1)))",
+            Misdeed::Grows => "(drop (memory.grow (P.const 1)))",
         };
         format!("(if (i32.eq (global.get $calls) (i32.const {at})) (then {deed}))")
     }
@@ -83,8 +107,8 @@ impl Allocator {
     fn shrink_text(self) -> &'static str {
         match self.in_place {
             true => {
-                "(if (i32.and (i32.ne (local.get $old) (i32.const 0))
-                  (i32.le_u (local.get $new_size) (local.get $old_size))) (then (return (local.get $old))))"
+                "(if (i32.and (P.ne (local.get $old) (P.const 0))
+                  (P.le_u (local.get $new_size) (local.get $old_size))) (then (return (local.get $old))))"
             }
             false => "",
         }
@@ -96,50 +120,56 @@ pub fn bytes_text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
 }
 
-/// The module.
-pub fn module_text(allocator: Allocator, data: &[u8]) -> String {
-    let (misdeed, shrink, data) = (allocator.misdeed_text(), allocator.shrink_text(), bytes_text(data));
-    format!(
-        r#"(core module $Libc
+/// The module, called `P` where an address type is meant, `LONG` where an address becomes an `i64`.
+const TEXT: &str = r#"(core module $Libc
   (type $out (func))
-  (memory (export "mem") 1)
+  (memory (export "mem") MEMORY)
   (table (export "out") 1 funcref)
-  (global $next (mut i32) (i32.const 4096))
-  (global $log_at (mut i32) (i32.const 0))
+  (global $next (mut P) (P.const 4096))
+  (global $log_at (mut P) (P.const 0))
   (global $calls (mut i32) (i32.const 0))
-  (data (i32.const {DATA}) "{data}")
+  (data (P.const 256) "BYTES")
   (func $log (export "log") (param i64)
-    (i64.store (i32.add (i32.const 2048) (i32.and (global.get $log_at) (i32.const 2040))) (local.get 0))
-    (global.set $log_at (i32.add (global.get $log_at) (i32.const 8))))
-  (func (export "realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $new_size i32) (result i32)
-    (local $at i32)
-    (call $log (i64.extend_i32_u (local.get $old)))
-    (call $log (i64.extend_i32_u (local.get $old_size)))
-    (call $log (i64.extend_i32_u (local.get $align)))
-    (call $log (i64.extend_i32_u (local.get $new_size)))
+    (i64.store (P.add (P.const 2048) (P.and (global.get $log_at) (P.const 2040))) (local.get 0))
+    (global.set $log_at (P.add (global.get $log_at) (P.const 8))))
+  (func (export "realloc") (param $old P) (param $old_size P) (param $align P) (param $new_size P) (result P)
+    (local $at P)
+    (call $log (LONG (local.get $old)))
+    (call $log (LONG (local.get $old_size)))
+    (call $log (LONG (local.get $align)))
+    (call $log (LONG (local.get $new_size)))
     (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
-    {misdeed}
-    {shrink}
-    (local.set $at (i32.and
-      (i32.add (global.get $next) (i32.sub (local.get $align) (i32.const 1)))
-      (i32.sub (i32.const 0) (local.get $align))))
-    (global.set $next (i32.add (local.get $at) (local.get $new_size)))
-    (if (i32.gt_u (global.get $next) (i32.mul (memory.size) (i32.const 65536)))
-      (then (drop (memory.grow (i32.add (i32.const 1) (i32.shr_u (local.get $new_size) (i32.const 16)))))))
-    (if (local.get $old)
+    MISDEED
+    SHRINK
+    (local.set $at (P.and
+      (P.add (global.get $next) (P.sub (local.get $align) (P.const 1)))
+      (P.sub (P.const 0) (local.get $align))))
+    (global.set $next (P.add (local.get $at) (local.get $new_size)))
+    (if (P.gt_u (global.get $next) (P.mul (memory.size) (P.const 65536)))
+      (then (drop (memory.grow (P.add (P.const 1) (P.shr_u (local.get $new_size) (P.const 16)))))))
+    (if (P.ne (local.get $old) (P.const 0))
       (then (memory.copy (local.get $at) (local.get $old)
         (select (local.get $old_size) (local.get $new_size)
-          (i32.lt_u (local.get $old_size) (local.get $new_size))))))
+          (P.lt_u (local.get $old_size) (local.get $new_size))))))
     (local.get $at))
   (func (export "hash") (result i64)
-    (local $at i32) (local $hash i64)
+    (local $at P) (local $hash i64)
     (local.set $hash (i64.const 0x2545f4914f6cdd1d))
     (loop $next_word
       (local.set $hash (i64.mul (i64.const 0x100000001b3)
         (i64.xor (i64.load (local.get $at)) (i64.rotl (local.get $hash) (i64.const 5)))))
-      (local.set $at (i32.add (local.get $at) (i32.const 8)))
+      (local.set $at (P.add (local.get $at) (P.const 8)))
       (br_if $next_word (i32.and
-        (i32.lt_u (local.get $at) (global.get $next)) (i32.lt_u (local.get $at) (i32.const 16384)))))
-    (i64.xor (local.get $hash) (i64.extend_i32_u (global.get $log_at)))))"#
-    )
+        (P.lt_u (local.get $at) (global.get $next)) (P.lt_u (local.get $at) (P.const 16384)))))
+    (i64.xor (local.get $hash) (LONG (global.get $log_at)))))"#;
+
+/// The module; `wide` says that its memory has 64-bit addresses.
+pub fn module_text(allocator: Allocator, data: &[u8], wide: bool) -> String {
+    let text = TEXT.replace("MISDEED", &allocator.misdeed_text()).replace("SHRINK", allocator.shrink_text());
+    let text = text.replace("MEMORY", if wide { "i64 1" } else { "1" });
+    // An `i64` is one already: adding nothing keeps the text in the same form.
+    let text = text.replace("(LONG ", if wide { "(i64.or (i64.const 0) " } else { "(i64.extend_i32_u " });
+    let pointer = if wide { "i64" } else { "i32" };
+    let text = text.replace("P.", &format!("{pointer}.")).replace(" P)", &format!(" {pointer})"));
+    text.replace("(mut P)", &format!("(mut {pointer})")).replace("BYTES", &bytes_text(data))
 }

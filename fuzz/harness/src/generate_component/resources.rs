@@ -8,9 +8,11 @@
 //! Does not know: which steps trap.
 
 use super::libc::{self, Allocator, DATA_BYTES};
+use super::shape::{Shape, Shapes};
+use super::{Draft, HOST};
 use crate::source::{Source, expand};
 use std::fmt::Write;
-use wattest_differential::components::ComponentCall;
+use wattest_differential::components::{HostAction, HostScript};
 
 /// The functions that the defining component exports: name, component type, core type.
 const FUNCS: [(&str, &str, &str); 8] = [
@@ -28,15 +30,21 @@ const OPTIONS: &str = "(memory (core memory $libc \"mem\")) (realloc (core func 
 
 fn libc(source: &mut Source<'_>) -> String {
     let data = expand(source.u64());
-    let mut text = libc::module_text(Allocator::lawful(source), &data[..DATA_BYTES]);
+    let mut text = libc::module_text(Allocator::lawful(source), &data[..DATA_BYTES], false);
     text.push_str("\n(core instance $libc (instantiate $Libc))\n");
     text
 }
 
-/// The component that defines both types.
-fn definer(source: &mut Source<'_>) -> String {
-    // The destructor may be an adapter: the lowered function of another component.
-    let (import, dtor) = match source.percent(30) {
+/// The component that defines both types; `gone_to_host` says that what it is told of goes to the host.
+fn definer(source: &mut Source<'_>, gone_to_host: bool, shapes: &mut Shapes) -> String {
+    // The destructor may be an adapter: the lowered function of another component, or of the host.
+    let is_lowered = source.percent(40);
+    shapes.add(match (is_lowered, gone_to_host) {
+        (false, _) => Shape::CoreDtor,
+        (true, false) => Shape::AdapterDtor,
+        (true, true) => Shape::LoweredDtor,
+    });
+    let (import, dtor) = match is_lowered {
         true => {
             ("(import \"log\" (func $gone (param \"rep\" u32)))\n(core func $dtor (canon lower (func $gone)))", "$dtor")
         }
@@ -118,26 +126,33 @@ fn logger(source: &mut Source<'_>) -> String {
 }
 
 /// The import of what [`definer`] exports.
-fn import_text() -> String {
-    let mut text = "(import \"up\" (instance $up (export \"a\" (type $a (sub resource)))\n\
+fn import_text(import: &str) -> String {
+    let mut text = format!(
+        "(import \"{import}\" (instance ${import} (export \"a\" (type $a (sub resource)))\n\
         (export \"b\" (type $b (sub resource)))\n"
-        .to_owned();
+    );
     for (name, ty, _) in FUNCS {
         let _ = writeln!(text, "(export \"{name}\" (func {ty}))");
     }
-    text.push_str("))\n(alias export $up \"a\" (type $a))\n(alias export $up \"b\" (type $b))\n");
+    text.push_str("))\n");
     text
 }
 
+/// The same in a component, whose types are then `$a` and `$b`.
+fn imports() -> String {
+    import_text("up") + "(alias export $up \"a\" (type $a))\n(alias export $up \"b\" (type $b))\n"
+}
+
 /// A component that only passes handles on.
-fn passer(source: &mut Source<'_>) -> String {
-    let mut text = format!("(component $Passer\n{}{}", import_text(), libc(source));
+fn passer(source: &mut Source<'_>, shapes: &mut Shapes) -> String {
+    let mut text = format!("(component $Passer\n{}{}", imports(), libc(source));
     text.push_str(
         "(export $ea \"a\" (type $a))\n(export $eb \"b\" (type $b))\n(core func $drop-a (canon resource.drop $a))\n\
         (core func $drop-b (canon resource.drop $b))\n",
     );
     // Borrowed handles that were passed on are dropped, or forgotten, which is a trap.
     let forgets = source.percent(10);
+    shapes.add_if(forgets, Shape::Forgotten);
     let mut module = "(core module $M (import \"r\" \"drop-a\" (func $drop-a (param i32)))\n\
         (import \"r\" \"drop-b\" (func $drop-b (param i32)))\n(import \"libc\" \"mem\" (memory 1))\n"
         .to_owned();
@@ -271,7 +286,7 @@ fn step(source: &mut Source<'_>, table: &mut Table) -> String {
 
 /// A component that does things.
 fn user(source: &mut Source<'_>, scripts: usize) -> String {
-    let mut text = format!("(component $User\n{}{}", import_text(), libc(source));
+    let mut text = format!("(component $User\n{}{}", imports(), libc(source));
     text.push_str("(core func $drop-a (canon resource.drop $a))\n(core func $drop-b (canon resource.drop $b))\n");
     let mut module =
         "(core module $M (import \"libc\" \"log\" (func $log (param i64)))\n(import \"libc\" \"mem\" (memory 1))\n\
@@ -303,43 +318,83 @@ fn user(source: &mut Source<'_>, scripts: usize) -> String {
     text
 }
 
+/// What the host does in the functions of [`FUNCS`], by name.
+fn host_actions() -> Vec<(String, HostAction)> {
+    let action = |name: &str| match name {
+        "make-a" => HostAction::Make(0),
+        "make-b" => HostAction::Make(1),
+        "swap-a" => HostAction::Next(0),
+        "take-a" => HostAction::Answer(None),
+        _ => HostAction::Sum,
+    };
+    FUNCS.iter().map(|(name, ..)| ((*name).to_owned(), action(name))).collect()
+}
+
 /// A component and calls of it.
-pub fn generate(source: &mut Source<'_>) -> (String, Vec<ComponentCall>) {
+pub(crate) fn generate(source: &mut Source<'_>, draft: &mut Draft) {
+    draft.renews = source.percent(50);
     let scripts = source.between(1, 4);
-    let mut text =
-        format!("(component\n{}{}{}{}", logger(source), definer(source), passer(source), user(source, scripts));
-    let mut hashed = vec!["g0", "d0"];
-    text.push_str("(instance $g0 (instantiate $Logger))\n");
-    text.push_str("(instance $d0 (instantiate $Definer (with \"log\" (func $g0 \"log\"))))\n");
-    let passes = source.below(3);
-    let mut last = "d0";
-    for name in ["p0", "p1"].into_iter().take(passes) {
-        let _ = writeln!(text, "(instance ${name} (instantiate $Passer (with \"up\" (instance ${last}))))");
+    let (host_defines, host_logs) = (source.percent(25), source.percent(40));
+    let mut hashed = Vec::new();
+    let mut last = HOST;
+    if host_defines {
+        draft.shapes.add(Shape::HostResources);
+        draft.text.push_str(&import_text(HOST));
+        let resources = vec!["a".to_owned(), "b".to_owned()];
+        draft.host = HostScript { instance: HOST.to_owned(), resources, funcs: host_actions() };
+    } else {
+        define(source, draft, host_logs, &mut hashed);
+        last = "d0";
+    }
+    let defined = last;
+    let text = passer(source, &mut draft.shapes) + &user(source, scripts);
+    draft.text.push_str(&text);
+    let passes = source.below(4);
+    draft.shapes.add_if(passes > 1, Shape::ThroughLayers);
+    for name in ["p0", "p1", "p2"].into_iter().take(passes) {
+        let _ = writeln!(draft.text, "(instance ${name} (instantiate $Passer (with \"up\" (instance ${last}))))");
         last = name;
         hashed.push(name);
     }
     let users: &[&str] = if source.percent(40) { &["u0", "u1"] } else { &["u0"] };
+    draft.shapes.add_if(users.len() > 1, Shape::TwoUsers);
+    for name in &hashed {
+        let _ = writeln!(draft.text, "(alias export ${name} \"hash\" (func $h-{name}))");
+        let _ = writeln!(draft.text, "(instance $x-{name} (export \"hash\" (func $h-{name})))");
+        let _ = writeln!(draft.text, "(export \"{name}\" (instance $x-{name}))");
+    }
     for name in users {
-        let from = if source.percent(80) { last } else { "d0" };
-        let _ = writeln!(text, "(instance ${name} (instantiate $User (with \"up\" (instance ${from}))))");
-        let _ = writeln!(text, "(export \"{name}\" (instance ${name}))");
+        let from = if source.percent(80) { last } else { defined };
+        let _ = writeln!(draft.text, "(instance ${name} (instantiate $User (with \"up\" (instance ${from}))))");
+        let _ = writeln!(draft.text, "(export \"{name}\" (instance ${name}))");
         hashed.push(name);
     }
-    for name in &hashed[..passes + 2] {
-        let _ = writeln!(text, "(alias export ${name} \"hash\" (func $h-{name}))");
-        let _ = writeln!(text, "(instance $x-{name} (export \"hash\" (func $h-{name})))");
-        let _ = writeln!(text, "(export \"{name}\" (instance $x-{name}))");
-    }
-    text.push(')');
-    let mut calls = Vec::new();
     for script in 0..scripts {
         for user in users {
-            let (instance, func) = ((*user).to_owned(), format!("run{script}"));
-            calls.push(ComponentCall { instance, func, args: Vec::new() });
+            draft.call(user, &format!("run{script}"));
         }
     }
     for name in hashed {
-        calls.push(ComponentCall { instance: name.to_owned(), func: "hash".to_owned(), args: Vec::new() });
+        draft.call(name, "hash");
     }
-    (text, calls)
+}
+
+/// The component that defines the resources, and whom it tells what is gone.
+fn define(source: &mut Source<'_>, draft: &mut Draft, host_logs: bool, hashed: &mut Vec<&'static str>) {
+    let text = definer(source, host_logs, &mut draft.shapes);
+    if host_logs {
+        draft.shapes.add(Shape::HostFuncs);
+        let _ = writeln!(draft.text, "(import \"{HOST}\" (instance $g0 (export \"log\" (func (param \"rep\" u32)))))");
+        let funcs = vec![("log".to_owned(), HostAction::Answer(None))];
+        draft.host = HostScript { instance: HOST.to_owned(), resources: Vec::new(), funcs };
+        draft.text.push_str(&text);
+    } else {
+        let logger = logger(source);
+        draft.text.push_str(&logger);
+        draft.text.push_str(&text);
+        draft.text.push_str("(instance $g0 (instantiate $Logger))\n");
+        hashed.push("g0");
+    }
+    draft.text.push_str("(instance $d0 (instantiate $Definer (with \"log\" (func $g0 \"log\"))))\n");
+    hashed.push("d0");
 }

@@ -8,6 +8,7 @@
 //!
 //! Does not know: values, components.
 
+use super::shape::{Shape, Shapes};
 use crate::source::Source;
 
 /// A core value type.
@@ -24,6 +25,11 @@ pub enum Core {
 }
 
 impl Core {
+    /// The type of an address.
+    pub fn pointer(wide: bool) -> Core {
+        if wide { Core::I64 } else { Core::I32 }
+    }
+
     /// Its name.
     pub fn text(self) -> &'static str {
         match self {
@@ -116,7 +122,7 @@ impl Types {
             };
             types.named.push(named);
             // What nests may grow by powers.
-            if types.flat(&Ty::Named(types.named.len() - 1)).len() > FLAT_NAMED_MAX {
+            if types.flat(&Ty::Named(types.named.len() - 1), false).len() > FLAT_NAMED_MAX {
                 types.named.pop();
             }
         }
@@ -193,30 +199,30 @@ impl Types {
         }
     }
 
-    /// Core value types.
-    pub fn flat(&self, ty: &Ty) -> Vec<Core> {
+    /// Core value types, with 64-bit addresses or with 32-bit ones.
+    pub fn flat(&self, ty: &Ty, wide: bool) -> Vec<Core> {
         match ty {
             Ty::Primitive(row) => vec![PRIMITIVES[*row].1],
-            Ty::String | Ty::List(_) | Ty::Map(..) => vec![Core::I32, Core::I32],
+            Ty::String | Ty::List(_) | Ty::Map(..) => vec![Core::pointer(wide); 2],
             Ty::FixedList(element, length) => {
-                let flat = self.flat(element);
+                let flat = self.flat(element, wide);
                 (0..*length).flat_map(|_| flat.iter().copied()).collect()
             }
-            Ty::Tuple(types) => types.iter().flat_map(|ty| self.flat(ty)).collect(),
-            Ty::Option(payload) => self.join([Some(&**payload)].into_iter()),
-            Ty::Result(ok, error) => self.join([ok.as_deref(), error.as_deref()].into_iter()),
+            Ty::Tuple(types) => types.iter().flat_map(|ty| self.flat(ty, wide)).collect(),
+            Ty::Option(payload) => self.join([Some(&**payload)].into_iter(), wide),
+            Ty::Result(ok, error) => self.join([ok.as_deref(), error.as_deref()].into_iter(), wide),
             Ty::Named(at) => match &self.named[*at] {
-                Named::Record(fields) => fields.iter().flat_map(|ty| self.flat(ty)).collect(),
-                Named::Variant(cases) => self.join(cases.iter().map(Option::as_ref)),
+                Named::Record(fields) => fields.iter().flat_map(|ty| self.flat(ty, wide)).collect(),
+                Named::Variant(cases) => self.join(cases.iter().map(Option::as_ref), wide),
                 Named::Enum(_) | Named::Flags(_) => vec![Core::I32],
             },
         }
     }
 
-    fn join<'t>(&self, payloads: impl Iterator<Item = Option<&'t Ty>>) -> Vec<Core> {
+    fn join<'t>(&self, payloads: impl Iterator<Item = Option<&'t Ty>>, wide: bool) -> Vec<Core> {
         let mut joined = vec![Core::I32];
         for ty in payloads.flatten() {
-            for (at, core) in self.flat(ty).into_iter().enumerate() {
+            for (at, core) in self.flat(ty, wide).into_iter().enumerate() {
                 match joined.get_mut(at + 1) {
                     Some(slot) if *slot == core => {}
                     Some(slot) if matches!((*slot, core), (Core::I32 | Core::F32, Core::I32 | Core::F32)) => {
@@ -231,19 +237,59 @@ impl Types {
     }
 
     /// The core parameters of a function and whether they are behind a pointer.
-    pub fn flat_params(&self, params: &[Ty]) -> (Vec<Core>, bool) {
-        let flat: Vec<Core> = params.iter().flat_map(|ty| self.flat(ty)).collect();
-        if flat.len() > FLAT_PARAMS_MAX { (vec![Core::I32], true) } else { (flat, false) }
+    pub fn flat_params(&self, params: &[Ty], wide: bool) -> (Vec<Core>, bool) {
+        let flat: Vec<Core> = params.iter().flat_map(|ty| self.flat(ty, wide)).collect();
+        if flat.len() > FLAT_PARAMS_MAX { (vec![Core::pointer(wide)], true) } else { (flat, false) }
     }
 
     /// The core result of a function and whether it is behind a pointer.
-    pub fn flat_result(&self, result: Option<&Ty>) -> (Option<Core>, bool) {
-        let flat = result.map_or(Vec::new(), |ty| self.flat(ty));
+    pub fn flat_result(&self, result: Option<&Ty>, wide: bool) -> (Option<Core>, bool) {
+        let flat = result.map_or(Vec::new(), |ty| self.flat(ty, wide));
         match flat[..] {
             [] => (None, false),
             [core] => (Some(core), false),
-            _ => (Some(Core::I32), true),
+            _ => (Some(Core::pointer(wide)), true),
         }
+    }
+
+    /// Whether lowering a value of the type calls `realloc`.
+    pub fn allocates(&self, ty: &Ty) -> bool {
+        match ty {
+            Ty::Primitive(_) => false,
+            Ty::String | Ty::List(_) | Ty::Map(..) => true,
+            Ty::FixedList(ty, _) | Ty::Option(ty) => self.allocates(ty),
+            Ty::Tuple(types) => types.iter().any(|ty| self.allocates(ty)),
+            Ty::Result(ok, error) => [ok, error].into_iter().flatten().any(|ty| self.allocates(ty)),
+            Ty::Named(at) => match &self.named[*at] {
+                Named::Record(fields) => fields.iter().any(|ty| self.allocates(ty)),
+                Named::Variant(cases) => cases.iter().flatten().any(|ty| self.allocates(ty)),
+                Named::Enum(_) | Named::Flags(_) => false,
+            },
+        }
+    }
+
+    /// What is to be said of a type.
+    pub fn shapes(&self, ty: &Ty, shapes: &mut Shapes) {
+        let (shape, inner): (Option<Shape>, Vec<&Ty>) = match ty {
+            Ty::Primitive(_) => (None, Vec::new()),
+            Ty::String => (Some(Shape::Strings), Vec::new()),
+            Ty::List(ty) => (Some(Shape::Lists), vec![ty]),
+            Ty::FixedList(ty, _) => (Some(Shape::FixedLists), vec![ty]),
+            Ty::Map(_, ty) => (Some(Shape::Maps), vec![ty]),
+            Ty::Tuple(types) => (Some(Shape::Records), types.iter().collect()),
+            Ty::Option(ty) => (Some(Shape::Variants), vec![ty]),
+            Ty::Result(ok, error) => {
+                (Some(Shape::Variants), [ok, error].into_iter().flatten().map(|ty| &**ty).collect())
+            }
+            Ty::Named(at) => match &self.named[*at] {
+                Named::Record(fields) => (Some(Shape::Records), fields.iter().collect()),
+                Named::Variant(cases) => (Some(Shape::Variants), cases.iter().flatten().collect()),
+                Named::Enum(_) => (Some(Shape::Enums), Vec::new()),
+                Named::Flags(_) => (Some(Shape::FlagSets), Vec::new()),
+            },
+        };
+        shapes.0.extend(shape);
+        inner.into_iter().for_each(|ty| self.shapes(ty, shapes));
     }
 }
 

@@ -101,6 +101,8 @@ struct Entry {
 #[derive(Debug)]
 pub struct TypeRegistry {
     records: Mapping,
+    /// Distinct types that modules may bring.
+    types_max: usize,
     state: RwLock<State>,
 }
 
@@ -193,8 +195,12 @@ impl TypeRegistry {
     ///
     /// The machine has no address space for the records.
     pub fn new() -> Result<TypeRegistry, MapError> {
-        let records = Mapping::reserve((TYPES_MAX + HOST_TYPES_MAX + 1) * TYPE_RECORD_BYTES as usize)?;
-        Ok(TypeRegistry { records, state: RwLock::default() })
+        TypeRegistry::with_limit(TYPES_MAX)
+    }
+
+    fn with_limit(types_max: usize) -> Result<TypeRegistry, MapError> {
+        let records = Mapping::reserve((types_max + HOST_TYPES_MAX + 1) * TYPE_RECORD_BYTES as usize)?;
+        Ok(TypeRegistry { records, types_max, state: RwLock::default() })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -216,7 +222,7 @@ impl TypeRegistry {
         let ends = desc.rec_groups.iter().skip(1).copied().chain([desc.types.len() as u32]);
         for (start, end) in desc.rec_groups.iter().copied().zip(ends) {
             let group = &desc.types[start as usize..end as usize];
-            let first = self.register(roll_group(start, group, &ids), TYPES_MAX)?;
+            let first = self.register(roll_group(start, group, &ids), self.types_max)?;
             ids.extend((0..end - start).map(|position| TypeIndex(first + position)));
         }
         Ok(ids.into_iter().map(|id| id.0).collect())
@@ -249,7 +255,7 @@ impl TypeRegistry {
     ///
     /// [`TooManyTypes`].
     pub fn register_group(&self, group: Vec<SubType>) -> Result<u32, TooManyTypes> {
-        self.register(group, TYPES_MAX + HOST_TYPES_MAX)
+        self.register(group, self.types_max + HOST_TYPES_MAX)
     }
 
     /// The signature with identifier `id`, if it is a function type's.
@@ -381,3 +387,7 @@ pub fn engine_type(ty: ValType, type_ids: &[u32]) -> ValType {
         other => other,
     }
 }
+
+#[cfg(test)]
+#[path = "types_tests.rs"]
+mod tests;

@@ -44,6 +44,8 @@ pub enum Root {
     Local(u32),
     Global(u32),
     Table(u32),
+    /// An entry of the module's own table.
+    Own(u32),
 }
 
 impl V {
@@ -155,6 +157,7 @@ impl Writer<'_, '_> {
         roots.extend(globals.map(|(index, (ty, value))| (Root::Global(index as u32), *ty, *value)));
         let entries = self.shadow.table.iter().enumerate();
         roots.extend(entries.map(|(index, value)| (Root::Table(index as u32), Ty::null(self.entry_heap()), *value)));
+        roots.extend(self.own_roots());
         roots
     }
 
@@ -165,6 +168,10 @@ impl Writer<'_, '_> {
             Root::Table(index) => {
                 self.emit(Instruction::I32Const(index as i32));
                 self.emit(Instruction::TableGet(0));
+            }
+            Root::Own(index) => {
+                self.emit(Instruction::I32Const(index as i32));
+                self.emit(Instruction::TableGet(super::own::TABLE));
             }
         }
     }

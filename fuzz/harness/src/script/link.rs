@@ -12,7 +12,7 @@
 use super::body::Frame;
 use super::shadow::V;
 use super::types::{Heap, Ty, ref_type, val_type};
-use super::{End, Flow, Fun, Script, TABLE_ENTRIES, Writer};
+use super::{End, Flow, Fun, Script, TABLE_ENTRIES, Writer, own};
 use std::collections::BTreeMap;
 use wasm_encoder::{
     CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, EntityType, ExportKind,
@@ -141,9 +141,7 @@ impl Writer<'_, '_> {
             section.function(self.funs[*fun as usize].def + pad);
         });
         binary.section(&section);
-        if module == 0 {
-            binary.section(&self.tables(pad)).section(&memories());
-        }
+        binary.section(&self.tables(module)).section(&memories(module));
         binary.section(&self.own_tags(module));
         if module == 0 {
             binary.section(&self.global_section(pad));
@@ -203,9 +201,13 @@ impl Writer<'_, '_> {
         TableType { element_type, table64: false, minimum: self.funs.len() as u64, maximum: None, shared: false }
     }
 
-    fn tables(&self, pad: u32) -> TableSection {
+    fn tables(&self, module: usize) -> TableSection {
+        let pad = self.pads[module];
         let mut section = TableSection::new();
-        section.table(self.any_table(pad)).table(self.fun_table(pad));
+        if module == 0 {
+            section.table(self.any_table(pad)).table(self.fun_table(pad));
+        }
+        section.table(TableType { minimum: own::ENTRIES as u64, ..self.any_table(pad) });
         section
     }
 
@@ -281,9 +283,12 @@ impl Writer<'_, '_> {
     }
 }
 
-fn memories() -> MemorySection {
+fn memories(module: usize) -> MemorySection {
     let mut section = MemorySection::new();
-    section.memory(memory_type());
+    if module == 0 {
+        section.memory(memory_type());
+    }
+    section.memory(MemoryType { maximum: Some(own::PAGES_MAX.into()), ..memory_type() });
     section
 }
 

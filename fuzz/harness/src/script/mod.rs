@@ -1,6 +1,7 @@
 //! Scripts: programs whose generator knows what they do.
 //!
-//! A script is one to four modules linked by imports (functions, a memory, tables, globals, tags), over
+//! A script is one to four modules linked by imports (functions, a memory, tables, globals, tags), each with a table and a
+//! memory of its own, over
 //! [structs and arrays](https://webassembly.github.io/spec/core/syntax/types.html#aggregate-types) with subtyping, typed
 //! function references, exceptions and tail calls. The generator runs each operation on a shadow of the state while it
 //! emits it, so that every get, cast, test and length is predicted, and so is how each call ends. Functions write
@@ -17,13 +18,14 @@ mod descriptor;
 mod exception;
 mod heap;
 mod link;
+mod own;
 pub mod shadow;
 pub mod types;
 mod value;
 
 use crate::source::Source;
 use body::Frame;
-use shadow::{Shadow, V};
+use shadow::{Own, Shadow, V};
 use types::{Graph, Heap, Ty};
 use wattest_differential::linked::{LinkedProgram, LinkedRun};
 
@@ -173,6 +175,7 @@ impl<'s, 'b> Writer<'s, 'b> {
         writer.choose_globals();
         writer.choose_tags();
         writer.shadow.table = vec![V::Null; TABLE_ENTRIES];
+        writer.shadow.own = vec![Own::new(own::ENTRIES, own::BYTES); modules];
         writer.add_log();
         writer
     }

@@ -36,13 +36,33 @@ pub struct Object {
     pub descriptor: V,
 }
 
+/// What one module has for itself.
+#[derive(Clone, Debug)]
+pub struct Own {
+    /// Entries of its table.
+    pub entries: Vec<V>,
+    /// The first bytes of its memory.
+    pub bytes: Vec<u8>,
+    /// The memory's size.
+    pub pages: u32,
+}
+
+impl Own {
+    /// Nulls and zeros in one page.
+    pub fn new(entries: usize, bytes: usize) -> Own {
+        Own { entries: vec![V::Null; entries], bytes: vec![0; bytes], pages: 1 }
+    }
+}
+
 /// The state that outlives a call.
 #[derive(Clone, Debug, Default)]
 pub struct Shadow {
     pub heap: Vec<Object>,
     pub globals: Vec<V>,
-    /// The table of `anyref`.
+    /// The shared table of `anyref`.
     pub table: Vec<V>,
+    /// By module.
+    pub own: Vec<Own>,
     /// Tags and arguments.
     pub exceptions: Vec<(u32, Vec<V>)>,
     /// What the log of this call holds so far.

@@ -76,6 +76,11 @@ impl Writer<'_, '_> {
                 self.emit(Instruction::I64ExtendI32U);
                 return V::I64(bits.into());
             }
+            7 => {
+                if let Some(value) = self.own_read(ty) {
+                    return value;
+                }
+            }
             _ => {}
         }
         self.constant(ty)
@@ -105,6 +110,7 @@ impl Writer<'_, '_> {
             4 => self.unboxed(),
             5 => self.length(),
             6 => self.arithmetic(depth - 1),
+            7 if self.source.percent(40) => self.own_size(),
             _ => self.number(Ty::I32, depth),
         }
     }

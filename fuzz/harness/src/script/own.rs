@@ -1,0 +1,189 @@
+//! What every module has for itself: a table and a memory that no other module sees.
+//!
+//! Functions of different modules that call each other must each find their own
+//! ([instances](https://webassembly.github.io/spec/core/exec/runtime.html#module-instances)); collections must find the
+//! references in the tables of all.
+//!
+//! Invariant: indices and addresses lie within; sizes are predicted, so growth is too.
+//!
+//! Does not know: which module is called next.
+
+use super::body::Root;
+use super::shadow::{Own, V};
+use super::types::Ty;
+use super::{Flow, Writer};
+use wasm_encoder::{Instruction, MemArg};
+
+/// The own table's index; shared ones come first.
+pub const TABLE: u32 = 2;
+/// The own memory's index.
+pub const MEMORY: u32 = 1;
+/// Entries at first.
+pub const ENTRIES: usize = 3;
+/// Entries up to which it grows.
+const ENTRIES_MAX: usize = 12;
+/// Bytes that are used.
+pub const BYTES: usize = 64;
+/// Pages of the memory at most.
+pub const PAGES_MAX: u32 = 3;
+
+impl Writer<'_, '_> {
+    fn own(&mut self) -> &mut Own {
+        let module = self.frame.module;
+        &mut self.shadow.own[module]
+    }
+
+    /// Entries of the module's own table as places.
+    pub(super) fn own_roots(&self) -> impl Iterator<Item = (Root, Ty, V)> {
+        let ty = Ty::null(self.entry_heap());
+        let entries = self.shadow.own.get(self.frame.module).map_or(&[][..], |own| &own.entries);
+        entries.iter().enumerate().map(move |(index, value)| (Root::Own(index as u32), ty, *value))
+    }
+
+    /// Pushes a start and a count of positions of which there are `length`.
+    fn range(&mut self, length: usize) -> (usize, usize) {
+        let at = self.source.between(0, length);
+        (at, self.source.between(0, length - at))
+    }
+
+    fn push_numbers(&mut self, numbers: &[usize]) {
+        numbers.iter().for_each(|number| self.emit(Instruction::I32Const(*number as i32)));
+    }
+
+    /// Writes the module's own table.
+    pub(super) fn write_own_table(&mut self) -> Flow {
+        let (length, ty) = (self.own().entries.len(), Ty::null(self.entry_heap()));
+        match self.source.below(6) {
+            0 if length < ENTRIES_MAX => {
+                let value = self.value(ty, 2);
+                let more = self.source.between(0, 3);
+                self.push_numbers(&[more]);
+                self.emit(Instruction::TableGrow(TABLE));
+                self.own().entries.resize(length + more, value);
+                self.sink(&[Ty::I32], &[V::I32(length as u32)]);
+            }
+            1 => {
+                let (at, count) = self.range(length);
+                self.push_numbers(&[at]);
+                let value = self.value(ty, 1);
+                self.push_numbers(&[count]);
+                self.emit(Instruction::TableFill(TABLE));
+                self.own().entries[at..at + count].fill(value);
+            }
+            2 => {
+                let src_table = self.source.pick(&[0, TABLE]);
+                let from = if src_table == 0 { self.shadow.table.clone() } else { self.own().entries.clone() };
+                let (start, count) = self.range(from.len().min(length));
+                let at = self.source.between(0, length - count);
+                self.push_numbers(&[at, start, count]);
+                self.emit(Instruction::TableCopy { src_table, dst_table: TABLE });
+                self.own().entries[at..at + count].copy_from_slice(&from[start..start + count]);
+            }
+            _ => {
+                let at = self.source.below(length);
+                self.push_numbers(&[at]);
+                let value = self.value(ty, 2);
+                self.emit(Instruction::TableSet(TABLE));
+                self.own().entries[at] = value;
+            }
+        }
+        Flow::Next
+    }
+
+    /// Writes the module's own memory.
+    pub(super) fn write_own_memory(&mut self) -> Flow {
+        match self.source.below(6) {
+            0 => {
+                let (at, count) = self.range(BYTES);
+                self.push_numbers(&[at]);
+                let V::I32(value) = self.value(Ty::I32, 1) else { return Flow::Next };
+                self.push_numbers(&[count]);
+                self.emit(Instruction::MemoryFill(MEMORY));
+                self.own().bytes[at..at + count].fill(value as u8);
+            }
+            1 => {
+                let (from, count) = self.range(BYTES);
+                let at = self.source.between(0, BYTES - count);
+                self.push_numbers(&[at, from, count]);
+                self.emit(Instruction::MemoryCopy { src_mem: MEMORY, dst_mem: MEMORY });
+                self.own().bytes.copy_within(from..from + count, at);
+            }
+            2 => {
+                let (from, count) = self.range(self.data.len().min(BYTES));
+                let at = self.source.between(0, BYTES - count);
+                self.push_numbers(&[at, from, count]);
+                self.emit(Instruction::MemoryInit { mem: MEMORY, data_index: 0 });
+                let bytes = self.data[from..from + count].to_vec();
+                self.own().bytes[at..at + count].copy_from_slice(&bytes);
+            }
+            3 if self.source.percent(30) => {
+                let (pages, more) = (self.own().pages, self.source.between(0, 2) as u32);
+                self.push_numbers(&[more as usize]);
+                self.emit(Instruction::MemoryGrow(MEMORY));
+                let fits = pages + more <= PAGES_MAX;
+                if fits {
+                    self.own().pages += more;
+                }
+                self.sink(&[Ty::I32], &[V::I32(if fits { pages } else { u32::MAX })]);
+            }
+            _ => self.store_own(),
+        }
+        Flow::Next
+    }
+
+    fn store_own(&mut self) {
+        let ty = self.source.pick(&[Ty::I32, Ty::I64, Ty::F32, Ty::F64, Ty::V128]);
+        let (at, memarg) = self.own_address(16);
+        let value = self.value(ty, 2);
+        let (instruction, bytes) = match value {
+            V::I64(bits) => (Instruction::I64Store(memarg), bits.to_le_bytes().to_vec()),
+            V::F32(bits) => (Instruction::F32Store(memarg), bits.to_le_bytes().to_vec()),
+            V::F64(bits) => (Instruction::F64Store(memarg), bits.to_le_bytes().to_vec()),
+            V::V128(bits) => (Instruction::V128Store(memarg), bits.to_le_bytes().to_vec()),
+            V::I32(bits) if self.source.percent(30) => (Instruction::I32Store8(memarg), vec![bits as u8]),
+            V::I32(bits) => (Instruction::I32Store(memarg), bits.to_le_bytes().to_vec()),
+            _ => return self.emit(Instruction::Unreachable),
+        };
+        self.emit(instruction);
+        self.own().bytes[at..at + bytes.len()].copy_from_slice(&bytes);
+    }
+
+    /// Pushes an address of the own memory from which on there are `width` bytes.
+    fn own_address(&mut self, width: usize) -> (usize, MemArg) {
+        let at = self.source.between(0, BYTES - width);
+        let offset = self.source.between(0, at);
+        self.push_numbers(&[at - offset]);
+        (at, MemArg { offset: offset as u64, align: 0, memory_index: MEMORY })
+    }
+
+    /// Reads a number from the own memory.
+    pub(super) fn own_read(&mut self, ty: Ty) -> Option<V> {
+        if matches!(ty, Ty::Ref(..)) {
+            return None;
+        }
+        let (at, memarg) = self.own_address(16);
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&self.own().bytes[at..at + 16]);
+        let word = u128::from_le_bytes(bytes);
+        let (instruction, value) = match ty {
+            Ty::I32 if self.source.percent(30) => (Instruction::I32Load8S(memarg), V::I32(word as i8 as u32)),
+            Ty::I32 => (Instruction::I32Load(memarg), V::I32(word as u32)),
+            Ty::I64 => (Instruction::I64Load(memarg), V::I64(word as u64)),
+            Ty::F32 => (Instruction::F32Load(memarg), V::F32(word as u32)),
+            Ty::F64 => (Instruction::F64Load(memarg), V::F64(word as u64)),
+            _ => (Instruction::V128Load(memarg), V::V128(word)),
+        };
+        self.emit(instruction);
+        Some(value)
+    }
+
+    /// The size of the own table or memory.
+    pub(super) fn own_size(&mut self) -> V {
+        if self.source.percent(50) {
+            self.emit(Instruction::TableSize(TABLE));
+            return V::I32(self.own().entries.len() as u32);
+        }
+        self.emit(Instruction::MemorySize(MEMORY));
+        V::I32(self.own().pages)
+    }
+}

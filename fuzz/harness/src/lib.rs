@@ -16,6 +16,7 @@ pub mod diff_core;
 pub mod generate;
 pub mod generate_component;
 pub mod graphs;
+pub mod litmus;
 pub mod model;
 pub mod op_matrix;
 pub mod panics;

@@ -64,6 +64,7 @@ const FOLDERS: &[Folder] = &[
     folder("spec/custom/", "custom sections", &[]),
     folder("spec/", "WebAssembly 3.0", &[]),
     folder("spec-extra/", "WebAssembly 3.0", &[]),
+    folder("own/components/", "component-model", &["component-model"]),
     folder(
         "own/",
         "own",

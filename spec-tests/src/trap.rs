@@ -101,6 +101,8 @@ classes! {
     TaskReturn = "task.return was not called exactly once";
     /// Component async beyond what does not wait.
     AsyncUnsupported = "component async is not supported";
+    /// A task of a synchronous function calls what may block.
+    CannotBlock = "cannot block a synchronous task before returning";
 }
 
 impl TrapClass {

@@ -183,6 +183,7 @@ fn ending(error: Error) -> Result<ComponentEnding, String> {
         TrapCode::IndirectCallTypeMismatch => T::IndirectCallTypeMismatch,
         TrapCode::CannotEnterComponent => T::CannotEnter,
         TrapCode::CannotLeaveComponent => T::CannotLeave,
+        TrapCode::CannotBlock => T::CannotBlock,
         TrapCode::UnknownHandle => T::UnknownHandle,
         TrapCode::HandleTypeMismatch => T::HandleType,
         TrapCode::HandleLent => T::HandleLent,

@@ -141,6 +141,8 @@ traps! {
     NullDescriptor = 43, "null descriptor reference";
     /// A failed `ref.cast_desc_eq`.
     DescriptorCastFailure = 44, "descriptor cast failure";
+    /// A task whose function type is not `async` calls a function that may block.
+    CannotBlock = 45, "cannot block a synchronous task before returning";
 }
 
 impl std::fmt::Display for TrapCode {

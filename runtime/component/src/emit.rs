@@ -75,6 +75,7 @@ impl FuseEmitter {
         Ok(Adapter {
             params: ty.params.iter().map(|(_, ty)| *ty).collect(),
             result: ty.result,
+            is_async: ty.is_async,
             lift,
             lower,
             callee: callee(members, fused.callee),

@@ -96,6 +96,8 @@ pub struct Adapter<I> {
     pub params: Box<[TypeId]>,
     /// Its result.
     pub result: Option<TypeId>,
+    /// Whether its type is `async`: a caller that lowers it without `async` must be allowed to block.
+    pub is_async: bool,
     /// The callee's side.
     pub lift: Side<I>,
     /// The caller's side.

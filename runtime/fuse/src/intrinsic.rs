@@ -5,7 +5,8 @@
 //! | `trap` | `(i32)` | Traps with [`crate::AdapterTrap::from_code`] of the operand. Does not return. |
 //! | `step` | `(i64 base, i64 units, i64 base, i64 bytes) -> i64` | [`Step::between`] of the current extents of the two memories (or [`Step::within`], when they are one memory), answered by [`Step::answer`]: negative is a fault's code with its sign turned, and the adapter then calls `trap`. A leaf: it does not trap, unwind or call a guest. |
 //! | `transfer` | `(i32) -> i32` | Lifts the handle from `from`'s table and lowers it to `to`'s, as the specification's `lift_own` and `lower_own`, `lift_borrow` and `lower_borrow` and so on do; a borrow of a resource that `to` defines becomes its representation. Traps by itself. |
-//! | `enter` | `()` | A synchronous call of `to` by `from` begins: it becomes the current task, and borrows are counted to it. |
+//! | `may-block` | `()` | Traps unless the current task of `from` may block: its function's type is `async`. |
+//! | `enter` | `()` | A synchronous call of `to` by `from` begins: it becomes the current task, of a function whose type is `async` or not, and borrows are counted to it. |
 //! | `returned` | `()` | The callee has returned: traps when borrows that were lowered for this call are left; what `from` lent is given back. |
 //! | `exit` | `()` | The call is over: the caller's task is current again. |
 //! | `enter-async` | `(funcref return, funcref callback, i64 out)` | As `enter`, for a callee lifted with `async`. Its `task.return` calls `return` with its core parameters and then `out`, once; a core result it gives is kept. `callback` is null when the lift has none. |
@@ -48,12 +49,19 @@ pub enum Intrinsic<I> {
         /// The instance it enters.
         to: InstanceId,
     },
+    /// `may-block`.
+    MayBlock {
+        /// The caller.
+        from: InstanceId,
+    },
     /// `enter`.
     Enter {
         /// The caller.
         from: InstanceId,
         /// The callee.
         to: InstanceId,
+        /// The function's type is `async`.
+        is_async: bool,
     },
     /// `returned`.
     Returned,
@@ -87,6 +95,7 @@ const fn row(name: &'static str, params: &'static [AbiType], results: &'static [
 const TRAP: Row = row("trap", &[I32], &[]);
 const STEP: Row = row("step", &[I64; 4], &[I64]);
 const TRANSFER: Row = row("transfer", &[I32], &[I32]);
+const MAY_BLOCK: Row = row("may-block", &[], &[]);
 const ENTER: Row = row("enter", &[], &[]);
 const RETURNED: Row = row("returned", &[], &[]);
 const EXIT: Row = row("exit", &[], &[]);
@@ -99,6 +108,7 @@ impl<I: Copy> Intrinsic<I> {
             Intrinsic::Trap => &TRAP,
             Intrinsic::Step { .. } => &STEP,
             Intrinsic::Transfer { .. } => &TRANSFER,
+            Intrinsic::MayBlock { .. } => &MAY_BLOCK,
             Intrinsic::Enter { .. } => &ENTER,
             Intrinsic::Returned => &RETURNED,
             Intrinsic::Exit => &EXIT,
@@ -143,7 +153,8 @@ impl<I: Copy> Intrinsic<I> {
             Intrinsic::Trap => Intrinsic::Trap,
             Intrinsic::Step { step, from, to } => Intrinsic::Step { step, from: convert(from)?, to: convert(to)? },
             Intrinsic::Transfer { kind, from, to } => Intrinsic::Transfer { kind, from, to },
-            Intrinsic::Enter { from, to } => Intrinsic::Enter { from, to },
+            Intrinsic::MayBlock { from } => Intrinsic::MayBlock { from },
+            Intrinsic::Enter { from, to, is_async } => Intrinsic::Enter { from, to, is_async },
             Intrinsic::Returned => Intrinsic::Returned,
             Intrinsic::Exit => Intrinsic::Exit,
             Intrinsic::EnterAsync { from, to } => Intrinsic::EnterAsync { from, to },

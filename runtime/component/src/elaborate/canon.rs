@@ -74,7 +74,8 @@ impl Elaborator<'_, '_> {
         let node = match func {
             FuncValue::Host { import, .. } => Node::Lower { import, side, signature },
             FuncValue::Lifted { side: lift, .. } if self.are_nested(&side, &lift) => {
-                Node::TrapStub { trap: StubTrap::CannotEnter, signature }
+                let blocks = self.graph.statics.blocks(&side);
+                Node::TrapStub { trap: StubTrap::CannotEnter, caller: side.opts.component, blocks, signature }
             }
             FuncValue::Lifted { callee, side: lift } => {
                 Node::Fused(Box::new(Fused { lower: side, lift, callee, signature }))

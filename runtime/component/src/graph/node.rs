@@ -291,10 +291,14 @@ pub enum Node<R> {
     Support(wattest_fuse::Intrinsic<R>),
     /// The flags of a component instance, a global for adapter modules only.
     Flags(ComponentIndex),
-    /// A core function that traps.
+    /// A core function that traps; before that it asks what every lowered function asks.
     TrapStub {
         /// Why.
         trap: StubTrap,
+        /// The component instance that calls it, which has to be one that may be left.
+        caller: ComponentIndex,
+        /// The function's type is `async` and it is lowered without: the caller's task has to be one that may block.
+        blocks: bool,
         /// The core type.
         signature: SignatureIndex,
     },
@@ -438,7 +442,9 @@ impl<R: Copy> Node<R> {
                 Node::Support(intrinsic.try_map(|memory| f(std::mem::replace(&mut role, Role::To), memory))?)
             }
             Node::Flags(component) => Node::Flags(*component),
-            Node::TrapStub { trap, signature } => Node::TrapStub { trap: *trap, signature: *signature },
+            Node::TrapStub { trap, caller, blocks, signature } => {
+                Node::TrapStub { trap: *trap, caller: *caller, blocks: *blocks, signature: *signature }
+            }
             Node::Lift { callee, side } => Node::Lift { callee: f(Role::Callee, *callee)?, side: side.map(f)? },
         })
     }

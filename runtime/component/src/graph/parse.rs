@@ -424,7 +424,8 @@ impl Line<'_> {
                 let word = self.word()?;
                 let trap = StubTrap::ALL.iter().find(|(_, text)| *text == word);
                 let trap = trap.ok_or_else(|| format!("{word} is no trap"))?.0;
-                Node::TrapStub { trap, signature: self.signature()? }
+                let (signature, caller) = (self.signature()?, self.at_component()?);
+                Node::TrapStub { trap, caller, blocks: self.maybe("async"), signature }
             }
             _ => return Err(format!("no value begins with {word}")),
         })
@@ -496,7 +497,11 @@ impl Line<'_> {
             "returned" => Support::Returned,
             "exit" => Support::Exit,
             "exit-async" => Support::ExitAsync,
-            "enter" => Support::Enter { from: self.instance()?, to: self.instance()? },
+            "may-block" => Support::MayBlock { from: self.instance()? },
+            "enter" => {
+                let (from, to) = (self.instance()?, self.instance()?);
+                Support::Enter { from, to, is_async: self.maybe("async") }
+            }
             "enter-async" => Support::EnterAsync { from: self.instance()?, to: self.instance()? },
             "step" => {
                 let word = self.word()?;

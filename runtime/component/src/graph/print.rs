@@ -66,6 +66,11 @@ pub(super) const fn sort_word(sort: Sort) -> &'static str {
     }
 }
 
+/// The word of `async`, with what separates it from the words before.
+const fn async_word(is_async: bool) -> &'static str {
+    if is_async { " async" } else { "" }
+}
+
 pub(super) fn stub_word(trap: StubTrap) -> &'static str {
     StubTrap::ALL.iter().find(|(row, _)| *row == trap).map_or("", |(_, word)| word)
 }
@@ -315,7 +320,9 @@ impl Writer<'_> {
             }
             Node::Support(intrinsic) => self.support(f, intrinsic),
             Node::Flags(component) => write!(f, "flags {component}"),
-            Node::TrapStub { trap, signature } => write!(f, "stub {} {signature}", stub_word(*trap)),
+            Node::TrapStub { trap, caller, blocks, signature } => {
+                write!(f, "stub {} {signature} @{caller}{}", stub_word(*trap), async_word(*blocks))
+            }
         }
     }
 
@@ -361,7 +368,7 @@ impl Writer<'_> {
         self.option(f, "realloc", opts.realloc)?;
         self.option(f, "post-return", opts.post_return)?;
         self.option(f, "callback", opts.callback)?;
-        if opts.is_async { f.write_str(" async") } else { Ok(()) }
+        f.write_str(async_word(opts.is_async))
     }
 
     fn support<R: Copy + Display>(&self, f: &mut String, intrinsic: &Intrinsic<R>) -> fmt::Result {
@@ -378,7 +385,11 @@ impl Writer<'_> {
                     HandleKind::ErrorContext => f.write_str("error-context"),
                 }
             }
-            Intrinsic::Enter { from, to } | Intrinsic::EnterAsync { from, to } => write!(f, " i{} i{}", from.0, to.0),
+            Intrinsic::MayBlock { from } => write!(f, " i{}", from.0),
+            Intrinsic::Enter { from, to, is_async } => {
+                write!(f, " i{} i{}{}", from.0, to.0, async_word(*is_async))
+            }
+            Intrinsic::EnterAsync { from, to } => write!(f, " i{} i{}", from.0, to.0),
             Intrinsic::Trap | Intrinsic::Returned | Intrinsic::Exit | Intrinsic::ExitAsync => Ok(()),
         }
     }

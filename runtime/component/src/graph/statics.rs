@@ -7,7 +7,7 @@
 //!
 //! Does not know: nodes, operations, the bytes of the component.
 
-use crate::graph::node::{CoreEntity, Sort};
+use crate::graph::node::{CoreEntity, Side, Sort};
 use crate::ids::{ComponentIndex, FuncTypeIndex, ImportIndex, ModuleIndex, SignatureIndex, SlotKind};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -134,6 +134,12 @@ impl Statics {
             Some(ImportKind::Resource(_)) => SlotKind::Resource,
             _ => SlotKind::Import,
         }
+    }
+
+    /// Whether a call through the options of a `canon lower` has to be allowed to block: the function's type is `async` and it
+    /// is lowered without ([spec](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#canon-lower)).
+    pub fn blocks<R>(&self, lower: &Side<R>) -> bool {
+        !lower.opts.is_async && self.func_types.get(lower.ty.index()).is_some_and(|ty| ty.is_async)
     }
 
     /// Whether `outer` is `inner` or one of those it is nested in.

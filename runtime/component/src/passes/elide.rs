@@ -34,6 +34,7 @@ fn is_identity(fused: &Fused<NodeId>, statics: &Statics) -> bool {
     let (lower, lift) = (&fused.lower.opts, &fused.lift.opts);
     !lower.is_async
         && !lift.is_async
+        && !statics.blocks(&fused.lower)
         && lift.post_return.is_none()
         && crosses_flat(fused, statics, |ty| is_whole(statics, ty))
 }

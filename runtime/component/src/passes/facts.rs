@@ -18,7 +18,7 @@ use crate::intrinsics::Gate;
 pub struct Facts {
     /// `may_leave` is set by something and asked by something.
     may_leave: Vec<bool>,
-    /// A built-in depends on the current task.
+    /// Something depends on the current task: a built-in, or a call that is only allowed to tasks that may block.
     tasks: Vec<bool>,
     /// A core instance may throw exceptions.
     throws: Vec<bool>,
@@ -47,11 +47,15 @@ impl Facts {
                     ModuleRef::Host(_) => true,
                 };
             }
-            if let Node::Builtin(builtin) = node
-                && builtin.row.gate() != Gate::Sync
-                && let Some(tasks) = tasks.get_mut(builtin.opts.component.index())
+            if let Some(component) = asks_for_task(graph, node)
+                && let Some(tasks) = tasks.get_mut(component.index())
             {
                 *tasks = true;
+            }
+            if let Node::TrapStub { caller, .. } = node
+                && let Some(asked) = asked.get_mut(caller.index())
+            {
+                *asked = true;
             }
         }
         let may_leave = cleared.into_iter().zip(asked).map(|(cleared, asked)| cleared && asked).collect();
@@ -88,6 +92,17 @@ impl Facts {
     /// Whether code of the instance can tell which task is current.
     pub fn sees_tasks(&self, component: ComponentIndex) -> bool {
         self.tasks.get(component.index()).copied().unwrap_or(true)
+    }
+}
+
+/// The component instance whose current task a node depends on.
+fn asks_for_task(graph: &Graph, node: &Node<NodeId>) -> Option<ComponentIndex> {
+    match node {
+        Node::Builtin(builtin) => (builtin.row.gate() != Gate::Sync).then_some(builtin.opts.component),
+        Node::Lower { side, .. } => graph.statics.blocks(side).then_some(side.opts.component),
+        Node::Fused(fused) => graph.statics.blocks(&fused.lower).then_some(fused.lower.opts.component),
+        Node::TrapStub { caller, blocks, .. } => blocks.then_some(*caller),
+        _ => None,
     }
 }
 

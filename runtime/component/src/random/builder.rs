@@ -146,7 +146,10 @@ impl Builder {
                 let index = signature.index() + self.funcs.len() * self.below(2);
                 self.project_index(instance, index as u32, CoreEntity::Func(Some(signature)))
             }
-            None => self.add_func(Node::TrapStub { trap: StubTrap::Unsupported, signature }),
+            None => {
+                let (caller, blocks) = (self.any_component(), self.one_in(8));
+                self.add_func(Node::TrapStub { trap: StubTrap::Unsupported, caller, blocks, signature })
+            }
         }
     }
 
@@ -454,7 +457,8 @@ impl Builder {
 
     fn stub(&mut self) {
         let signature = SignatureIndex::at(self.below(self.funcs.len()));
-        self.add_func(Node::TrapStub { trap: StubTrap::CannotEnter, signature });
+        let (caller, blocks) = (self.any_component(), self.one_in(4));
+        self.add_func(Node::TrapStub { trap: StubTrap::CannotEnter, caller, blocks, signature });
     }
 
     fn lift(&mut self) {

@@ -269,10 +269,11 @@ fn p13_support(at: usize, row: &Adapter) -> Result<(), Defect> {
             Node::Flags(component) => components.contains(component),
             Node::Support(intrinsic) => match intrinsic {
                 Intrinsic::Transfer { from, to, .. }
-                | Intrinsic::Enter { from, to }
+                | Intrinsic::Enter { from, to, .. }
                 | Intrinsic::EnterAsync { from, to } => {
                     components.contains(&component_of(*from)) && components.contains(&component_of(*to))
                 }
+                Intrinsic::MayBlock { from } => components.contains(&component_of(*from)),
                 intrinsic => intrinsic.memories().iter().flatten().all(|memory| memories.contains(memory)),
             },
             _ => false,

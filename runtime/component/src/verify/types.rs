@@ -72,7 +72,9 @@ impl Checker<'_> {
                 self.component(id, *component)?;
                 self.arguments(id, module, args)
             }
-            Node::DefineResource { component, .. } | Node::Flags(component) => self.component(id, *component),
+            Node::DefineResource { component, .. }
+            | Node::Flags(component)
+            | Node::TrapStub { caller: component, .. } => self.component(id, *component),
             Node::Import(import) => {
                 let known = self.graph.statics.import(*import).is_some();
                 Property::P18.require(known, || format!("{id}: there is no {import}"))
@@ -82,7 +84,7 @@ impl Checker<'_> {
             Node::Fused(fused) => self.fused(id, fused),
             Node::Builtin(builtin) => self.builtin(id, builtin),
             Node::Project { instance, key, ty } => self.project(id, *instance, *key, *ty),
-            Node::Support(_) | Node::TrapStub { .. } => Ok(()),
+            Node::Support(_) => Ok(()),
         }
     }
 

@@ -392,6 +392,8 @@ pub struct LiftCx<'a> {
     pub(crate) tree: TreeId,
     pub(crate) store: wattest_vm::StoreId,
     pub(crate) left: u64,
+    /// Where handles are taken from.
+    pub(crate) table: TableId,
 }
 
 impl<'a> LiftCx<'a> {
@@ -403,7 +405,19 @@ impl<'a> LiftCx<'a> {
     ) -> Result<LiftCx<'a>> {
         let id = store.id();
         let (memory, state) = store.memory_and_components(options.memory).map_err(wrong_store)?;
-        Ok(LiftCx { memory, state, options, statics, tree, store: id, left: options.canon.lift_bytes_max })
+        let (left, table) = (options.canon.lift_bytes_max, TableId::Component(options.component));
+        Ok(LiftCx { memory, state, options, statics, tree, store: id, left, table })
+    }
+
+    /// Lifts what the host has lowered to a memory of its own.
+    pub(crate) fn of_host(
+        store: &'a mut StoreInner,
+        (statics, options): (&'a Statics, &'a CallOptions),
+        tree: TreeId,
+        memory: &'a [u8],
+    ) -> LiftCx<'a> {
+        let (id, state) = (store.id(), store.components_mut());
+        LiftCx { memory, state, options, statics, tree, store: id, left: u64::MAX, table: TableId::Host }
     }
 
     /// The type of a member: a field, an element, a payload by case.
@@ -485,7 +499,7 @@ impl<'a> LiftCx<'a> {
     }
 
     pub(crate) fn table(&self) -> TableId {
-        TableId::Component(self.options.component)
+        self.table
     }
 
     /// The store's number of a component's resource type.
@@ -532,6 +546,8 @@ pub struct LowerCx<'a> {
     pub(crate) options: &'a CallOptions,
     pub(crate) statics: &'a Statics,
     pub(crate) tree: TreeId,
+    /// The memory, where both ends of a call are the host.
+    pub(crate) host: Option<&'a mut Vec<u8>>,
 }
 
 impl LowerCx<'_> {
@@ -618,7 +634,7 @@ impl LowerCx<'_> {
     }
 
     pub(crate) fn table(&self) -> TableId {
-        TableId::Component(self.options.component)
+        if self.host.is_some() { TableId::Host } else { TableId::Component(self.options.component) }
     }
 }
 
@@ -629,12 +645,15 @@ impl wattest_canon::Lower for LowerCx<'_> {
         match self.options.memory {
             // The handle is this store's: it was taken from an instance of the store.
             Some(memory) => self.store.memory_bytes_mut(memory).unwrap_or_default(),
-            None => &mut [],
+            None => self.host.as_deref_mut().map_or(&mut [], Vec::as_mut_slice),
         }
     }
 
     fn realloc(&mut self, old: u64, old_bytes: u64, align: u32, new_bytes: u64) -> Result<u64> {
         let Some(realloc) = &self.options.realloc else {
+            if let Some(memory) = self.host.as_deref_mut() {
+                return super::direct::grow(memory, (old, old_bytes), align, new_bytes);
+            }
             return Err(Error::Limit("a component function needs `realloc` and has none".to_owned()));
         };
         let mut slots = [0; FLAT_SLOTS];

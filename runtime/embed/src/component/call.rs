@@ -14,7 +14,7 @@ use super::options::CallOptions;
 use crate::TrapCode;
 use crate::error::{Error, Result};
 use std::sync::Arc;
-use wattest_component::FuncTypeIndex;
+use wattest_component::{ComponentIndex, FuncTypeIndex};
 use wattest_vm::component::{ComponentId, ResourceKind, ResourceTypeId, Task, TreeId};
 use wattest_vm::{FLAT_SLOTS, FlatFunc, FlatSlots, StoreInner};
 
@@ -28,6 +28,8 @@ pub(crate) struct Lifted {
     pub ty: FuncTypeIndex,
     /// A parameter contains a borrow.
     pub borrows: bool,
+    /// Its type is `async`, so its task may block.
+    pub may_block: bool,
 }
 
 /// What [`begin`] remembers for [`end`].
@@ -37,25 +39,22 @@ struct Before {
 }
 
 #[inline]
-fn begin(store: &mut StoreInner, tree: TreeId, component: ComponentId) -> Result<Before> {
+fn begin(store: &mut StoreInner, tree: TreeId, task: Task) -> Result<Before> {
     let state = store.components_mut();
     let (scopes, tasks) = (state.scopes(), state.tasks.len());
-    let entered = state.instance(component).entered;
     let row = state.tree(tree);
-    if row.poisoned || row.active || entered {
+    if row.poisoned || row.active {
         return Err(TrapCode::CannotEnterComponent.into());
     }
     row.active = true;
-    state.instance(component).entered = true;
-    state.tasks.push(Task::new(component));
+    state.tasks.push(task);
     Ok(Before { scopes, tasks })
 }
 
 #[inline]
-fn end(store: &mut StoreInner, tree: TreeId, component: ComponentId, before: &Before, returned: bool) {
+fn end(store: &mut StoreInner, tree: TreeId, before: &Before, returned: bool) {
     let state = store.components_mut();
     state.tasks.truncate(before.tasks);
-    state.instance(component).entered = false;
     let row = state.tree(tree);
     row.active = false;
     if !returned {
@@ -73,9 +72,9 @@ impl Lifted {
         lower: impl FnOnce(&mut LowerCx<'_>, &mut FlatSlots) -> Result<()>,
         lift: impl FnOnce(&mut LiftCx<'_>, &FlatSlots) -> Result<R>,
     ) -> Result<R> {
-        let before = begin(store, self.tree, self.options.component)?;
+        let before = begin(store, self.tree, Task::new(self.options.component, self.may_block))?;
         let result = self.call_entered(store, lower, lift);
-        end(store, self.tree, self.options.component, &before, result.is_ok());
+        end(store, self.tree, &before, result.is_ok());
         result
     }
 
@@ -117,7 +116,7 @@ impl Lifted {
             store.set_may_leave(self.options.component, false);
         }
         let statics = &self.component.plan.statics;
-        lower(&mut LowerCx { store, options: &self.options, statics, tree: self.tree }, slots)?;
+        lower(&mut LowerCx { store, options: &self.options, statics, tree: self.tree, host: None }, slots)?;
         if reallocs {
             store.set_may_leave(self.options.component, true);
         }
@@ -132,17 +131,14 @@ impl Lifted {
         lower: impl FnOnce(&mut LowerCx<'_>, &mut FlatSlots) -> Result<()>,
         sink: Sink,
     ) -> Result<R> {
-        let before = begin(store, self.tree, self.options.component)?;
-        if let Some(task) = store.components_mut().tasks.last_mut() {
-            *task = Task::awaiting(self.options.component, Box::new(sink));
-        }
+        let before = begin(store, self.tree, Task::awaiting(self.options.component, Box::new(sink)))?;
         let result = self.run_task(store, lower);
         let result = result.and_then(|()| {
             let task = store.components_mut().tasks.last_mut();
             let returned = task.and_then(Task::take_given).ok_or(TrapCode::TaskReturn)?;
             returned.downcast::<R>().map(|value| *value).map_err(|_| TrapCode::TaskReturn.into())
         });
-        end(store, self.tree, self.options.component, &before, result.is_ok());
+        end(store, self.tree, &before, result.is_ok());
         result
     }
 
@@ -197,10 +193,15 @@ pub(crate) fn run_destructor(store: &mut StoreInner, ty: ResourceTypeId, rep: u3
         return Ok(());
     };
     let Some(dtor) = dtor else { return Ok(()) };
+    destroy_from_outside(store, owner, &dtor, rep)
+}
+
+/// Runs a destructor as if the host called it: nothing of its tree may be running.
+fn destroy_from_outside(store: &mut StoreInner, owner: ComponentId, dtor: &FlatFunc, rep: u32) -> Result<()> {
     let tree = store.components_mut().instance(owner).tree;
-    let before = begin(store, tree, owner)?;
-    let result = call_destructor(store, &dtor, rep);
-    end(store, tree, owner, &before, result.is_ok());
+    let before = begin(store, tree, Task::new(owner, false))?;
+    let result = call_destructor(store, dtor, rep);
+    end(store, tree, &before, result.is_ok());
     result
 }
 
@@ -211,31 +212,43 @@ pub(crate) fn call_destructor(store: &mut StoreInner, dtor: &FlatFunc, rep: u32)
     store.call_flat(dtor, &mut slots).map_err(crate::func::ended)
 }
 
-/// Drops a resource from within the tree that its type is of: its instance is entered, unless it is the one that drops.
-pub(crate) fn drop_within(
+/// Destroys a resource whose last owner a component instance has dropped
+/// ([`canon resource.drop`](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#canon-resourcedrop)):
+/// the instance that defined the type does it in the task it is in; from another one it is a call of a function
+/// `(u32)`, which has a task of its own and may not be recursive, whether there is a destructor or not.
+pub(crate) fn destroy(
     store: &mut StoreInner,
-    caller: ComponentId,
-    owner: ComponentId,
-    dtor: &FlatFunc,
+    component: &ComponentInner,
+    (caller, owner): (ComponentId, ComponentId),
+    dtor: Option<&FlatFunc>,
     rep: u32,
 ) -> Result<()> {
     if caller == owner {
-        return call_destructor(store, dtor, rep);
+        return dtor.map_or(Ok(()), |dtor| call_destructor(store, dtor, rep));
     }
     let state = store.components_mut();
     let (from, to) = (state.instance(caller).tree, state.instance(owner).tree);
     if from != to {
-        let before = begin(store, to, owner)?;
-        let result = call_destructor(store, dtor, rep);
-        end(store, to, owner, &before, result.is_ok());
-        return result;
+        if let Some(dtor) = dtor {
+            return destroy_from_outside(store, owner, dtor, rep);
+        }
+        let row = state.tree(to);
+        return if row.poisoned || row.active { Err(TrapCode::CannotEnterComponent.into()) } else { Ok(()) };
     }
-    if std::mem::replace(&mut state.instance(owner).entered, true) {
+    let first = state.tree(to).first.0;
+    let (a, b) = (ComponentIndex(caller.0 - first), ComponentIndex(owner.0 - first));
+    let statics = &component.plan.statics;
+    if statics.contains(a, b) || statics.contains(b, a) {
         return Err(TrapCode::CannotEnterComponent.into());
     }
-    let result = call_destructor(store, dtor, rep);
-    store.components_mut().instance(owner).entered = false;
-    result
+    let Some(dtor) = dtor else { return Ok(()) };
+    // After a trap the call from outside that this is part of ends task and scope.
+    state.tasks.push(Task::new(owner, false));
+    state.begin_scope();
+    call_destructor(store, dtor, rep)?;
+    let state = store.components_mut();
+    state.tasks.pop();
+    Ok(state.end_scope()?)
 }
 
 /// Marks a tree as being instantiated, so that nothing enters it before it is whole.

@@ -60,7 +60,7 @@ fn prepare<T: 'static>(store: &mut StoreContextMut<'_, T>, pre: &InstancePre<T>)
         let ty = GlobalType { content: ValType::I32, mutable: true };
         let made = inner.new_global(ty, Raw::I32(FLAGS_START));
         let flags = made.ok().flatten().ok_or_else(|| limit("globals"))?;
-        let instance = ComponentInstance { tree, handles: HandleTable::default(), flags, entered: false };
+        let instance = ComponentInstance { tree, handles: HandleTable::default(), flags };
         inner.components_mut().instances.push(instance);
     }
     let slots = PlanSlots {

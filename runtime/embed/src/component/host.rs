@@ -12,17 +12,17 @@ use super::compiled::ComponentInner;
 use super::func::Func;
 use super::linker::check_func;
 use super::options::CallOptions;
+use super::trampoline::check_lowered;
 use super::typed::ComponentList;
 use super::types::ComponentFuncType;
 use super::value::{Handles, Val, from_value, to_value};
-use crate::TrapCode;
 use crate::context::StoreContextMut;
 use crate::error::{Result, UsageError};
 use crate::store::StoreData;
 use std::sync::Arc;
 use wattest_canon::{FLAT_ASYNC_PARAMS_MAX, ResourceId, TypeId, flatten_types};
 use wattest_component::FuncTypeIndex;
-use wattest_vm::component::{MAY_LEAVE, TreeId};
+use wattest_vm::component::TreeId;
 use wattest_vm::{FlatSlots, StoreInner};
 
 /// A lowered import that is being called.
@@ -33,11 +33,15 @@ pub(crate) struct HostCall<'a> {
     pub ty: FuncTypeIndex,
     /// A parameter contains a borrow.
     pub borrows: bool,
+    /// Only tasks that may block may call it.
+    pub blocks: bool,
 }
 
 type VmStore<T> = wattest_vm::Store<StoreData<T>>;
 type Body<T> = dyn Fn(&mut VmStore<T>, &HostCall<'_>, &mut FlatSlots) -> Result<()> + Send + Sync;
-type Direct<T> = dyn Fn(StoreContextMut<'_, T>, &ComponentFuncType, &[Val], &mut [Val]) -> Result<()> + Send + Sync;
+type Dynamic<T> = dyn Fn(StoreContextMut<'_, T>, &ComponentFuncType, &[Val], &mut [Val]) -> Result<()> + Send + Sync;
+type Direct<T> =
+    dyn Fn(StoreContextMut<'_, T>, (&ComponentFuncType, TreeId), &[Val], &mut [Val]) -> Result<()> + Send + Sync;
 type Check = dyn Fn(&ComponentInner, FuncTypeIndex, &dyn Fn(ResourceId) -> Option<std::any::TypeId>) -> Result<(), TypeMismatch>
     + Send
     + Sync;
@@ -47,12 +51,12 @@ pub(crate) struct HostFunc<T: 'static> {
     pub body: Arc<Body<T>>,
     pub check: Arc<Check>,
     /// How the host calls it, when a component only passes it on.
-    pub direct: Option<Arc<Direct<T>>>,
+    pub direct: Arc<Direct<T>>,
 }
 
 impl<T: 'static> Clone for HostFunc<T> {
     fn clone(&self) -> Self {
-        HostFunc { body: Arc::clone(&self.body), check: Arc::clone(&self.check), direct: self.direct.clone() }
+        HostFunc { body: Arc::clone(&self.body), check: Arc::clone(&self.check), direct: Arc::clone(&self.direct) }
     }
 }
 
@@ -88,10 +92,7 @@ fn around<T: 'static>(
     slots: &mut FlatSlots,
     body: impl FnOnce(&mut VmStore<T>, &mut FlatSlots) -> Result<()>,
 ) -> Result<()> {
-    let component = call.options.component;
-    if store.inner().component_flags(component) & MAY_LEAVE == 0 {
-        return Err(TrapCode::CannotLeaveComponent.into());
-    }
+    check_lowered(store.inner_mut(), call.options.component, call.blocks)?;
     if call.borrows {
         store.inner_mut().components_mut().begin_scope();
     }
@@ -116,7 +117,7 @@ fn lowering(
         store.set_may_leave(call.options.component, false);
     }
     let statics = &call.component.plan.statics;
-    lower(&mut LowerCx { store, options: call.options, statics, tree: call.tree })?;
+    lower(&mut LowerCx { store, options: call.options, statics, tree: call.tree, host: None })?;
     if reallocs {
         store.set_may_leave(call.options.component, true);
     }
@@ -131,6 +132,8 @@ where
     P: ComponentList + Lift + 'static,
     R: ComponentList + Lower + 'static,
 {
+    let closure = Arc::new(closure);
+    let direct = Arc::clone(&closure);
     let body = move |store: &mut VmStore<T>, call: &HostCall<'_>, slots: &mut FlatSlots| {
         around(store, call, slots, |store, slots| {
             let wide = usize::from(call.options.canon.width == wattest_canon::Width::W64);
@@ -167,7 +170,13 @@ where
             })
         })
     };
-    HostFunc { body: Arc::new(body), check: Arc::new(check_func::<P, R>), direct: None }
+    let direct = Arc::new(
+        move |store: StoreContextMut<'_, T>,
+              func: (&ComponentFuncType, TreeId),
+              params: &[Val],
+              results: &mut [Val]| { super::direct::call(store, func, params, results, &*direct) },
+    );
+    HostFunc { body: Arc::new(body), check: Arc::new(check_func::<P, R>), direct }
 }
 
 /// A function whose types are known at run time.
@@ -179,14 +188,20 @@ pub(crate) fn dynamic<T: 'static>(
     let body = move |store: &mut VmStore<T>, call: &HostCall<'_>, slots: &mut FlatSlots| {
         around(store, call, slots, |store, slots| dynamic_body(store, call, slots, &*closure))
     };
-    HostFunc { body: Arc::new(body), check: Arc::new(|_, _, _| Ok(())), direct: Some(direct) }
+    let direct = Arc::new(
+        move |store: StoreContextMut<'_, T>,
+              func: (&ComponentFuncType, TreeId),
+              params: &[Val],
+              results: &mut [Val]| { direct(store, func.0, params, results) },
+    );
+    HostFunc { body: Arc::new(body), check: Arc::new(|_, _, _| Ok(())), direct }
 }
 
 fn dynamic_body<T: 'static>(
     store: &mut VmStore<T>,
     call: &HostCall<'_>,
     slots: &mut FlatSlots,
-    closure: &Direct<T>,
+    closure: &Dynamic<T>,
 ) -> Result<()> {
     let statics = &call.component.plan.statics;
     let (types, canon) = (&statics.types, call.options.canon);

@@ -290,8 +290,9 @@ impl Instance {
         let options = CallOptions::resolve(component, inner, self.inner.tree, &side.opts)?;
         let row = component.plan.statics.func_types.get(side.ty.index()).ok_or_else(missing)?;
         let borrows = row.params.iter().any(|(_, ty)| component.plan.statics.types.facts(*ty).borrows);
+        let may_block = row.is_async;
         let (component, tree, ty) = (Arc::clone(component), self.inner.tree, side.ty);
-        Ok(FuncKind::Lifted(Arc::new(super::call::Lifted { component, tree, callee, options, ty, borrows })))
+        Ok(FuncKind::Lifted(Arc::new(super::call::Lifted { component, tree, callee, options, ty, borrows, may_block })))
     }
 
     /// Calls a function that the component imports and passes on.
@@ -305,11 +306,8 @@ impl Instance {
     ) -> Result<()> {
         let import = self.imports::<T>()?.get(slot as usize);
         match import {
-            Some(ResolvedImport::Func(HostFunc { direct: Some(direct), .. })) => direct(store, ty, params, results),
-            _ => {
-                let text = "a typed host function that a component passes on cannot be called by the host";
-                Err(UsageError::Invalid(text.to_owned()).into())
-            }
+            Some(ResolvedImport::Func(func)) => (func.direct)(store, (ty, self.inner.tree), params, results),
+            _ => Err(UsageError::Invalid("internal error: an import is no function".to_owned()).into()),
         }
     }
 }

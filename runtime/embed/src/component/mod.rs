@@ -82,6 +82,7 @@
 mod abi;
 mod call;
 mod compiled;
+mod direct;
 mod execute;
 mod explain;
 mod faults;

@@ -58,6 +58,12 @@ pub(crate) fn memory_of(store: &StoreInner, tree: TreeId, slot: Slot) -> Result<
 }
 
 impl CallOptions {
+    /// Options of a call from the host to the host.
+    pub fn of_host(component: ComponentId, canon: wattest_canon::Options) -> CallOptions {
+        let (memory, realloc, post_return, callback) = (None, None, None, None);
+        CallOptions { component, canon, memory, realloc, post_return, callback, is_async: false }
+    }
+
     pub fn resolve(
         component: &ComponentInner,
         store: &StoreInner,

@@ -53,11 +53,15 @@ pub(crate) fn support<T: 'static>(
                 Ok(())
             })
         }
-        Intrinsic::Enter { to, .. } => {
+        Intrinsic::MayBlock { from } => {
+            let caller = ComponentId(first.0 + from.0);
+            plain(signature, move |store: &mut StoreInner, _| Ok(store.components_mut().check_may_block(caller)?))
+        }
+        Intrinsic::Enter { to, is_async, .. } => {
             let callee = ComponentId(first.0 + to.0);
             plain(signature, move |store: &mut StoreInner, _| {
                 store.components_mut().begin_scope();
-                store.components_mut().tasks.push(Task::new(callee));
+                store.components_mut().tasks.push(Task::new(callee, is_async));
                 Ok(())
             })
         }

@@ -9,7 +9,7 @@
 //!
 //! Does not know: fused adapters.
 
-use super::call::{boxed, drop_within};
+use super::call::{boxed, destroy};
 use super::compiled::ComponentInner;
 use super::host::{HostCall, HostFunc};
 use super::instance::{InstancePre, ResolvedImport};
@@ -56,12 +56,16 @@ pub(crate) fn trampoline<T: 'static>(
             let options = OnceLock::new();
             plain(signature, move |store: &mut StoreInner, slots| place.run(store, slots, &options))
         }
-        Node::TrapStub { trap, .. } => {
+        Node::TrapStub { trap, caller, blocks, .. } => {
             let code = match trap {
                 StubTrap::CannotEnter => TrapCode::CannotEnterComponent,
                 StubTrap::Unsupported => TrapCode::AsyncUnsupported,
             };
-            plain(signature, move |_: &mut StoreInner, _| Err(code.into()))
+            let (caller, blocks) = (ComponentId(first.0 + caller.0), *blocks);
+            plain(signature, move |store: &mut StoreInner, _| {
+                check_lowered(store, caller, blocks)?;
+                Err(code.into())
+            })
         }
         _ => return Err(missing()),
     };
@@ -85,6 +89,15 @@ pub(super) fn once<V>(cell: &OnceLock<V>, make: impl FnOnce() -> Result<V>) -> R
     Ok(cell.get_or_init(|| value))
 }
 
+/// What every call of a lowered function asks first: its component instance may be left, and, for a function of an `async`
+/// type that is lowered without, the task may block.
+pub(super) fn check_lowered(store: &mut StoreInner, caller: ComponentId, blocks: bool) -> Result<()> {
+    if store.component_flags(caller) & MAY_LEAVE == 0 {
+        return Err(TrapCode::CannotLeaveComponent.into());
+    }
+    if blocks { Ok(store.components_mut().check_may_block(caller)?) } else { Ok(()) }
+}
+
 fn lowered<T: 'static>(
     signature: Arc<Signature>,
     component: &Arc<ComponentInner>,
@@ -96,11 +109,12 @@ fn lowered<T: 'static>(
     let statics = &component.plan.statics;
     let row = statics.func_types.get(side.ty.index())?;
     let borrows = row.params.iter().any(|(_, ty)| statics.types.facts(*ty).borrows);
+    let blocks = statics.blocks(&side);
     let options = OnceLock::new();
     HostFunction::flat(signature, move |store: &mut VmStore<T>, _, slots: &mut FlatSlots| {
         let resolve = || CallOptions::resolve(&component, store.inner(), tree, &side.opts);
         let options = once(&options, resolve).map_err(boxed)?;
-        let call = HostCall { component: &component, tree, options, ty: side.ty, borrows };
+        let call = HostCall { component: &component, tree, options, ty: side.ty, borrows, blocks };
         (func.body)(store, &call, slots).map_err(boxed)
     })
 }
@@ -185,13 +199,14 @@ impl Place {
         let slot = self.resource(store)?;
         let state = store.components_mut();
         let rep = state.drop_handle(TableId::Component(self.instance()), index, slot.ty)?;
-        let (Some(rep), Some(dtor)) = (rep, slot.dtor) else { return Ok(()) };
-        match state.resource_kind(slot.ty) {
-            Some(ResourceKind::Component { owner, .. }) => {
-                let owner = *owner;
-                drop_within(store, self.instance(), owner, &dtor, rep)
+        let Some(rep) = rep else { return Ok(()) };
+        match (state.resource_kind(slot.ty), &slot.dtor) {
+            (Some(ResourceKind::Component { owner, .. }), dtor) => {
+                let ends = (self.instance(), *owner);
+                destroy(store, &self.component, ends, dtor.as_ref(), rep)
             }
-            _ => super::call::call_destructor(store, &dtor, rep),
+            (_, Some(dtor)) => super::call::call_destructor(store, dtor, rep),
+            (_, None) => Ok(()),
         }
     }
 }

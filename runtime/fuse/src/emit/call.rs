@@ -2,7 +2,7 @@
 //!
 //! [`canon lower`](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#canon-lower) around
 //! [`canon lift`](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#canon-lift), in this
-//! order: `may_leave` of the caller is asked; the callee's task begins; parameters go over; the callee runs; borrows must be
+//! order: `may_leave` of the caller is asked, and whether it may block; the callee's task begins; parameters go over; the callee runs; borrows must be
 //! gone; the result goes over; `post-return` runs; the task ends.
 //!
 //! Invariant: `may_leave` is 0 exactly while a `realloc` or `post-return` of its instance may run, and 1 when the adapter
@@ -40,6 +40,7 @@ struct Call {
     params: Option<PlanId>,
     result: Option<PlanId>,
     is_scope: bool,
+    is_async: bool,
     is_async_lower: bool,
 }
 
@@ -144,6 +145,9 @@ pub fn emit_adapter<I: ImportId>(
         emitter.code.sink().block(BlockType::Empty).try_table(BlockType::Empty, [Catch::All { label: 0 }]);
     }
     emitter.check_may_leave(&call);
+    if call.is_async && !call.is_async_lower {
+        emitter.call_intrinsic(Intrinsic::MayBlock { from: call.lower.instance });
+    }
     match task_return {
         None => emitter.synchronous_call(&call, &params),
         Some(task_return) => emitter.asynchronous_call(&call, &params, task_return, callback),
@@ -201,6 +205,7 @@ fn resolve<I: ImportId>(module: &mut Module<'_, I>, adapter: &Adapter<I>) -> Res
         params,
         result,
         is_scope: lends || adapter.scope == CallScope::Always,
+        is_async: adapter.is_async,
         is_async_lower,
     })
 }
@@ -270,7 +275,7 @@ impl<I: ImportId> Emitter<'_, '_, I> {
     fn synchronous_call(&mut self, call: &Call, params: &[Local]) {
         let (from, to) = (call.lower.instance, call.lift.instance);
         if call.is_scope {
-            self.call_intrinsic(Intrinsic::Enter { from, to });
+            self.call_intrinsic(Intrinsic::Enter { from, to, is_async: call.is_async });
         }
         self.params_over(call, params);
         self.code.call(call.callee);

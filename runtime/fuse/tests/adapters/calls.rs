@@ -246,6 +246,7 @@ fn equal_adapters_give_equal_bytes_whatever_the_identifiers() {
         let adapter = Adapter {
             params: [list].into(),
             result: Some(TypeId::STRING),
+            is_async: false,
             lift: side(base, Encoding::Utf16),
             lower: side(base + 10, Encoding::Compact),
             callee: Callee::Import(base + 20),

@@ -159,6 +159,7 @@ pub fn adapter(
     Adapter {
         params: params.into(),
         result,
+        is_async: false,
         lift: side(LIFT, lift.0, lift.1),
         lower: side(LOWER, lower.0, lower.1),
         callee: Callee::Import(Id::Callee),
@@ -403,7 +404,7 @@ fn host(
                 return Err(Error::i32_exit(-3));
             }
         }
-        Intrinsic::Enter { .. } | Intrinsic::Returned | Intrinsic::Exit => {}
+        Intrinsic::MayBlock { .. } | Intrinsic::Enter { .. } | Intrinsic::Returned | Intrinsic::Exit => {}
     }
     cx.data_mut().events.push(Event::Intrinsic(intrinsic.name()));
     Ok(if matches!(intrinsic, Intrinsic::ExitAsync) { vec![cx.data().returned] } else { Vec::new() })

@@ -22,6 +22,7 @@ use crate::store::{InstanceId, MemoryHandle, StoreInner};
 use crate::{Extern, GlobalHandle};
 use scopes::Scope;
 use std::any::{Any, TypeId};
+use wattest_abi::TrapCode;
 
 /// A component instance of a store; those of one tree have consecutive numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,8 +41,6 @@ pub struct ComponentInstance {
     pub handles: HandleTable,
     /// Its flags: a mutable `i32`, whose bit 0 says that it may be left.
     pub flags: GlobalHandle,
-    /// Whether a call from outside is in it.
-    pub entered: bool,
 }
 
 /// What a resource type is.
@@ -102,6 +101,8 @@ pub struct Tree {
 pub struct Task {
     /// Whose function it is.
     pub instance: ComponentId,
+    /// Whether it may wait before it returns: its function's type is `async`.
+    pub may_block: bool,
     /// Storage of the current thread.
     pub context: [u64; 2],
     /// What `task.return` has to do with it; `None` when the task may not call it. One thin pointer, since every call
@@ -120,13 +121,13 @@ pub enum TaskResult {
 
 impl Task {
     /// A task that begins.
-    pub fn new(instance: ComponentId) -> Task {
-        Task { instance, context: [0; 2], result: None }
+    pub fn new(instance: ComponentId, may_block: bool) -> Task {
+        Task { instance, may_block, context: [0; 2], result: None }
     }
 
     /// A task that will call `task.return`.
     pub fn awaiting(instance: ComponentId, sink: Box<dyn Any + Send + Sync>) -> Task {
-        Task { instance, context: [0; 2], result: Some(Box::new(TaskResult::Awaited(sink))) }
+        Task { instance, may_block: true, context: [0; 2], result: Some(Box::new(TaskResult::Awaited(sink))) }
     }
 
     /// How the result is taken, once: the task then has no result until it is given one.
@@ -190,6 +191,16 @@ impl ComponentState {
     /// task is not over, but `realloc` is the caller's.
     pub fn task_of(&mut self, instance: ComponentId) -> Option<&mut Task> {
         self.tasks.iter_mut().rev().find(|task| task.instance == instance)
+    }
+
+    /// Whether the task that code of an instance runs in may block; outside of any task, as in a start function, none may.
+    ///
+    /// # Errors
+    ///
+    /// [`TrapCode::CannotBlock`].
+    pub fn check_may_block(&mut self, instance: ComponentId) -> Result<(), TrapCode> {
+        let may_block = self.task_of(instance).is_some_and(|task| task.may_block);
+        if may_block { Ok(()) } else { Err(TrapCode::CannotBlock) }
     }
 
     /// The entry of a table at an index, whatever its type.

@@ -25,9 +25,15 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         let to_bytes = ends.to.abi.width.pointer_bytes();
         self.read(from.part(0, 0, 1), ends.from.pointer(), from_bytes, false);
         self.read(from.part(from_bytes, 1, 1), ends.from.pointer(), from_bytes, false);
-        self.code.call(target);
-        let length = self.code.local_set_new(ends.to.pointer());
-        let address = self.code.local_set_new(ends.to.pointer());
+        let what = self.module.plans.get(plan);
+        let (address, length) = match what.op {
+            Op::Str(route) if from.is_flat() && to.is_flat() => self.call_unless_empty(route, target),
+            _ => {
+                self.code.call(target);
+                let length = self.code.local_set_new(ends.to.pointer());
+                (self.code.local_set_new(ends.to.pointer()), length)
+            }
+        };
         self.write_local(address, to_bytes, to.part(0, 0, 1));
         self.write_local(length, to_bytes, to.part(to_bytes, 1, 1));
         self.code.release(address);

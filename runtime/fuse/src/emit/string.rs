@@ -10,6 +10,7 @@
 //! Does not know: the conversions themselves. Very short ASCII alone is copied here, for which a call of the host would take
 //! longer than all the rest.
 
+use super::code::FuncRef;
 use super::memory::Request;
 use super::{Emitter, Local, Place};
 use crate::adapter::ImportId;
@@ -74,6 +75,48 @@ impl<I: ImportId> Emitter<'_, '_, I> {
             self.code.get(local);
             self.narrow(&ends.to);
         }
+    }
+
+    /// Calls the piece of a string whose address and length are on the stack, or does without for the empty string: for that,
+    /// every pair of encodings makes one allocation of no bytes. Address and length at the other end.
+    pub(super) fn call_unless_empty(&mut self, route: Route, piece: FuncRef) -> (Local, Local) {
+        let ends = self.ends;
+        let units = self.code.local_set_new(ends.from.pointer());
+        let source = self.code.local_set_new(ends.from.pointer());
+        let [address, length] = [(); 2].map(|()| self.code.local(ends.to.pointer()));
+        self.code.get(units);
+        match units.ty {
+            CoreType::I64 => self.code.sink().i64_eqz(),
+            _ => self.code.sink().i32_eqz(),
+        };
+        self.code.sink().if_(BlockType::Empty);
+        self.code.get(source);
+        self.widen(&ends.from);
+        let from = self.code.local_set_new(CoreType::I64);
+        let [none, to] = [(); 2].map(|()| self.code.local(CoreType::I64));
+        self.code.zero(CoreType::I64);
+        self.code.set(none);
+        let align = |encoding| if encoding == Encoding::Utf8 { 1 } else { 2 };
+        self.check_align(from, align(route.from.encoding), Fault::Unaligned);
+        self.check_bounds(&ends.from, from, none, Fault::StringOutOfBounds);
+        let request = Request { old: None, align: align(route.to.encoding), beyond: Fault::StringOutOfBounds };
+        self.allocate(request, none, to);
+        self.code.get(to);
+        self.narrow(&ends.to);
+        self.code.set(address);
+        self.code.zero(ends.to.pointer());
+        self.code.set(length);
+        self.code.sink().else_();
+        self.code.get(source);
+        self.code.get(units);
+        self.code.call(piece);
+        self.code.set(length);
+        self.code.set(address);
+        self.code.sink().end();
+        for local in [units, source, from, none, to] {
+            self.code.release(local);
+        }
+        (address, length)
     }
 
     fn string_of(&mut self, form: Form, to: Encoding, text: Text) {
@@ -175,6 +218,8 @@ impl<I: ImportId> Emitter<'_, '_, I> {
             None => self.copy_bytes(text.source, text.target, text.bytes),
             Some(Step::CopyUtf8) => {
                 self.code.sink().block(BlockType::Empty);
+                self.code.get(text.units);
+                self.code.sink().i64_eqz().br_if(0);
                 self.copy_short_ascii(text);
                 let answer = self.step_all(Step::CopyUtf8, text, 0);
                 self.code.sink().end();

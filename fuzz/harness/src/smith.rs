@@ -22,6 +22,8 @@ pub fn generate_later(source: &mut Source<'_>) -> Option<Vec<u8>> {
     config.gc_enabled = true;
     config.exceptions_enabled = true;
     config.tail_call_enabled = true;
+    // Exact references; of descriptors wasm-smith makes none.
+    config.custom_descriptors_enabled = source.percent(50);
     config.max_imports = 0;
     config.max_tags = 4;
     config.max_types = 24;

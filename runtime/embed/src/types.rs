@@ -7,7 +7,7 @@
 //!
 //! Invariant: `Display` gives the text format's spelling, concrete heap types as the engine's numbers.
 //!
-//! Does not know: subtyping beyond equality.
+//! Does not know: declared subtyping; the engine does.
 
 use wattest_module::{EntityType, GlobalType, MemoryType, ModuleDesc, TableType, ValType};
 
@@ -28,6 +28,26 @@ impl FuncType {
     pub fn new(params: impl IntoIterator<Item = ValType>, results: impl IntoIterator<Item = ValType>) -> FuncType {
         let (params, results) = (params.into_iter().collect(), results.into_iter().collect());
         FuncType { ty: wattest_module::FuncType { params, results } }
+    }
+
+    /// Whether a function of this type can be used where one of type `other` is expected
+    /// ([spec](https://webassembly.github.io/spec/core/valid/matching.html#function-types)); concrete heap types are those of
+    /// `engine`.
+    ///
+    /// ```
+    /// use wattest::{Engine, FuncType, HeapType, RefType, ValType};
+    /// let reference = |heap| ValType::Ref(RefType { nullable: true, heap, is_func: false });
+    /// let engine = Engine::default();
+    /// let given = FuncType::new([reference(HeapType::Any)], [reference(HeapType::I31)]);
+    /// let wanted = FuncType::new([reference(HeapType::Eq)], [reference(HeapType::Eq)]);
+    /// assert!(given.matches(&wanted, &engine) && !wanted.matches(&given, &engine));
+    /// ```
+    pub fn matches(&self, other: &FuncType, engine: &crate::Engine) -> bool {
+        let all = |given: &[ValType], wanted: &[ValType]| {
+            given.len() == wanted.len()
+                && given.iter().zip(wanted).all(|(given, wanted)| engine.matches(*given, *wanted))
+        };
+        all(other.params(), self.params()) && all(self.results(), other.results())
     }
 
     /// Parameter types.

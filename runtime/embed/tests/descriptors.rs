@@ -158,6 +158,115 @@ fn exact_imports_and_values_refuse_subtypes() {
 }
 
 #[test]
+fn descriptors_beyond_the_guard_are_checked_for_null() {
+    // 80 KB of fields before the reference: null plus its offset is an address that may be accessible.
+    let text = format!(
+        r#"(module
+        (type $wide (sub (struct (field {fields}))))
+        (rec
+            (type $object (sub $wide (descriptor $class) (struct (field {fields}) (field i32))))
+            (type $class (sub (describes $object) (struct (field i32)))))
+        (func (export "null") (result i32) (struct.get $class 0 (ref.get_desc $object (ref.null $object))))
+        (func (export "far") (result i32)
+            (struct.get $class 0 (ref.get_desc $object
+                (struct.new_default_desc $object (struct.new $class (i32.const 7)))))))"#,
+        fields = "v128 ".repeat(5000)
+    );
+    for engine in engines() {
+        let module = Module::new(&engine, &text).expect("the module is valid");
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).expect("nothing is imported");
+        let func = |name| instance.get_typed_func::<(), i32>(&store, name).expect("it is exported");
+        let (null, far) = (func("null"), func("far"));
+        assert_eq!(far.call(&mut store, ()).ok(), Some(7));
+        let error = null.call(&mut store, ()).expect_err("null has none");
+        assert!(matches!(error, Error::Trap(trap) if trap.code() == TrapCode::NullReference));
+    }
+}
+
+/// Everything of the proposal. Its first two types are one, so that the validator's identifiers of types are not their
+/// indices (see `spec-tests/own/custom-descriptors-twice.wast`).
+const RICH: &str = r#"(module
+    (type $s (struct))
+    (type $same (struct))
+    (type $f (func (param i32) (result i32)))
+    (import "m" "f" (func $exact (exact (type $f))))
+    (rec
+        (type $object (sub (descriptor $class) (struct (field (mut i32)))))
+        (type $class (sub (describes $object) (descriptor $meta) (struct (field (mut i64)))))
+        (type $meta (sub (describes $class) (struct (field anyref)))))
+    (rec
+        (type $below (sub $object (descriptor $below_class) (struct (field (mut i32)) (field i8))))
+        (type $below_class (sub $class (describes $below) (descriptor $below_meta) (struct (field (mut i64)))))
+        (type $below_meta (sub $meta (describes $below_class) (struct (field anyref)))))
+    (global $m (ref (exact $meta)) (struct.new_default $meta))
+    (global $c (ref (exact $class)) (struct.new_desc $class (i64.const 1) (global.get $m)))
+    (global $o (ref null (exact $object)) (struct.new_default_desc $object (global.get $c)))
+    (func (export "make") (param i32) (result (ref (exact $object)))
+        (struct.new_desc $object (local.get 0) (struct.new_default_desc $class (global.get $m))))
+    (func (export "get") (param (ref null $object)) (result (ref $meta))
+        (ref.get_desc $class (ref.get_desc $object (local.get 0))))
+    (func (export "test") (param anyref) (result i32) (ref.test (ref (exact $below)) (local.get 0)))
+    (func (export "call") (param (ref (exact $f))) (result i32) (call_ref $f (i32.const 1) (local.get 0))))"#;
+
+/// A generator of numbers (xorshift), the same every time.
+struct Seeded(u64);
+
+impl Seeded {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+}
+
+#[test]
+fn damaged_modules_are_errors_or_modules() {
+    let [engine, _] = engines();
+    let wasm = wat::parse_str(RICH).expect("the text is a module");
+    assert!(Module::from_binary(&engine, &wasm).is_ok());
+    let (mut seeded, mut valid) = (Seeded(0x9e37_79b9_7f4a_7c15), 0);
+    for _ in 0..3000 {
+        let mut damaged = wasm.clone();
+        for _ in 0..=seeded.below(3) {
+            let at = 8 + seeded.below(damaged.len() - 8);
+            // Small numbers are types, fields, functions: other ones than those meant.
+            damaged[at] =
+                if seeded.below(2) == 0 { seeded.below(12) as u8 } else { damaged[at] ^ 1 << seeded.below(8) };
+        }
+        valid += u32::from(Module::from_binary(&engine, &damaged).is_ok());
+    }
+    assert!(valid > 50, "only {valid} reached the compiler");
+}
+
+#[test]
+fn a_wrong_descriptor_that_validation_lets_pass_fails_the_cast() {
+    // The validator of wasmparser 0.254.2 takes `$object` for the type of descriptors here.
+    let text = r#"(module
+        (type $s (struct)) (type $same (struct))
+        (rec (type $object (descriptor $class) (struct)) (type $class (describes $object) (struct)))
+        (func (export "f") (result anyref) (local $o (ref null (exact $object)))
+            (local.set $o (struct.new_desc $object (struct.new $class)))
+            (ref.cast_desc_eq (ref (exact $object)) (local.get $o) (local.get $o))))"#;
+    for engine in engines() {
+        let module = match Module::new(&engine, text) {
+            Ok(module) => module,
+            // A validator without that defect refuses the module, as it should.
+            Err(error) => {
+                assert!(error.to_string().contains("type mismatch"), "{error}");
+                continue;
+            }
+        };
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).expect("nothing is imported");
+        let func = instance.get_func(&store, "f").expect("it is exported");
+        let error = func.call(&mut store, &[], &mut [Val::I32(0)]).expect_err("the cast fails");
+        assert!(matches!(error, Error::Trap(trap) if trap.code() == TrapCode::DescriptorCastFailure));
+    }
+}
+
+#[test]
 fn references_to_internal_values_know_their_type() {
     let [engine, _] = engines();
     let module = Module::new(&engine, MODULE).expect("the module is valid");

@@ -332,13 +332,18 @@ pub struct ImportMismatch {
     pub wanted: ExternType,
     /// The type of what was given.
     pub given: ExternType,
+    /// Whether a type declared to be below the wanted one is not enough.
+    pub exact: bool,
 }
 
 impl std::fmt::Display for ImportMismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Types that are declared differently may look the same.
+        let exactly = if self.exact { "exactly " } else { "" };
+        let otherwise = if self.wanted == self.given { " declared otherwise" } else { "" };
         write!(
             f,
-            "`{}` `{}`: incompatible import type: needs {}, was given {}",
+            "`{}` `{}`: incompatible import type: needs {exactly}{}, was given {}{otherwise}",
             self.module, self.name, self.wanted, self.given
         )
     }

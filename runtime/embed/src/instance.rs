@@ -195,6 +195,7 @@ fn check_imports<T: 'static>(
                 name: import.name.clone(),
                 wanted: ExternType::of(module.desc(), module.runtime().type_ids(), wanted),
                 given: Extern::from_vm(*given, inner).ty_in(store.engine(), inner)?,
+                exact: import.exact,
             });
         }
     }

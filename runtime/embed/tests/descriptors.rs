@@ -147,7 +147,8 @@ fn exact_imports_and_values_refuse_subtypes() {
         linker.define(&store, "m", "f", func).expect("the name is free");
         linker.instantiate(&mut store, &importing).map(|instance| (instance, func))
     };
-    assert!(link("below").is_err());
+    let error = link("below").expect_err("the type is one below").to_string();
+    assert!(error.contains("needs exactly (func), was given (func) declared otherwise"), "{error}");
     let (taker, above) = link("above").expect("the type is the same");
     let below = instance.get_func(&store, "below").expect("it is exported");
     let take = taker.get_func(&store, "take").expect("it is exported");

@@ -19,6 +19,7 @@ export RUSTFLAGS
 cargo fuzz build -O --debug-assertions --strip-dead-code --sanitizer none
 
 built=fuzz/target/x86_64-unknown-linux-gnu/release
+cp oss-fuzz/envelope.dict "$OUT/"
 for target in $(cargo fuzz list); do
   cp "$built/$target" "$OUT/"
   for options in "$SRC/$target.options" "oss-fuzz/$target.options"; do
@@ -27,7 +28,7 @@ for target in $(cargo fuzz list); do
       break
     fi
   done
-  # Seeds: inputs that were worth keeping. An empty corpus is legal: every input of the typed generator is useful.
+  # Seeds: materialized cases of the generators, and whatever was worth keeping beside them.
   if [ -d "fuzz/seeds/$target" ]; then
     (cd "fuzz/seeds/$target" && zip -q -r "$OUT/${target}_seed_corpus.zip" .)
   fi

@@ -10,7 +10,7 @@
 //! Does not know: who is right.
 
 use crate::value::{is_nan32, is_nan64};
-use crate::{Ending, FuncIdentity, Poison, Run, State, Step, Value};
+use crate::{Ending, FuncIdentity, Poison, Run, State, Step, TrapClass, Value};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -55,6 +55,7 @@ pub fn compare(oracle: &Run, subject: &Run, rule: NanRule) -> Result<(), Mismatc
             };
         };
         endings(&expected.ending, &actual.ending, rule).map_err(at)?;
+        offsets(expected, actual).map_err(at)?;
         trace(oracle, subject, traced, expected, actual, rule).map_err(at)?;
         traced = expected.trace_len;
         states(&expected.state, &actual.state, rule).map_err(at)?;
@@ -67,6 +68,17 @@ fn endings(expected: &Ending, actual: &Ending, rule: NanRule) -> Result<(), Stri
         (Ending::Values(expected), Ending::Values(actual)) => values("result", expected, actual, rule),
         (Ending::Trap(expected), Ending::Trap(actual)) if expected == actual => Ok(()),
         (expected, actual) => Err(format!("{expected:?} against {actual:?}")),
+    }
+}
+
+/// Two engines that know where a step trapped must agree on it. Where a host function fails, that is the host's business.
+fn offsets(expected: &Step, actual: &Step) -> Result<(), String> {
+    match (&expected.ending, expected.offset, actual.offset) {
+        (Ending::Trap(TrapClass::Host) | Ending::Values(_), ..) => Ok(()),
+        (Ending::Trap(class), Some(left), Some(right)) if left != right => {
+            Err(format!("{class:?} at offset {left:#x} against {right:#x}"))
+        }
+        _ => Ok(()),
     }
 }
 

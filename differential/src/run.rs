@@ -93,8 +93,10 @@ pub struct Step {
     pub trace_len: usize,
     /// State after it.
     pub state: State,
-    /// Operations executed, where the engine counts them.
+    /// Operations executed, where the engine counts them; units of fuel, in the runtime's configurations that do.
     pub operations: u64,
+    /// Where it trapped: the byte offset of the instruction in the original module, for engines that know it.
+    pub offset: Option<u32>,
 }
 
 /// A run.

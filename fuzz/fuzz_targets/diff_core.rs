@@ -6,8 +6,12 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use libfuzzer_sys::{Corpus, fuzz_target};
+use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target, fuzzer_mutate};
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
     if wattest_harness::targets::fuzz("diff_core", bytes) { Corpus::Keep } else { Corpus::Reject }
+});
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    wattest_harness::targets::mutate_in_place("diff_core", data, size, max_size, seed, fuzzer_mutate)
 });

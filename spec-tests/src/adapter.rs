@@ -45,6 +45,27 @@ pub const CONFIGURATIONS: &[Configuration] = &[
     Configuration { name: "pooling", options: &[("allocation", "pooling")], round_trip: false },
 ];
 
+/// The configuration that a script's header asks for, a line `;; options: KEY=VALUE … [round-trip]` before anything else;
+/// the default one without it. Regressions that show only in one configuration say so.
+pub fn configuration_of(script: &str) -> &'static Configuration {
+    let header = script.lines().take_while(|line| line.starts_with(";;"));
+    let Some(words) = header.filter_map(|line| line.strip_prefix(";; options:")).next() else {
+        return &CONFIGURATIONS[0];
+    };
+    let leak = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
+    let mut configuration = Configuration { name: leak(words.trim()), options: &[], round_trip: false };
+    let mut options = Vec::new();
+    for word in words.split_whitespace() {
+        match word.split_once('=') {
+            Some((key, value)) => options.push((leak(key), leak(value))),
+            None => configuration.round_trip |= word == "round-trip",
+        }
+    }
+    configuration.options = Vec::leak(options);
+    // Scripts are few, and live as long as the process: nothing is lost by leaking their headers.
+    Box::leak(Box::new(configuration))
+}
+
 /// Wattest in one configuration.
 pub struct WattestEngine {
     row: &'static Configuration,

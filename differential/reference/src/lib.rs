@@ -24,11 +24,29 @@
 //! Does not know: any other engine; speed beyond what a check needs.
 #![forbid(unsafe_code)]
 
+/// Whether a planted fault of this interpreter is on: the constant `false` in ordinary builds. See `flips.rs`.
+#[cfg(not(wattest_mutants))]
+macro_rules! flipped {
+    ($name:ident) => {
+        false
+    };
+}
+
+/// Whether a planted fault of this interpreter is on.
+#[cfg(wattest_mutants)]
+macro_rules! flipped {
+    ($name:ident) => {
+        $crate::flips::is_on($crate::flips::Flip::$name)
+    };
+}
+
 pub mod access;
 pub mod component;
 mod custom;
 pub mod error;
 mod execution;
+#[cfg(wattest_mutants)]
+pub mod flips;
 mod instantiation;
 pub mod instruction;
 mod lowering;

@@ -36,6 +36,18 @@ impl Engine for DefinitionalEngine {
 }
 
 impl DefinitionalEngine {
+    /// A run, and what it executes, by proposal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::run`].
+    pub fn run_with_tally(&self, program: &Program, plan: &Plan) -> Result<(Run, BTreeMap<String, u64>), Refusal> {
+        let mut store = Store::new(core::Budget::default());
+        store.keep_tally();
+        let (run, store) = run_in(store, program, plan)?;
+        Ok((run, tally_of(&store)))
+    }
+
     /// What a run executes, by proposal; nothing where it is refused.
     pub fn tally(&self, program: &Program, plan: &Plan) -> BTreeMap<String, u64> {
         let mut store = Store::new(core::Budget::default());
@@ -130,6 +142,7 @@ impl Session<'_> {
 
     /// Records a step; false where it was poisoned.
     fn step(&mut self, outcome: Result<Vec<core::Value>, Failure>, types: &[ValueType]) -> Result<bool, Refusal> {
+        let offset = if let Err(Failure::Trap(trap)) = &outcome { trap.offset } else { None };
         let ending = match outcome {
             Ok(values) => {
                 Ending::Values(values.iter().zip(types).map(|(value, ty)| self.entities.neutral(*value, *ty)).collect())
@@ -150,7 +163,7 @@ impl Session<'_> {
             let memories = self.entities.memories.iter();
             self.run.captured = memories.map(|memory| self.store.memory(*memory).bytes.clone()).collect();
         }
-        self.run.steps.push(Step { ending, trace_len, state, operations });
+        self.run.steps.push(Step { ending, trace_len, state, operations, offset });
         Ok(true)
     }
 

@@ -132,7 +132,7 @@ impl Session<'_> {
         if self.plan.capture == Some(self.run.steps.len()) {
             self.run.captured = self.entities.memories.iter().map(|memory| memory.data(&*store).to_vec()).collect();
         }
-        self.run.steps.push(Step { ending, trace_len, state, operations });
+        self.run.steps.push(Step { ending, trace_len, state, operations, offset: None });
         Ok(true)
     }
 

@@ -30,6 +30,13 @@ pub struct WattestConfig {
     pub round_trip: bool,
 }
 
+impl WattestConfig {
+    /// Whether it counts fuel.
+    pub fn counts_fuel(&self) -> bool {
+        self.options.contains(&("fuel", "true"))
+    }
+}
+
 const fn row(name: &'static str, options: &'static [(&'static str, &'static str)]) -> WattestConfig {
     WattestConfig { name, options, round_trip: false }
 }
@@ -49,6 +56,9 @@ pub const CONFIGS: &[WattestConfig] = &[
         &[("allocation", "pooling"), ("pooling-memories", "64"), ("pooling-keep-resident", "65536")],
     ),
     row("fuel", &[("fuel", "true")]),
+    row("fuel-none", &[("fuel", "true"), ("opt-level", "none")]),
+    row("fuel-explicit", &[("fuel", "true"), ("explicit-bounds", "true"), ("signals-based-traps", "false")]),
+    row("fuel-single-pass", &[("fuel", "true"), ("regalloc", "single-pass"), ("opt-level", "none")]),
     row("epoch", &[("epoch", "true")]),
     row("single-pass", &[("regalloc", "single-pass"), ("opt-level", "none")]),
     row("entry-calls", &[("call-path", "entry")]),
@@ -100,7 +110,7 @@ impl Engine for WattestEngine {
     }
 
     fn interruptible(&self) -> bool {
-        self.config.options.contains(&("fuel", "true"))
+        self.config.counts_fuel()
     }
 
     fn run(&mut self, program: &Program, plan: &Plan) -> Result<Run, Refusal> {
@@ -119,7 +129,9 @@ impl Engine for WattestEngine {
         let mut store = Store::new(engine, Host::new(plan.host_seed, plan.acting_host));
         store.set_epoch_deadline(1 << 40);
         let shape = &program.shape;
-        let mut session = Session { shape, plan, fuel, entities: Entities::default(), run: Run::default() };
+        let added_bytes = (program.exposed.len() - program.wasm.len()) as u32;
+        let mut session =
+            Session { shape, plan, fuel, added_bytes, entities: Entities::default(), run: Run::default() };
         session.go(&mut store, &module)?;
         session.run.trace = std::mem::take(&mut store.data_mut().trace);
         Ok(session.run)
@@ -140,6 +152,8 @@ struct Session<'a> {
     shape: &'a Shape,
     plan: &'a Plan,
     fuel: Option<u64>,
+    /// Bytes by which the exposed form is longer.
+    added_bytes: u32,
     entities: Entities,
     run: Run,
 }
@@ -204,6 +218,7 @@ impl Session<'_> {
 
     /// Records a step; false where it was poisoned.
     fn step(&mut self, store: &mut Store<Host>, outcome: Result<Vec<Val>, Error>) -> Result<bool, Refusal> {
+        let offset = outcome.as_ref().err().and_then(|error| self.trap_offset(error));
         let ending = match outcome {
             Ok(values) => Ending::Values(values.iter().map(|value| self.entities.neutral(&*store, value)).collect()),
             Err(error) => match classify(&error) {
@@ -223,8 +238,19 @@ impl Session<'_> {
         if self.plan.capture == Some(self.run.steps.len()) {
             self.run.captured = self.entities.memories.iter().map(|memory| memory.data(&*store).to_vec()).collect();
         }
-        self.run.steps.push(Step { ending, trace_len, state, operations: 0 });
+        let operations = match self.fuel {
+            Some(fuel) => fuel.saturating_sub(store.fuel().map_err(broken)?),
+            None => 0,
+        };
+        self.run.steps.push(Step { ending, trace_len, state, operations, offset });
         Ok(true)
+    }
+
+    /// Where the innermost frame of a trap was, in the original module.
+    fn trap_offset(&self, error: &Error) -> Option<u32> {
+        let offset = error.trap()?.backtrace().frames().first()?.wasm_offset?;
+        // The exposed form differs in its exports, which lie before the code.
+        if self.plan.form == Form::Original { Some(offset) } else { offset.checked_sub(self.added_bytes) }
     }
 
     /// A trap's frames name functions of the module.

@@ -10,7 +10,7 @@
 use crate::diff_core;
 use crate::source::case_seed;
 use crate::stats::{Found, Stats};
-use crate::targets::{component_of, model_of};
+use crate::targets::target_of;
 use crate::vote::{Suspect, Vote};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -37,19 +37,22 @@ pub struct Campaign {
     pub jobs: u64,
     /// Folder for progress files.
     pub folder: PathBuf,
+    /// Processor time of all workers together after which they stop, if it is not `time` alone that counts.
+    pub cpu: Option<Duration>,
+    /// The planted fault that workers run with; needs a build that has them.
+    pub mutant: Option<String>,
+    /// Whether the first disagreement ends the campaign.
+    pub until_found: bool,
 }
+
+/// Names the planted fault of a process.
+pub const MUTANT_VARIABLE: &str = "WATTEST_MUTANT";
 
 /// The subject's name in a report where nobody knows which side ended the process.
 const PROCESS: &str = "process";
 
 /// How long a vote in a process of its own may take.
 const VOTE_MAX: Duration = Duration::from_secs(60);
-
-/// The property that the `index`-th case of a campaign belongs to.
-fn target_of(index: u64, only: Option<&str>) -> &'static str {
-    let component = component_of(index, only).map_or(diff_core::NAME, |property| property.name);
-    model_of(index, only).map_or(component, |model| model.name)
-}
 
 enum Event {
     Line(u64, String),
@@ -63,7 +66,7 @@ struct Worker {
 }
 
 /// The arguments behind the hidden `--worker` flag, in order: seed, first case, stride, milliseconds, progress file, the only
-/// property (empty for all).
+/// property (empty for all), milliseconds of processor time (empty for any).
 pub fn worker_arguments(campaign: &Campaign, first: u64, time: Duration, progress: &Path) -> Vec<String> {
     vec![
         "--worker".into(),
@@ -73,6 +76,7 @@ pub fn worker_arguments(campaign: &Campaign, first: u64, time: Duration, progres
         time.as_millis().to_string(),
         progress.display().to_string(),
         campaign.only.clone().unwrap_or_default(),
+        campaign.cpu.map(|cpu| (cpu.as_millis() / u128::from(campaign.jobs.max(1))).to_string()).unwrap_or_default(),
     ]
 }
 
@@ -105,7 +109,6 @@ impl Campaign {
                     vote: Vote { suspect: Suspect::Nobody, reference: "not asked".into() },
                 });
                 stats.seeds += 1;
-                stats.modules += 1;
                 replacements += 1;
                 let left = self.time.saturating_sub(start.elapsed());
                 *slot = if replacements < REPLACEMENTS_MAX && !left.is_zero() {
@@ -115,6 +118,14 @@ impl Campaign {
                 };
             }
             progress(&stats, start.elapsed());
+            if self.until_found && !(stats.disagreements.is_empty() && stats.outvoted.is_empty()) {
+                for worker in workers.iter_mut().flatten() {
+                    // It may have ended by itself meanwhile.
+                    let _ = worker.child.kill();
+                    worker.child.wait()?;
+                }
+                return Ok(stats);
+            }
         }
         for mut found in std::mem::take(&mut stats.disagreements) {
             if found.subject == PROCESS && found.target == diff_core::NAME {
@@ -127,7 +138,11 @@ impl Campaign {
 
     fn start(&self, job: u64, first: u64, time: Duration, sender: &Sender<Event>) -> io::Result<Worker> {
         let progress = self.folder.join(format!("worker-{job}.case"));
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut command = Command::new(std::env::current_exe()?);
+        if let Some(mutant) = &self.mutant {
+            command.env(MUTANT_VARIABLE, mutant);
+        }
+        let mut child = command
             .args(worker_arguments(self, first, time, &progress))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -221,7 +236,7 @@ fn ask(seed: u64) -> io::Result<Vote> {
 }
 
 #[cfg(unix)]
-fn describe(status: ExitStatus) -> String {
+pub(crate) fn describe(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match status.signal() {
         Some(signal) => format!("died of signal {signal}"),
@@ -230,6 +245,6 @@ fn describe(status: ExitStatus) -> String {
 }
 
 #[cfg(not(unix))]
-fn describe(status: ExitStatus) -> String {
+pub(crate) fn describe(status: ExitStatus) -> String {
     format!("ended with {status}")
 }

@@ -47,7 +47,11 @@ impl Property {
         self.scenario_of(&expand(seed))
     }
 
-    fn scenario_of(&self, bytes: &[u8]) -> Result<Scenario, String> {
+    /// The scenario of some bytes.
+    ///
+    /// # Errors
+    /// A mistake of the generator.
+    pub fn scenario_of(&self, bytes: &[u8]) -> Result<Scenario, String> {
         let turn = bytes.last().map_or(0, |byte| usize::from(*byte)) % Theme::ALL.len();
         Scenario::from_bytes(self.theme.unwrap_or(Theme::ALL[turn]), bytes)
     }

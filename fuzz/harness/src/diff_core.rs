@@ -7,12 +7,14 @@
 //!
 //! Does not know: seeds, processes, reports.
 
-use crate::case::Case;
+use crate::case::{Case, Recipe};
 use crate::{panics, quarantine};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use wasmparser::{ExternalKind, Parser, Payload};
 use wattest_differential::{
-    DefinitionalEngine, Ending, Engine, Mismatch, Plan, Poison, ReferenceMode, Refusal, Run, WasmiEngine, compare,
+    DefinitionalEngine, Ending, Engine, Mismatch, NanRule, Plan, Poison, Program, ReferenceMode, Refusal, Run, State,
+    WasmiEngine, compare,
 };
 
 /// The property's name.
@@ -128,6 +130,52 @@ impl Checker {
         outcome
     }
 
+    /// The first difference in what is exported, in the first configuration: what the usual harness looks at.
+    pub(crate) fn check_exported(&mut self, program: &Program, plan: &Plan) -> Option<Disagreement> {
+        let recipe =
+            Recipe { seed: None, generator: 0, origin: crate::case::Origin::Smith, subject: 0, plan: plan.clone() };
+        let case = Case { recipe, program: program.clone(), functions: 0, operations: 0 };
+        let rewritten = quarantine::avoid_all(&case);
+        let mut oracle = guarded(&mut self.oracle, rewritten.as_ref().unwrap_or(&case), plan).ok()?;
+        let mut plan = plan.clone();
+        plan.calls.truncate(oracle.steps.len().checked_sub(1)?);
+        let subject = self.subject(&case);
+        let name = subject.name();
+        let mut run = match guarded(subject, &case, &plan) {
+            Ok(run) => run,
+            Err(refusal) => return Some(disagreement(&name, &refusal.to_string())),
+        };
+        let exports = exported(&program.wasm);
+        for run in [&mut oracle, &mut run] {
+            run.steps.iter_mut().for_each(|step| keep_exported(&mut step.state, &exports));
+        }
+        compare(&oracle, &run, NanRule::Arithmetic).err().map(|mismatch| disagreement(&name, &mismatch.to_string()))
+    }
+
+    /// What the definitional interpreter executes, and whether it does as the runtime does. Where it stands alone against
+    /// the runtime and the oracle, the fault is its own.
+    pub(crate) fn second_opinion(&mut self, case: &Case) -> (BTreeMap<String, u64>, Option<Disagreement>) {
+        let tallied = panics::record(|| DefinitionalEngine.run_with_tally(&case.program, &case.recipe.plan));
+        let Ok(Ok((run, tally))) = tallied else {
+            return (BTreeMap::new(), tallied.err().map(|text| disagreement("reference", &format!("panic: {text}"))));
+        };
+        let Some(last) = run.steps.len().checked_sub(1) else { return (tally, None) };
+        let mut plan = case.recipe.plan.clone();
+        plan.calls.truncate(last);
+        let Ok(subject) = guarded(self.subject(case), case, &plan) else { return (tally, None) };
+        let mut known = run;
+        known.steps.truncate(subject.steps.len());
+        let found = compare(&known, &subject, case.recipe.plan.nans).err();
+        (
+            tally,
+            found.map(|mismatch| Disagreement {
+                subject: "reference".to_owned(),
+                what: mismatch.to_string(),
+                step: Some(mismatch.step),
+            }),
+        )
+    }
+
     /// What the definitional interpreter executes of a case, by proposal.
     pub fn tally(&self, case: &Case) -> BTreeMap<String, u64> {
         let tally = panics::record(|| DefinitionalEngine.tally(&case.program, &case.recipe.plan));
@@ -171,6 +219,30 @@ fn judge(case: &Case, oracle: &Run, subject: &Run, outcome: &mut Outcome, name: 
         };
         outcome.disagreement = Some(Disagreement { subject: name.to_owned(), what: place, step: Some(step) });
     }
+}
+
+/// Kinds and indices of exports.
+fn exported(wasm: &[u8]) -> Vec<(ExternalKind, usize)> {
+    let payloads = Parser::new(0).parse_all(wasm).filter_map(Result::ok);
+    let sections =
+        payloads.filter_map(|payload| if let Payload::ExportSection(reader) = payload { Some(reader) } else { None });
+    let exports = sections.flat_map(|reader| reader.into_iter().filter_map(Result::ok));
+    exports.map(|export| (export.kind, export.index as usize)).collect()
+}
+
+/// Leaves what a harness without inspection sees: exported globals and memories.
+fn keep_exported(state: &mut State, exports: &[(ExternalKind, usize)]) {
+    let globals = state.globals.iter().enumerate();
+    state.globals = globals
+        .filter(|(index, _)| exports.contains(&(ExternalKind::Global, *index)))
+        .map(|(_, value)| *value)
+        .collect();
+    let memories = state.memories.iter().enumerate();
+    state.memories = memories
+        .filter(|(index, _)| exports.contains(&(ExternalKind::Memory, *index)))
+        .map(|(_, memory)| memory.clone())
+        .collect();
+    state.tables.clear();
 }
 
 fn disagreement(subject: &str, what: &str) -> Disagreement {

@@ -6,28 +6,47 @@
 //! Invariant: a `u64` seed names a case for good, for one version of the generator.
 //!
 //! Does not know: sanitizers, libFuzzer, continuous integration.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+#![deny(clippy::undocumented_unsafe_blocks)]
+#![forbid(unsafe_op_in_unsafe_fn)]
 
+#[cfg(feature = "wattest")]
+pub mod artifact;
 pub mod campaign;
 pub mod case;
 pub mod components;
 pub mod corpus;
 pub mod diff_core;
+pub mod envelope;
 pub mod generate;
 pub mod generate_component;
 pub mod graphs;
+#[cfg(feature = "suites")]
+pub mod html;
+pub mod isolate;
+#[cfg(feature = "suites")]
+pub mod kill;
 pub mod litmus;
+pub mod minimize;
 pub mod model;
+pub mod mutate;
 pub mod op_matrix;
 pub mod panics;
 pub mod quarantine;
 pub mod reduce;
+#[cfg(feature = "wattest")]
+pub mod regression;
 pub mod report;
+#[cfg(feature = "suites")]
+pub mod repro;
 pub mod script;
 pub mod smith;
+pub mod soak;
 pub mod source;
 pub mod stats;
 pub mod suites;
 pub mod targets;
 pub mod vote;
+#[cfg(feature = "suites")]
+pub mod witness;
 pub mod worker;

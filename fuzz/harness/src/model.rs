@@ -73,6 +73,11 @@ impl Model {
         MODELS.iter().find(|model| model.name == name)
     }
 
+    /// What the runtime must implement for cases of this property.
+    pub fn features(&self) -> &'static [&'static str] {
+        self.features
+    }
+
     /// Whether the runtime has what at least some of the cases take.
     pub fn is_implemented(&self) -> bool {
         let plain = self.mix != Mix::Heap && PLAIN.iter().all(|feature| implements(feature));
@@ -150,7 +155,7 @@ impl ModelChecker {
         outcome.reference_checks = reference.steps.len() as u64;
         let expected = case.expected.as_ref().unwrap_or(&reference);
         if let Err(what) = compare_linked(expected, &reference) {
-            outcome.disagreement = Some(found("reference", &what, Suspect::Nobody, "contradicts the prediction"));
+            outcome.disagreement = Some(found("reference", &what, Suspect::Reference, "contradicts the prediction"));
             return outcome;
         }
         if !implemented || reference.steps.is_empty() {
@@ -170,7 +175,9 @@ impl ModelChecker {
                     ..LinkedRun::default()
                 };
                 if let Err(what) = compare_linked(&compared, &run) {
-                    outcome.disagreement = Some(found(&name, &what, Suspect::Subject, "does as predicted"));
+                    // Without a prediction there are two opinions, and no majority.
+                    let suspect = if case.expected.is_some() { Suspect::Subject } else { Suspect::Nobody };
+                    outcome.disagreement = Some(found(&name, &what, suspect, "does as expected"));
                 }
             }
             Err(refusal) => {
@@ -203,6 +210,21 @@ fn smith_program(source: &mut Source<'_>) -> Option<LinkedProgram> {
         }
     }
     Some(LinkedProgram { modules: vec![LinkedModule { name: "smith".into(), wasm }], calls })
+}
+
+/// A module with three calls of each function of numbers, as a case of `diff_linked`.
+pub fn envelope_of_module(wasm: &[u8]) -> Option<crate::envelope::Envelope> {
+    use crate::envelope::{Argument, Envelope, EnvelopeCall};
+    let bytes = expand(1);
+    let mut source = Source::new(&bytes);
+    let mut case = Envelope::new("diff_linked").set("subject", 0).module("main", wasm.to_vec());
+    for (func, params) in numeric_exports(wasm)? {
+        for _ in 0..3 {
+            let args = params.iter().map(|ty| Argument::Value(corpus::argument(&mut source, *ty, &[]))).collect();
+            case.calls.push(EnvelopeCall { module: 0, func: func.clone(), args });
+        }
+    }
+    Some(case)
 }
 
 /// Exported functions that take only numbers.

@@ -26,11 +26,18 @@ const VECTORS: usize = 48;
 /// The case for a subject: all operations once, with operands from parameters or from constants. With
 /// [`NanRule::Arithmetic`], operations whose vector results hold NaNs that engines may choose are left out.
 pub fn case(subject: usize, nans: NanRule, constants: bool, seed: u64) -> Option<Case> {
+    part(subject, nans, constants, seed, 0, usize::MAX)
+}
+
+/// The same with `count` operations only, from the `first`-th on, modulo their number.
+pub fn part(subject: usize, nans: NanRule, constants: bool, seed: u64, first: usize, count: usize) -> Option<Case> {
     let bytes = expand(seed);
     let extra = expand(seed ^ 0x5eed);
     let mut source = Source::new(&bytes);
     let mut builder = Builder::default();
-    for row in &Table::get().rows {
+    let rows = &Table::get().rows;
+    let turn = rows.iter().cycle().skip(first % rows.len().max(1)).take(count.min(rows.len()));
+    for row in turn {
         let (Some(result), Op::Plain { params, instruction, care }) = (row.result, &row.op) else { continue };
         if nans == NanRule::Arithmetic && matches!(care, Care::Lanes32 | Care::Lanes64 | Care::Leak) {
             continue;

@@ -19,7 +19,9 @@ use wattest_differential::Program;
 /// A body: its locals as bytes, and its operations one by one, the final `end` left out.
 #[derive(Clone)]
 pub(crate) struct Pieces {
-    locals: Vec<u8>,
+    pub(crate) locals: Vec<u8>,
+    /// Parameters, where somebody looked.
+    pub(crate) params: Option<u32>,
     pub(crate) operations: Vec<Vec<u8>>,
 }
 
@@ -162,9 +164,45 @@ pub(crate) fn split(wasm: &[u8]) -> Option<Vec<Pieces>> {
             operations.push(wasm[from..reader.original_position()].to_vec());
         }
         operations.pop();
-        bodies.push(Pieces { locals: wasm[body.range().start..start].to_vec(), operations });
+        bodies.push(Pieces { locals: wasm[body.range().start..start].to_vec(), params: None, operations });
     }
     Some(bodies)
+}
+
+/// Where the groups of locals begin: behind their number.
+pub(crate) fn locals_start(locals: &[u8]) -> Option<usize> {
+    locals.iter().position(|byte| byte & 0x80 == 0).map(|last| last + 1)
+}
+
+/// Numbers of parameters, by function index.
+pub(crate) fn parameter_counts(wasm: &[u8]) -> Option<Vec<u32>> {
+    let (mut types, mut counts) = (Vec::new(), Vec::new());
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload.ok()? {
+            Payload::TypeSection(reader) => {
+                for group in reader {
+                    types.extend(group.ok()?.types().map(|ty| match &ty.composite_type.inner {
+                        wasmparser::CompositeInnerType::Func(ty) => ty.params().len() as u32,
+                        _ => 0,
+                    }));
+                }
+            }
+            Payload::ImportSection(reader) => {
+                for import in reader.into_imports() {
+                    if let wasmparser::TypeRef::Func(ty) = import.ok()?.ty {
+                        counts.push(*types.get(ty as usize)?);
+                    }
+                }
+            }
+            Payload::FunctionSection(reader) => {
+                for ty in reader {
+                    counts.push(*types.get(ty.ok()? as usize)?);
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(counts)
 }
 
 pub(crate) fn join(wasm: &[u8], bodies: &[Pieces]) -> Vec<u8> {

@@ -4,13 +4,9 @@
 //!
 //! Does not know: where the numbers come from.
 
-use crate::case::{Case, Recipe};
-use crate::diff_core::Outcome;
-use crate::generate_component::Scenario;
+use crate::envelope::Envelope;
 use crate::generate_component::shape::Shape;
-use crate::model::ModelCase;
 use crate::stats::Stats;
-use serde::Serialize;
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,68 +17,23 @@ pub fn output_folder() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from).join("prove")
 }
 
-/// Writes `case.wasm`, `case.wat` and `case.json`; gives their folder.
+/// Writes a materialized case: the envelope, and its modules as binaries and as text; gives their folder.
 ///
 /// # Errors
 ///
 /// When a file cannot be written.
-pub fn write_case(folder: &Path, case: &Case, outcome: Option<&Outcome>) -> io::Result<PathBuf> {
-    #[derive(Serialize)]
-    struct Description<'a> {
-        replay: String,
-        recipe: &'a Recipe,
-        outcome: Option<&'a Outcome>,
-    }
-    let folder = folder.join(format!("diff_core-{:#x}", case.recipe.seed.unwrap_or_default()));
+pub fn write_envelope(folder: &Path, name: &str, case: &Envelope) -> io::Result<PathBuf> {
+    let folder = folder.join(name);
     std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("case.wasm"), &case.program.wasm)?;
-    let text = wasmprinter::print_bytes(&case.program.wasm).unwrap_or_else(|error| format!(";; {error}"));
-    std::fs::write(folder.join("case.wat"), text)?;
-    let description = Description { replay: case.replay_line(), recipe: &case.recipe, outcome };
-    std::fs::write(folder.join("case.json"), serde_json::to_string_pretty(&description)?)?;
-    Ok(folder)
-}
-
-/// Writes the modules of a case of another property, as binaries and as text, and what is expected of them.
-///
-/// # Errors
-///
-/// When a file cannot be written.
-pub fn write_model_case(folder: &Path, name: &str, seed: u64, case: &ModelCase) -> io::Result<PathBuf> {
-    let folder = folder.join(format!("{name}-{seed:#x}"));
-    std::fs::create_dir_all(&folder)?;
-    for module in &case.program.modules {
-        std::fs::write(folder.join(format!("{}.wasm", module.name)), &module.wasm)?;
-        let text = wasmprinter::print_bytes(&module.wasm).unwrap_or_else(|error| format!(";; {error}"));
-        std::fs::write(folder.join(format!("{}.wat", module.name)), text)?;
+    std::fs::write(folder.join("case"), case.to_bytes())?;
+    std::fs::write(folder.join("case.txt"), case.header())?;
+    for module in &case.modules {
+        let file: String = module.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        std::fs::write(folder.join(format!("{file}.wasm")), &module.bytes)?;
+        if let Ok(text) = wasmprinter::print_bytes(&module.bytes) {
+            std::fs::write(folder.join(format!("{file}.wat")), text)?;
+        }
     }
-    let mut text = format!("cargo prove --replay {name}:{seed:#x}\nsubject row {}\n", case.subject);
-    for (index, call) in case.program.calls.iter().enumerate() {
-        let step = index + case.program.modules.len();
-        let ending = case.expected.as_ref().and_then(|run| run.steps.get(step)).map(|step| &step.ending);
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "step {step}: module {} {} {:x?} => {ending:x?}", call.module, call.export, call.args);
-    }
-    std::fs::write(folder.join("case.txt"), text)?;
-    Ok(folder)
-}
-
-/// Writes a scenario of components to a folder of its own.
-///
-/// # Errors
-///
-/// When files cannot be written.
-pub fn write_scenario(folder: &Path, name: &str, seed: u64, scenario: &Scenario) -> io::Result<PathBuf> {
-    let folder = folder.join(format!("{name}-{seed:#x}"));
-    std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("component.wasm"), &scenario.case.wasm)?;
-    std::fs::write(folder.join("component.wat"), &scenario.text)?;
-    let mut text = format!("cargo prove --replay {name}:{seed:#x}\nsubject row {}\n", scenario.subject);
-    for (step, call) in scenario.case.calls.iter().enumerate() {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "step {}: {} {} {:x?}", step + 1, call.instance, call.func, call.args);
-    }
-    std::fs::write(folder.join("case.txt"), text)?;
     Ok(folder)
 }
 
@@ -97,9 +48,10 @@ pub fn table(stats: &Stats, elapsed: Duration) -> String {
     if stats.modules > 0 {
         core_lines(stats, seconds, &mut line);
     }
+    line("processor time", format!("{:.1} s", stats.cpu_ms as f64 / 1000.0));
     model_lines(stats, seconds, &mut line);
     for (reason, count) in &stats.poison {
-        line("stopped early", format!("{count} ({:.2} %), {reason}", percent(*count, stats.modules)));
+        line("stopped early", format!("{count}: {reason}"));
     }
     for (finding, count) in &stats.explained {
         line("explained", format!("{count} by {finding}"));
@@ -128,12 +80,13 @@ fn core_lines(stats: &Stats, seconds: f64, line: &mut dyn FnMut(&str, String)) {
 fn model_lines(stats: &Stats, seconds: f64, line: &mut dyn FnMut(&str, String)) {
     for (name, row) in &stats.models {
         let text = format!(
-            "{} cases ({:.1} per second), as predicted: {} steps of the runtime, {} of the reference; {} stopped early",
+            "{} cases ({:.1} per second, {:.1} % useful), {} checks of the runtime, {} of the reference; {:.2} % stopped early",
             row.cases,
             row.cases as f64 / seconds,
+            percent(row.useful, row.cases),
             row.checks,
             row.reference_checks,
-            row.poisoned
+            percent(row.poisoned, row.cases)
         );
         line(name, text);
     }

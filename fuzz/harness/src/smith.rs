@@ -71,3 +71,13 @@ fn config(source: &mut Source<'_>, exact_nans: bool) -> Option<Config> {
     config.max_elements = 6;
     Some(config)
 }
+
+/// A module as usual harnesses take it: no imports, ends by a counter in a global that is never filled up again.
+pub fn generate_counted(source: &mut Source<'_>) -> Option<Vec<u8>> {
+    let mut config = config(source, false)?;
+    config.max_imports = 0;
+    config.min_imports = 0;
+    let mut module = Module::new(config, source.unstructured()).ok()?;
+    module.ensure_termination(1000).ok()?;
+    Some(module.to_bytes())
+}

@@ -4,10 +4,8 @@
 //!
 //! Does not know: processes, terminals.
 
-use crate::case::Case;
-use crate::components::{self, Property};
-use crate::diff_core::{self, Outcome};
-use crate::model::{Model, ModelOutcome};
+use crate::diff_core::Disagreement;
+use crate::targets::{ModuleCounts, Outcome};
 use crate::vote::{Suspect, Vote};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,7 +25,7 @@ pub struct Found {
     pub vote: Vote,
 }
 
-/// Counts of one property of [`crate::model`].
+/// Counts of one target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelStats {
     /// Cases.
@@ -36,6 +34,8 @@ pub struct ModelStats {
     pub reference_checks: u64,
     /// Steps that the runtime did as predicted.
     pub checks: u64,
+    /// Cases that were worth their time.
+    pub useful: u64,
     /// Cases that stopped early.
     pub poisoned: u64,
 }
@@ -52,6 +52,8 @@ pub enum Judgement {
 /// Counts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
+    /// Processor time of the workers, in milliseconds.
+    pub cpu_ms: u64,
     /// Seeds tried.
     pub seeds: u64,
     /// Modules run.
@@ -74,7 +76,7 @@ pub struct Stats {
     pub executed: u64,
     /// Modules with a useful call.
     pub useful: u64,
-    /// Cases of the other properties, by name.
+    /// Cases of every target, by name.
     pub models: BTreeMap<String, ModelStats>,
     /// Operations executed, by proposal: all of the other properties' cases, and a sample of this one's.
     pub tally: BTreeMap<String, u64>,
@@ -99,67 +101,46 @@ impl Stats {
         self.seeds += 1;
     }
 
-    /// Counts a case.
-    pub fn add(&mut self, case: &Case, outcome: &Outcome, judgement: Option<Judgement>) {
+    /// Counts a case of a target.
+    pub fn add(&mut self, target: &str, seed: u64, outcome: Outcome) {
         self.seeds += 1;
-        self.modules += 1;
-        self.checks += outcome.checks;
-        self.traps += outcome.traps;
-        self.executed += outcome.executed;
-        self.useful += u64::from(outcome.useful);
-        if case.operations > 0 {
-            self.typed += 1;
-            self.functions += u64::from(case.functions);
-            self.operations += u64::from(case.operations);
-            *self.operations_by_50.entry(case.operations / 50 * 50).or_default() += 1;
-            *self.functions_by_1.entry(case.functions).or_default() += 1;
-        }
-        if let Some(poison) = outcome.oracle_poison {
-            *self.poison.entry(format!("oracle: {poison}")).or_default() += 1;
-        }
-        if let Some(poison) = outcome.subject_poison {
-            *self.poison.entry(format!("subject: {poison}")).or_default() += 1;
-        }
-        match (&outcome.disagreement, judgement) {
-            (None, _) => {}
-            (Some(_), Some(Judgement::Explained(finding))) => {
-                *self.explained.entry(finding.to_owned()).or_default() += 1;
-            }
-            (Some(found), judgement) => {
-                let unasked = Vote { suspect: Suspect::Nobody, reference: "not asked".into() };
-                let vote = if let Some(Judgement::Voted(vote)) = judgement { vote } else { unasked };
-                let (target, seed) = (diff_core::NAME.to_owned(), case.recipe.seed.unwrap_or_default());
-                self.add_found(Found { target, seed, subject: found.subject.clone(), what: found.what.clone(), vote });
-            }
-        }
-    }
-
-    /// Counts a case of another property.
-    pub fn add_model(&mut self, model: &Model, seed: u64, outcome: ModelOutcome) {
-        let row = self.models.entry(model.name.to_owned()).or_default();
+        let row = self.models.entry(target.to_owned()).or_default();
         row.cases += 1;
         row.reference_checks += outcome.reference_checks;
         row.checks += outcome.checks;
-        row.poisoned += u64::from(outcome.poisoned);
+        row.useful += u64::from(outcome.useful);
+        row.poisoned += u64::from(!outcome.poison.is_empty());
+        if let Some(module) = outcome.module {
+            self.modules += 1;
+            self.checks += outcome.checks;
+            self.useful += u64::from(outcome.useful);
+            self.sampled += u64::from(!outcome.tally.is_empty());
+            self.add_module(&module);
+        }
         self.add_tally(outcome.tally);
-        if let Some((found, vote)) = outcome.disagreement {
-            self.add_found(Found { target: model.name.into(), seed, subject: found.subject, what: found.what, vote });
+        for shape in outcome.shapes {
+            *self.shapes.entry(shape).or_default() += 1;
+        }
+        for poison in outcome.poison {
+            *self.poison.entry(format!("{target}, {poison}")).or_default() += 1;
+        }
+        if let Some(finding) = outcome.explained {
+            *self.explained.entry(finding).or_default() += 1;
+        } else if let Some((found, vote)) = outcome.disagreement {
+            let Disagreement { subject, what, .. } = found;
+            self.add_found(Found { target: target.to_owned(), seed, subject, what, vote });
         }
     }
 
-    /// Counts a scenario of components. Nobody votes: the reference is the specification's text, and went first.
-    pub fn add_component(&mut self, property: &Property, seed: u64, outcome: components::Outcome) {
-        let row = self.models.entry(property.name.to_owned()).or_default();
-        row.cases += 1;
-        row.reference_checks += outcome.record.len() as u64;
-        row.checks += outcome.checks;
-        row.poisoned += u64::from(outcome.poisoned());
-        for shape in &outcome.shapes.0 {
-            *self.shapes.entry(shape.text().to_owned()).or_default() += 1;
-        }
-        if let Some((subject, what)) = outcome.disagreement {
-            let vote = Vote { suspect: Suspect::Nobody, reference: "is the other side".to_owned() };
-            self.add_found(Found { target: property.name.to_owned(), seed, subject, what, vote });
+    fn add_module(&mut self, module: &ModuleCounts) {
+        self.traps += module.traps;
+        self.executed += module.executed;
+        if module.operations > 0 {
+            self.typed += 1;
+            self.functions += u64::from(module.functions);
+            self.operations += u64::from(module.operations);
+            *self.operations_by_50.entry(module.operations / 50 * 50).or_default() += 1;
+            *self.functions_by_1.entry(module.functions).or_default() += 1;
         }
     }
 
@@ -174,12 +155,13 @@ impl Stats {
     pub fn add_found(&mut self, found: Found) {
         match found.vote.suspect {
             Suspect::Oracle => self.outvoted.push(found),
-            Suspect::Subject | Suspect::Nobody => self.disagreements.push(found),
+            Suspect::Subject | Suspect::Reference | Suspect::Nobody => self.disagreements.push(found),
         }
     }
 
     /// Adds other counts.
     pub fn merge(&mut self, other: Stats) {
+        self.cpu_ms += other.cpu_ms;
         self.seeds += other.seeds;
         self.modules += other.modules;
         self.typed += other.typed;
@@ -198,6 +180,7 @@ impl Stats {
             row.cases += part.cases;
             row.reference_checks += part.reference_checks;
             row.checks += part.checks;
+            row.useful += part.useful;
             row.poisoned += part.poisoned;
         }
         merge_map(&mut self.shapes, other.shapes);

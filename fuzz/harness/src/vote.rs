@@ -25,6 +25,8 @@ pub enum Suspect {
     Subject,
     /// The oracle: the reference sides with the subject on every observed value.
     Oracle,
+    /// The definitional interpreter: the subject and the oracle, or the prediction, agree against it.
+    Reference,
     /// Nobody: three opinions, a reference that could not say, or a disagreement that did not come again.
     Nobody,
 }

@@ -9,13 +9,11 @@
 //! Does not know: the other processes.
 
 use crate::case::Case;
-use crate::components::ComponentChecker;
 use crate::diff_core::{Checker, Disagreement};
-use crate::model::{Model, ModelChecker};
 use crate::quarantine;
 use crate::source::case_seed;
 use crate::stats::{Judgement, Stats};
-use crate::targets::{component_of, model_of};
+use crate::targets::{Targets, target_of};
 use crate::vote::vote;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -35,12 +33,11 @@ pub struct Assignment {
     pub only: Option<String>,
     /// How long to work.
     pub time: Duration,
+    /// Processor time after which to stop, if there is a budget.
+    pub cpu: Option<Duration>,
     /// Where the number of the current case goes.
     pub progress: PathBuf,
 }
-
-/// Of so many cases, one is run by the reference too.
-const SAMPLE_EVERY: u64 = 25;
 
 /// Time between reports.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
@@ -53,56 +50,43 @@ const REPORT_EVERY: Duration = Duration::from_millis(200);
 pub fn work(assignment: &Assignment, report: &mut dyn Write) -> io::Result<()> {
     let start = Instant::now();
     let mut progress = File::create(&assignment.progress)?;
-    let mut checker = Checker::new();
-    let mut models = ModelChecker::default();
-    let mut components = ComponentChecker::new();
+    let mut targets = Targets::default();
     let mut stats = Stats::default();
-    let mut reported = Instant::now();
+    let (mut reported, mut cpu) = (Instant::now(), cpu_ms());
+    let first_cpu = cpu;
     let mut index = assignment.first;
     while start.elapsed() < assignment.time {
         progress.seek(SeekFrom::Start(0))?;
         progress.write_all(&index.to_le_bytes())?;
         let seed = case_seed(assignment.campaign, index);
-        let only = assignment.only.as_deref();
-        match (model_of(index, only), component_of(index, only)) {
-            (Some(model), _) => run_model(&mut models, model, seed, &mut stats),
-            (None, Some(property)) => {
-                let outcome = components.check_seed(property, seed);
-                stats.add_component(property, seed, outcome);
-            }
-            (None, None) => run_case(&mut checker, seed, &mut stats, index.is_multiple_of(SAMPLE_EVERY)),
+        let name = target_of(index, assignment.only.as_deref());
+        match targets.check_seed(name, seed) {
+            None => stats.add_nothing(),
+            Some(outcome) => stats.add(name, seed, outcome),
         }
         index += assignment.stride;
         if reported.elapsed() > REPORT_EVERY {
+            let now = cpu_ms();
+            stats.cpu_ms += now - std::mem::replace(&mut cpu, now);
             send(&mut stats, report)?;
             reported = Instant::now();
+            if assignment.cpu.is_some_and(|budget| u128::from(now - first_cpu) >= budget.as_millis()) {
+                return Ok(());
+            }
         }
     }
+    stats.cpu_ms += cpu_ms() - cpu;
     send(&mut stats, report)
 }
 
-/// Runs the case of a seed of another property and counts it.
-pub fn run_model(checker: &mut ModelChecker, model: &Model, seed: u64, stats: &mut Stats) {
-    match model.case_of_seed(seed) {
-        None => stats.add_nothing(),
-        Some(case) => stats.add_model(model, seed, checker.check(&case)),
-    }
-}
-
-/// Runs the case of a seed and counts it; a sampled one is run by the reference as well, which counts what is executed.
-pub fn run_case(checker: &mut Checker, seed: u64, stats: &mut Stats, sampled: bool) {
-    match Case::from_seed(seed) {
-        None => stats.add_nothing(),
-        Some(case) => {
-            if sampled {
-                stats.add_tally(checker.tally(&case));
-                stats.sampled += 1;
-            }
-            let outcome = checker.check_knowingly(&case);
-            let judgement = outcome.disagreement.as_ref().map(|found| judge(checker, &case, found));
-            stats.add(&case, &outcome, judgement);
-        }
-    }
+/// User and system time of this process so far, in milliseconds; 0 where the system does not tell.
+pub fn cpu_ms() -> u64 {
+    // Linux counts these fields in hundredths of a second on every architecture.
+    const MS_PER_TICK: u64 = 10;
+    let Ok(text) = std::fs::read_to_string("/proc/self/stat") else { return 0 };
+    // The name of the process may hold blanks; it ends with the last parenthesis.
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>() * MS_PER_TICK
 }
 
 /// What becomes of a disagreement: a known finding explains it, or the definitional interpreter votes.

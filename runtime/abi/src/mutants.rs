@@ -151,7 +151,7 @@ mutants! {
     bounds_offset_ignored, Bounds, "CVE-2023-26489: the effective address is not the checked one";
     guard_offset_unchecked, Bounds, "GHSA-44mr: an offset larger than the guard is not checked";
     bounds_stale_after_growth, Bounds, "the length does not follow `memory.grow`";
-    growth_beyond_maximum, Bounds, "the declared maximum is not looked at";
+    growth_stops_before_maximum, Bounds, "`<` for `<=`: the last page cannot be had";
     growth_returns_new_size, Bounds, "returns what the memory has become";
     growth_keeps_old_bytes, Bounds, "grown pages are not zero";
     slot_keeps_bytes, Bounds, "CVE-2022-39393: a reused pooling slot shows its former contents";
@@ -178,12 +178,12 @@ mutants! {
     call_indirect_null_as_type_error, Calls, "the wrong trap for a null element";
     call_indirect_other_table, Calls, "multi-table: table 0 is called";
     host_arguments_reversed, Calls, "two arguments of equal type are exchanged";
-    host_result_upper_bits, Calls, "an i32 result is sign-extended into a 64-bit slot and used as such";
+    host_second_result_lost, Calls, "the second of two results of equal type is the first";
     argument_of_the_stack_lost, Calls, "the first argument that is passed in memory is zero";
     tail_call_keeps_arguments, Calls, "a tail call of itself sees the old last argument";
     // Globals.
     global_v128_low_half, Globals, "only 64 bits are stored";
-    global_import_copied, Globals, "an imported mutable global is a copy";
+    global_get_as_constant, Globals, "a mutable global is loaded once";
     global_narrow_store, Globals, "an i64 global is stored as 32 bits";
     // Exceptions.
     tag_by_type, Exceptions, "tags with equal types are taken for the same tag";

@@ -95,6 +95,8 @@ impl ModuleCompiler<'_> {
         let Worker { context, builder, state, control } = worker;
         let uses_stack_check = crate::translate::translate(self, func, &mut context.func, builder, state)
             .map_err(|(offset, kind)| fail(offset, kind))?;
+        #[cfg(wattest_mutants)]
+        crate::mutants::apply(&mut context.func);
         let isa = &*self.target.isa;
         let stencil = context.compile_stencil(isa, control);
         let stencil = stencil.map_err(|error| fail(body.start, codegen_error(&error, context)))?;
@@ -222,8 +224,10 @@ fn collect_handlers(code: &CompiledCode) -> Result<Vec<HandlerRecord>, CompileEr
 fn collect_stack_maps(code: &CompiledCode) -> Vec<StackMapRecord> {
     let mut records = Vec::new();
     for (text_offset, frame_bytes, map) in code.buffer.user_stack_maps() {
+        let missed = usize::from(wattest_abi::mutant!(stack_map_misses_a_slot));
         let slots = map
             .entries()
+            .skip(missed)
             .map(|(_, above_sp)| StackMapRecord { text_offset: *text_offset, below_fp: frame_bytes - above_sp });
         records.extend(slots);
     }

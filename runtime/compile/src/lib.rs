@@ -15,6 +15,8 @@ mod error;
 mod function;
 mod link;
 mod module;
+#[cfg(wattest_mutants)]
+mod mutants;
 mod signature;
 mod target;
 mod translate;

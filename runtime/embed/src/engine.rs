@@ -134,7 +134,9 @@ impl Engine {
         let mut bytes = wattest_abi::artifact::VERSION.to_le_bytes().to_vec();
         bytes.extend(env!("CARGO_PKG_VERSION").as_bytes());
         bytes.extend(self.inner.config.features.bits().to_le_bytes());
-        bytes.extend(self.tunables().to_bytes());
+        if !wattest_abi::mutant!(artifact_tunables_ignored) {
+            bytes.extend(self.tunables().to_bytes());
+        }
         bytes.extend(self.inner.target.fingerprint());
         bytes
     }

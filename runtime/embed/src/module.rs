@@ -240,7 +240,11 @@ impl Module {
         writer.section(SectionKind::Module, description);
         writer.section(SectionKind::Text, code.code.text().to_vec());
         writer.section(SectionKind::Functions, encode_records(&code.functions.to_vec()));
-        writer.section(SectionKind::Traps, encode_records(&code.traps.to_vec()));
+        let mut traps = code.traps.to_vec();
+        if wattest_abi::mutant!(artifact_last_trap_lost) {
+            traps.pop();
+        }
+        writer.section(SectionKind::Traps, encode_records(&traps));
         writer.section(SectionKind::Addresses, encode_records(&code.addresses.to_vec()));
         writer.section(SectionKind::Handlers, encode_records(&code.handlers.to_vec()));
         writer.section(SectionKind::StackMaps, encode_records(&code.stack_maps.to_vec()));

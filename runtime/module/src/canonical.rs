@@ -63,7 +63,7 @@ pub fn map_concrete(ty: &SubType, map: impl Fn(TypeIndex) -> TypeIndex) -> SubTy
             StorageType::Val(ty) => StorageType::Val(value(ty)),
             packed => packed,
         };
-        FieldType { storage, mutable: field.mutable }
+        FieldType { storage, mutable: field.mutable || wattest_abi::mutant!(registry_ignores_mutability) }
     };
     SubType {
         is_final: ty.is_final,

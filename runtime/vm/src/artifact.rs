@@ -18,7 +18,8 @@ use std::ops::Range;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
-use wattest_abi::artifact::{CHECKSUM_AT, HEADER_BYTES, MAGIC, PAGE_BYTES, SECTION_BYTES, SectionKind, VERSION};
+pub use wattest_abi::artifact::CHECKSUM_AT;
+use wattest_abi::artifact::{HEADER_BYTES, MAGIC, PAGE_BYTES, SECTION_BYTES, SectionKind, VERSION};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// An artifact cannot be used.
@@ -207,6 +208,7 @@ fn parse(bytes: &[u8], trusted: bool) -> Result<[Range<usize>; KINDS.len()], Art
     if length != bytes.len() as u64 || bytes.len() < HEADER_BYTES {
         return Err(damaged("length", 32));
     }
+    let trusted = trusted || wattest_abi::mutant!(artifact_checksum_ignored);
     if !trusted && checksum(version, count, &bytes[CHECKSUM_AT.end..]) != bytes[CHECKSUM_AT] {
         return Err(damaged("checksum", CHECKSUM_AT.start));
     }
@@ -234,6 +236,14 @@ fn parse(bytes: &[u8], trusted: bool) -> Result<[Range<usize>; KINDS.len()], Art
         *section = start..end;
     }
     Ok(sections)
+}
+
+/// Makes the checksum of an artifact fit its bytes again: for harnesses that look at what lies behind it.
+pub fn seal(bytes: &mut [u8]) {
+    if let (Ok(version), Ok(count), true) = (word(bytes, 8), word(bytes, 12), bytes.len() >= HEADER_BYTES) {
+        let sum = checksum(version, count, &bytes[CHECKSUM_AT.end..]);
+        bytes[CHECKSUM_AT].copy_from_slice(&sum);
+    }
 }
 
 /// Puts an artifact together.

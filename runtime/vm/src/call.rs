@@ -133,6 +133,9 @@ impl StoreInner {
         let mut stack = vec![0u64; shape.stack_bytes as usize / 8];
         let mut slots = Slots { registers: &mut registers, stack: StackWords(stack.as_mut_ptr()) };
         for (value, location) in params.iter().zip(&shape.params) {
+            if wattest_abi::mutant!(argument_of_the_stack_lost) && *location == ArgLocation::Stack(0) {
+                continue;
+            }
             // SAFETY: the locations are those of the signature's shape, whose stack words `stack` has.
             unsafe { slots.set(*location, value.to_bits(), matches!(value, Raw::V128(_))) };
         }

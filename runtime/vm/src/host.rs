@@ -248,12 +248,19 @@ where
         let take = |kind, location| unsafe {
             if kind == wattest_abi::ValueKind::V128 { slots.get_vector(location) } else { slots.get(location) }
         };
-        let params =
+        let mut params =
             values.map(|(kind, at)| Raw::from_bits(*kind, take(*kind, *at), store.inner())).collect::<Vec<_>>();
+        if wattest_abi::mutant!(host_arguments_reversed) && params.len() > 1 && params[0].kind() == params[1].kind() {
+            params.swap(0, 1);
+        }
         let mut results =
             signature.results.iter().map(|kind| Raw::from_bits(*kind, 0, store.inner())).collect::<Vec<_>>();
         let results_at = slots.registers.ints[2] as *mut u128;
         (data.closure)(store, info, &params, &mut results)?;
+        if wattest_abi::mutant!(host_second_result_lost) && results.len() > 1 && results[0].kind() == results[1].kind()
+        {
+            results[1] = results[0];
+        }
         for (position, result) in results.iter().enumerate() {
             if result.kind() != signature.results[position] {
                 return Err(Box::new(ResultMismatch { position }));

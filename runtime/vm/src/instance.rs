@@ -657,6 +657,15 @@ impl StoreInner {
     ) -> Result<(), crate::table::OutOfBounds> {
         let instance = &self.instances[id.0 as usize];
         let bytes: &[u8] = if instance.dropped_data[data.index()] { &[] } else { instance.module.segment(data) };
+        if wattest_abi::mutant!(memory_init_source_unchecked) && src <= bytes.len() as u64 {
+            let entry = &self.memories[instance.memories[memory.index()] as usize];
+            let to = entry.range(dst, len).ok_or(crate::table::OutOfBounds)?;
+            let rest = &bytes[src as usize..];
+            let count = rest.len().min(len as usize);
+            // SAFETY: `range` checked the destination; a segment never lies in a linear memory.
+            unsafe { std::ptr::copy_nonoverlapping(rest.as_ptr(), to, count) };
+            return Ok(());
+        }
         let end = src.checked_add(len).filter(|end| *end <= bytes.len() as u64).ok_or(crate::table::OutOfBounds)?;
         let bytes = &bytes[src as usize..end as usize];
         let entry = &self.memories[instance.memories[memory.index()] as usize];

@@ -43,6 +43,7 @@ impl Storage {
         if bytes == 0 {
             return Some(Storage { base: NonNull::<u128>::dangling().cast(), bytes });
         }
+        crate::sys::fault::check().ok()?;
         let layout = Layout::from_size_align(bytes, Storage::ALIGN).ok()?;
         // SAFETY: the layout has a size that is not zero.
         let base = NonNull::new(unsafe { alloc_zeroed(layout) })?;
@@ -151,6 +152,14 @@ impl TableEntry {
     ///
     /// For a function table, `raw` must be 0 or the address of a live `VmFuncRef` of the same store.
     pub unsafe fn fill(&mut self, start: u64, raw: u64, len: u64) -> Result<(), OutOfBounds> {
+        if wattest_abi::mutant!(table_fill_partial_before_trap)
+            && len > 1
+            && start < self.length
+            && start.checked_add(len).is_none_or(|end| end > self.length)
+        {
+            // SAFETY: as this call.
+            unsafe { self.fill(start, raw, self.length - start)? };
+        }
         let end = start.checked_add(len).filter(|end| *end <= self.length).ok_or(OutOfBounds)?;
         let base = self.storage.base.as_ptr();
         if self.ty.element.is_func {
@@ -312,6 +321,7 @@ impl StoreInner {
             Ok(false) => return Err(TableGrowError::Refused),
             Err(error) => return Err(TableGrowError::Limiter(error)),
         }
+        let raw = if wattest_abi::mutant!(table_grow_with_null) { 0 } else { raw };
         let entry = &mut self.tables[index];
         if !entry.grow_to(length) {
             return Err(TableGrowError::Refused);
@@ -342,6 +352,12 @@ impl StoreInner {
         unsafe {
             let from = source.storage.base.as_ptr().add(src as usize * element);
             let to = target.storage.base.as_ptr().add(dst as usize * element);
+            if wattest_abi::mutant!(table_copy_forward) {
+                for at in 0..len as usize {
+                    std::ptr::copy(from.add(at * element), to.add(at * element), element);
+                }
+                return Ok(());
+            }
             std::ptr::copy(from, to, len as usize * element);
         }
         Ok(())

@@ -119,6 +119,13 @@ impl Thread<'_> {
                 let fields = self.array_at(source)?;
                 let to = range(to, len, size).ok_or(OUT_OF_BOUNDS)?;
                 let moved = fields[range(from, len, fields.len()).ok_or(OUT_OF_BOUNDS)?].to_vec();
+                if flipped!(array_copy_forward) && source == target {
+                    for at in 0..to.len() {
+                        let fields = self.array_at(target)?;
+                        fields[to.start + at] = fields[from as usize + at];
+                    }
+                    return Ok(());
+                }
                 self.array_at(target)?[to].copy_from_slice(&moved);
             }
             AggregateInstr::ArrayInitData { data, element } => {

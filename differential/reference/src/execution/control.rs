@@ -155,7 +155,11 @@ impl Thread<'_> {
             if let Some(catch) = found {
                 self.stack.truncate(base + catch.jump.height as usize);
                 if catch.tag.is_some() {
+                    let from = self.stack.len();
                     self.stack.extend_from_slice(&self.store.exns[exn as usize].fields);
+                    if flipped!(exception_payload_swapped) && self.stack.len() - from == 2 {
+                        self.stack.swap(from, from + 1);
+                    }
                 }
                 if catch.with_ref {
                     self.push_ref(Ref::Exn(exn));

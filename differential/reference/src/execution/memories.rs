@@ -165,7 +165,10 @@ impl Thread<'_> {
             MemoryInstr::Fill(memory) => {
                 let (len, value, to) = (self.pop_u64(), self.pop() as u8, self.pop_u64());
                 let bytes = &mut self.memory(memory).bytes;
-                let range = range(to, len, bytes.len()).ok_or(OUT_OF_BOUNDS)?;
+                let mut range = range(to, len, bytes.len()).ok_or(OUT_OF_BOUNDS)?;
+                if flipped!(memory_fill_one_less) {
+                    range.end = range.end.saturating_sub(1).max(range.start);
+                }
                 bytes[range].fill(value);
             }
             MemoryInstr::Copy { to, from } => {
@@ -183,6 +186,7 @@ impl Thread<'_> {
                 let target = range(target, len, bytes.len()).ok_or(OUT_OF_BOUNDS)?;
                 bytes[target].copy_from_slice(&segment[source]);
             }
+            MemoryInstr::DataDrop(_) if flipped!(memory_init_ignores_drop) => {}
             MemoryInstr::DataDrop(data) => {
                 let segment = self.instance().datas[data as usize];
                 self.store.datas[segment as usize] = [].into();

@@ -51,7 +51,9 @@ macro_rules! float_ops {
                 }
             }
             fn fmax(self, other: $ty) -> $ty {
-                if self.is_nan() || other.is_nan() {
+                if flipped!(f64_max_by_comparison) && <$ty>::MANTISSA_DIGITS > 24 {
+                    if self > other { self } else { other }
+                } else if self.is_nan() || other.is_nan() {
                     <$ty>::from_bits($nan)
                 } else if self == other {
                     <$ty>::from_bits(self.to_bits() & other.to_bits())

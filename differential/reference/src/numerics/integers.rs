@@ -30,7 +30,7 @@ rules! {
         I32GeS(a: i32, b: i32) -> bool { a >= b }
         I32GeU(a: u32, b: u32) -> bool { a >= b }
         I32Clz(a: u32) -> u32 { a.leading_zeros() }
-        I32Ctz(a: u32) -> u32 { a.trailing_zeros() }
+        I32Ctz(a: u32) -> u32 { if a == 0 && flipped!(i32_ctz_of_zero) { 31 } else { a.trailing_zeros() } }
         I32Popcnt(a: u32) -> u32 { a.count_ones() }
         I32Add(a: u32, b: u32) -> u32 { a.wrapping_add(b) }
         I32Sub(a: u32, b: u32) -> u32 { a.wrapping_sub(b) }
@@ -68,7 +68,15 @@ rules! {
         I64Mul(a: u64, b: u64) -> u64 { a.wrapping_mul(b) }
         I64DivS(a: i64, b: i64) -> Partial<i64> { if b == 0 { Err(ZERO) } else { a.checked_div(b).ok_or(OVERFLOW) } }
         I64DivU(a: u64, b: u64) -> Partial<u64> { a.checked_div(b).ok_or(ZERO) }
-        I64RemS(a: i64, b: i64) -> Partial<i64> { if b == 0 { Err(ZERO) } else { Ok(a.wrapping_rem(b)) } }
+        I64RemS(a: i64, b: i64) -> Partial<i64> {
+            if b == 0 {
+                Err(ZERO)
+            } else if flipped!(i64_remainder_of_minus_one) {
+                a.checked_rem(b).ok_or(OVERFLOW)
+            } else {
+                Ok(a.wrapping_rem(b))
+            }
+        }
         I64RemU(a: u64, b: u64) -> Partial<u64> { a.checked_rem(b).ok_or(ZERO) }
         I64And(a: u64, b: u64) -> u64 { a & b }
         I64Or(a: u64, b: u64) -> u64 { a | b }
@@ -76,7 +84,9 @@ rules! {
         I64Shl(a: u64, b: u64) -> u64 { a.wrapping_shl(b as u32) }
         I64ShrS(a: i64, b: u64) -> i64 { a.wrapping_shr(b as u32) }
         I64ShrU(a: u64, b: u64) -> u64 { a.wrapping_shr(b as u32) }
-        I64Rotl(a: u64, b: u64) -> u64 { a.rotate_left((b as u32) % 64) }
+        I64Rotl(a: u64, b: u64) -> u64 {
+            if flipped!(i64_rotate_left_as_right) { a.rotate_right((b as u32) % 64) } else { a.rotate_left((b as u32) % 64) }
+        }
         I64Rotr(a: u64, b: u64) -> u64 { a.rotate_right((b as u32) % 64) }
         I64Extend8S(a: i64) -> i64 { i64::from(a as i8) }
         I64Extend16S(a: i64) -> i64 { i64::from(a as i16) }

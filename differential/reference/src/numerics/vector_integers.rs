@@ -202,11 +202,15 @@ pub(crate) fn truth<T: Lane>(condition: bool) -> T {
 
 /// `i8x16.swizzle`: indices beyond the vector choose 0.
 pub(crate) fn swizzle(a: u128, b: u128) -> u128 {
-    map(b, |lane: u8| if lane < 16 { u8::at(a, u32::from(lane)) } else { 0 })
+    let wraps = flipped!(i8x16_swizzle_wraps);
+    map(b, |lane: u8| if lane < 16 || wraps { u8::at(a, u32::from(lane) % 16) } else { 0 })
 }
 
 /// `iq15mulr_sat_s`.
 pub(crate) fn q15mulr_sat(a: i16, b: i16) -> i16 {
+    if flipped!(i16x8_q15mulr_of_minimum) {
+        return ((i32::from(a) * i32::from(b) + 0x4000) >> 15) as i16;
+    }
     ((i32::from(a) * i32::from(b) + 0x4000) >> 15).clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 

@@ -12,7 +12,7 @@
 //! Does not know: how anything is checked.
 #![forbid(unsafe_code)]
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::error::Error;
 use std::io::IsTerminal;
@@ -20,19 +20,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use wattest_differential::{Form, NanRule};
-use wattest_harness::campaign::Campaign;
+use wattest_harness::campaign::{Campaign, MUTANT_VARIABLE};
 use wattest_harness::case::Case;
-use wattest_harness::components::{ComponentChecker, Property};
 use wattest_harness::diff_core::Checker;
+use wattest_harness::envelope::Envelope;
 use wattest_harness::graphs::{self, GraphStats};
-use wattest_harness::model::{Model, ModelChecker};
+use wattest_harness::isolate::{self, Isolated};
 use wattest_harness::op_matrix::{self, MatrixResult};
-use wattest_harness::stats::{Found, Judgement, Stats};
+use wattest_harness::source::{case_seed, expand};
+use wattest_harness::stats::{Found, Stats};
 use wattest_harness::suites::SuiteResult;
-use wattest_harness::targets::TARGETS;
+use wattest_harness::targets::{TARGETS, Targets};
 use wattest_harness::vote::{Suspect, vote_without_oracle};
-use wattest_harness::worker::{Assignment, judge, work};
-use wattest_harness::{diff_core, quarantine, reduce, report, suites};
+use wattest_harness::worker::{Assignment, work};
+use wattest_harness::{diff_core, minimize, quarantine, report, suites};
+use wattest_harness::{html, kill, repro, soak, witness};
 
 /// Proves the runtime: conformance suites, then a differential campaign.
 #[derive(Parser)]
@@ -68,10 +70,41 @@ struct Arguments {
     /// Print everything as one JSON object.
     #[arg(long)]
     json: bool,
-    #[arg(long, hide = true, num_args = 6)]
+    /// Stop when the workers have used so much user and system time together; the campaign's --time is then the most that
+    /// it may take.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    cpu: Option<Duration>,
+    /// Write the report to this file, one self-contained page.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    #[arg(long, hide = true, num_args = 7)]
     worker: Option<Vec<String>>,
     #[arg(long, hide = true, value_name = "SEED")]
     vote: Option<u64>,
+    #[arg(long, hide = true)]
+    serve_cases: bool,
+    #[arg(long, hide = true, value_name = "NAME")]
+    witness: Option<String>,
+    #[arg(long, hide = true, value_name = "NAME")]
+    reference_witness: Option<String>,
+    #[command(subcommand)]
+    task: Option<Task>,
+}
+
+/// What else can be asked for.
+#[derive(Subcommand)]
+enum Task {
+    /// Runs a failing case again in every engine, reduces it, and writes a regression.
+    Repro(repro::Arguments),
+    /// Writes a few materialized cases of each target to a folder of its name: the seeds of fuzzing.
+    Seeds {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Runs all targets for a long time, in rounds that can be interrupted.
+    Soak(soak::Arguments),
+    /// Measures which planted faults the targets find, and how fast.
+    Mutants(kill::Arguments),
 }
 
 /// How long a reduction may take.
@@ -79,20 +112,79 @@ const REDUCTION_TIME: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = match (&arguments.worker, arguments.vote, &arguments.replay, &arguments.module) {
-        (Some(worker), ..) => run_worker(worker).map(|()| true),
-        (None, Some(seed), ..) => print_vote(seed).map(|()| true),
-        (None, None, Some(case), _) => replay(case, arguments.reduce),
-        (None, None, None, Some(file)) => check_module(file),
-        (None, None, None, None) => prove(&arguments),
-    };
-    match result {
+    if let Err(error) = plant(std::env::var(MUTANT_VARIABLE).ok().as_deref()) {
+        eprintln!("prove: {error}");
+        return ExitCode::from(2);
+    }
+    match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("prove: {error}");
             ExitCode::from(2)
         }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    if let Some(worker) = &arguments.worker {
+        return run_worker(worker).map(|()| true);
+    }
+    if let Some(seed) = arguments.vote {
+        return print_vote(seed).map(|()| true);
+    }
+    if arguments.serve_cases {
+        isolate::serve(&mut std::io::stdin().lock(), &mut std::io::stdout().lock())?;
+        return Ok(true);
+    }
+    if let Some(name) = &arguments.witness {
+        return match witness::run(name) {
+            Ok(()) => Ok(true),
+            Err(what) => {
+                println!("{what}");
+                Ok(false)
+            }
+        };
+    }
+    if let Some(name) = &arguments.reference_witness {
+        return Ok(witness::run_on_reference(name)?);
+    }
+    match &arguments.task {
+        Some(Task::Repro(task)) => return repro::run(task),
+        Some(Task::Seeds { folder }) => return write_seeds(folder).map(|()| true),
+        Some(Task::Soak(task)) => return soak::run(task),
+        Some(Task::Mutants(task)) => return kill::run(task),
+        None => {}
+    }
+    match (&arguments.replay, &arguments.module) {
+        (Some(case), _) => replay(case, arguments.reduce),
+        (None, Some(file)) => check_module(file),
+        (None, None) => prove(arguments),
+    }
+}
+
+/// Switches the planted fault of this process on.
+#[cfg(wattest_mutants)]
+fn plant(name: Option<&str>) -> Result<(), Box<dyn Error>> {
+    if let Some(name) = name.filter(|name| !name.is_empty()) {
+        if let Some(flip) = name.strip_prefix(kill::FLIP_PREFIX) {
+            return match wattest_reference::flips::set(Some(flip)) {
+                true => Ok(()),
+                false => Err(format!("the reference has no planted fault {flip}").into()),
+            };
+        }
+        let row = wattest_abi::mutants::named(name).ok_or_else(|| format!("there is no planted fault {name}"))?;
+        wattest_abi::mutants::set(Some(row.mutant));
+    }
+    Ok(())
+}
+
+/// An ordinary build has no planted faults, and says so.
+#[cfg(not(wattest_mutants))]
+fn plant(name: Option<&str>) -> Result<(), Box<dyn Error>> {
+    match name.filter(|name| !name.is_empty()) {
+        None => Ok(()),
+        Some(_) => Err(format!("{MUTANT_VARIABLE} is set, but this build has no planted faults").into()),
     }
 }
 
@@ -109,8 +201,8 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 }
 
 fn run_worker(arguments: &[String]) -> Result<(), Box<dyn Error>> {
-    let [campaign, first, stride, milliseconds, progress, only] = arguments else {
-        return Err("six arguments".into());
+    let [campaign, first, stride, milliseconds, progress, only, cpu] = arguments else {
+        return Err("seven arguments".into());
     };
     let assignment = Assignment {
         campaign: campaign.parse()?,
@@ -119,8 +211,34 @@ fn run_worker(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         only: (!only.is_empty()).then(|| only.clone()),
         time: Duration::from_millis(milliseconds.parse()?),
         progress: PathBuf::from(progress),
+        cpu: if cpu.is_empty() { None } else { Some(Duration::from_millis(cpu.parse()?)) },
     };
     Ok(work(&assignment, &mut std::io::stdout().lock())?)
+}
+
+/// Seeds of one target.
+const SEEDS: usize = 3;
+
+/// Largest seed: small ones are mutated fastest.
+const SEED_BYTES_MAX: usize = 4096;
+
+/// Writes the smallest cases of the first seeds of every target.
+fn write_seeds(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let mut targets = Targets::default();
+    for row in TARGETS {
+        let folder = folder.join(row.name);
+        std::fs::create_dir_all(&folder)?;
+        let Some(target) = targets.get(row.name) else { continue };
+        let mut cases: Vec<Vec<u8>> = (0..200)
+            .filter_map(|index| target.generate(&expand(case_seed(1, index))))
+            .map(|case| case.to_bytes())
+            .collect();
+        cases.sort_by_key(Vec::len);
+        for (number, case) in cases.iter().filter(|case| case.len() <= SEED_BYTES_MAX).take(SEEDS).enumerate() {
+            std::fs::write(folder.join(format!("seed-{number}")), case)?;
+        }
+    }
+    Ok(())
 }
 
 /// Prints what the subject and the reference say of a case that ended a worker.
@@ -140,103 +258,43 @@ fn known_target(name: &str) -> Result<(), Box<dyn Error>> {
     Err(format!("there is no target {name}; there is {}", names.join(", ")).into())
 }
 
-/// Runs one case in this process, its files written first so that they survive a crash.
+/// Runs one case, its files written first so that they survive a crash.
 fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
     let (target, seed) = text.split_once(':').ok_or("write --replay TARGET:SEED")?;
-    known_target(target)?;
     let seed = match seed.strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16)?,
         None => seed.parse()?,
     };
-    if let Some(model) = Model::named(target) {
-        return replay_model(model, seed);
-    }
-    if let Some(property) = Property::named(target) {
-        return replay_component(property, seed);
-    }
-    if target == "graph" {
+    if target == "recipe" {
         return Ok(replay_graph(seed));
     }
-    let case = Case::from_seed(seed).ok_or("this seed gives no module")?;
-    let folder = report::write_case(&report::output_folder(), &case, None)?;
+    known_target(target)?;
+    let mut targets = Targets::default();
+    let case = targets.get(target).and_then(|target| target.decode(&expand(seed)));
+    let case = case.ok_or("this seed gives no case")?;
+    let folder = report::write_envelope(&report::output_folder(), &format!("{target}-{seed:#x}"), &case)?;
     println!("case in {}", folder.display());
-    println!(
-        "generator {}, {:?}, {} functions, {} operations, {} calls, NaNs {:?}, subject row {} on the {:?} form",
-        case.recipe.generator,
-        case.recipe.origin,
-        case.functions,
-        case.operations,
-        case.recipe.plan.calls.len(),
-        case.recipe.plan.nans,
-        case.recipe.subject,
-        case.recipe.plan.form,
-    );
-    let mut checker = Checker::new();
-    let outcome = checker.check_knowingly(&case);
-    if smaller && outcome.disagreement.is_some() {
-        let small = reduce::reduce(&case, REDUCTION_TIME);
-        let outcome = Checker::new().check(&small);
-        let folder = report::write_case(&report::output_folder().join("reduced"), &small, Some(&outcome))?;
+    let outcome = if smaller {
+        let mut isolated = Isolated::new(std::env::var(MUTANT_VARIABLE).ok());
+        let small = minimize::minimize(&case, REDUCTION_TIME, &mut |case| isolated.run(case).signature());
+        let folder = report::write_envelope(&folder, "reduced", &small)?;
         println!("reduced case in {}", folder.display());
-        if let Some(found) = &outcome.disagreement {
-            println!("reduced: {}: {}", found.subject, found.what);
-        }
+        isolated.run(&small)
+    } else {
+        targets.check_seed(target, seed).unwrap_or_default()
+    };
+    println!("{} checks of the runtime, {} of the reference", outcome.checks, outcome.reference_checks);
+    outcome.poison.iter().for_each(|poison| println!("stopped early: {poison}"));
+    if let Some(finding) = &outcome.explained {
+        println!("explained by {finding}");
     }
-    report::write_case(&report::output_folder(), &case, Some(&outcome))?;
-    println!("{} steps compared, useful: {}", outcome.checks, outcome.useful);
-    match &outcome.disagreement {
-        None => println!("agreement"),
-        Some(found) => {
-            println!("DISAGREEMENT with {}: {}", found.subject, found.what);
-            match judge(&mut checker, &case, found) {
-                Judgement::Explained(finding) => {
-                    println!("explained by {finding}");
-                    return Ok(true);
-                }
-                Judgement::Voted(vote) => {
-                    println!("suspect: {:?}; the reference {}", vote.suspect, vote.reference);
-                    return Ok(vote.suspect == Suspect::Oracle);
-                }
-            }
-        }
-    }
-    Ok(outcome.disagreement.is_none())
-}
-
-/// Runs one case of another property.
-fn replay_model(model: &Model, seed: u64) -> Result<bool, Box<dyn Error>> {
-    let case = model.case_of_seed(seed).ok_or("this seed gives no module")?;
-    let folder = report::write_model_case(&report::output_folder(), model.name, seed, &case)?;
-    println!("case in {}", folder.display());
-    let outcome = ModelChecker::default().check(&case);
-    println!("{} steps of the runtime compared, {} of the reference", outcome.checks, outcome.reference_checks);
-    match &outcome.disagreement {
-        None => println!("agreement"),
-        Some((found, vote)) => {
-            println!("DISAGREEMENT with {}: {}", found.subject, found.what);
-            println!("suspect: {:?}; the reference {}", vote.suspect, vote.reference);
-        }
-    }
-    Ok(outcome.disagreement.is_none())
-}
-
-/// Runs one scenario of components.
-fn replay_component(property: &Property, seed: u64) -> Result<bool, Box<dyn Error>> {
-    let scenario = property.scenario(seed)?;
-    let folder = report::write_scenario(&report::output_folder(), property.name, seed, &scenario)?;
-    println!("case in {}", folder.display());
-    let outcome = ComponentChecker::new().check(property, &scenario);
-    println!("{} endings of the runtime compared, {} of the reference", outcome.checks, outcome.record.len());
-    match &outcome.disagreement {
-        None => println!("agreement"),
-        Some((subject, what)) => {
-            for (step, ending) in outcome.record.iter().enumerate() {
-                println!("step {step} of the reference: {ending:x?}");
-            }
-            println!("DISAGREEMENT with {subject}: {what}");
-        }
-    }
-    Ok(outcome.disagreement.is_none())
+    let Some((found, vote)) = &outcome.disagreement else {
+        println!("agreement");
+        return Ok(true);
+    };
+    println!("DISAGREEMENT with {}: {}", found.subject, found.what);
+    println!("suspect: {:?}; the reference {}", vote.suspect, vote.reference);
+    Ok(vote.suspect == Suspect::Oracle)
 }
 
 /// Prints a graph and the plan's defect, if it has one.
@@ -285,10 +343,13 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     let folder = report::output_folder();
     let campaign = Campaign {
         seed: arguments.seed,
-        time: if is_only(arguments, "graph") { Duration::ZERO } else { arguments.time },
+        time: campaign_time(arguments),
         only: arguments.only.clone(),
         jobs,
         folder: folder.clone(),
+        cpu: arguments.cpu,
+        mutant: None,
+        until_found: false,
     };
     let start = Instant::now();
     let bar = progress_bar(arguments);
@@ -304,25 +365,14 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     let elapsed = start.elapsed();
     bar.finish_and_clear();
     for found in stats.disagreements.iter().chain(&stats.outvoted) {
-        // A case that kills the process is written too, only not run again here.
-        if let Some(property) = Property::named(&found.target) {
-            report::write_scenario(&folder, property.name, found.seed, &property.scenario(found.seed)?)?;
-            continue;
-        }
-        match Model::named(&found.target) {
-            Some(model) => {
-                if let Some(case) = model.case_of_seed(found.seed) {
-                    report::write_model_case(&folder, model.name, found.seed, &case)?;
-                }
-            }
-            None => {
-                if let Some(case) = Case::from_seed(found.seed) {
-                    report::write_case(&folder, &case, None)?;
-                }
-            }
-        }
+        write_found(&folder, found)?;
     }
     let problems = suite_result.as_ref().map_or(0, |result| result.problems.len());
+    if let Some(file) = &arguments.html {
+        let conformance = suite_result.as_ref().map_or("left out", |result| result.table.as_str());
+        std::fs::write(file, html::page(&html::Contents { conformance, stats: &stats, elapsed, kills: None }))?;
+        println!("report in {}", file.display());
+    }
     if arguments.json {
         print_json(suite_result.as_ref(), &matrix, &graphs, &stats, elapsed)?;
     } else {
@@ -333,12 +383,34 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     Ok(problems == 0 && matrix.disagreements.is_empty() && graphs.found.is_empty() && stats.disagreements.is_empty())
 }
 
+/// Writes the case of a disagreement. One that kills the process is written too, only not run again here.
+fn write_found(folder: &Path, found: &Found) -> Result<(), Box<dyn Error>> {
+    let mut targets = Targets::default();
+    let case: Option<Envelope> = targets.get(&found.target).and_then(|target| target.decode(&expand(found.seed)));
+    if let Some(case) = case {
+        report::write_envelope(folder, &format!("{}-{:#x}", found.target, found.seed), &case)?;
+    }
+    Ok(())
+}
+
 /// The graph properties: their share of the campaign's time, all of it with `--only graph`, none with another target.
 fn run_graphs(arguments: &Arguments, jobs: u64) -> GraphStats {
     let share = if is_only(arguments, "graph") { arguments.time } else { arguments.time / 20 };
     match &arguments.only {
         Some(only) if only != "graph" => GraphStats::default(),
         _ => graphs::run(arguments.seed, arguments.graphs.unwrap_or(share), jobs),
+    }
+}
+
+/// The longest that the campaign may take. With a budget of processor time that is what counts, unless the machine is
+/// far too busy.
+fn campaign_time(arguments: &Arguments) -> Duration {
+    if is_only(arguments, "graph") {
+        return Duration::ZERO;
+    }
+    match arguments.cpu {
+        Some(cpu) => arguments.time.max(cpu * 20),
+        None => arguments.time,
     }
 }
 
@@ -409,7 +481,7 @@ fn print_graphs(graphs: &GraphStats) {
         graphs.found.len(),
     );
     for (seed, defect) in &graphs.found {
-        println!("  DEFECT {defect}\n    cargo prove --replay graph:{seed:#x}");
+        println!("  DEFECT {defect}\n    cargo prove --replay recipe:{seed:#x}");
     }
 }
 

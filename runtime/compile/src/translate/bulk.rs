@@ -7,7 +7,7 @@
 
 use super::{Step, Translator};
 use cranelift_codegen::ir::{Value, types};
-use wattest_abi::{Builtin, TrapCode};
+use wattest_abi::{Builtin, TrapCode, mutant};
 
 impl Translator<'_> {
     /// Calls a builtin that returns 0 to make this function trap.
@@ -31,6 +31,8 @@ impl Translator<'_> {
         let (dst, src) = (self.extended(dst, dst_wide), self.extended(src, src_wide));
         let len = self.extended(len, dst_wide && src_wide);
         let (dst_memory, src_memory) = (self.i32_const(dst_memory), self.i32_const(src_memory));
+        let swapped = mutant!(memory_copy_memories_swapped);
+        let (dst_memory, src_memory) = if swapped { (src_memory, dst_memory) } else { (dst_memory, src_memory) };
         let args = [dst_memory, dst, src_memory, src, len];
         self.call_checked(Builtin::memory_copy, &args, TrapCode::MemoryOutOfBounds)
     }

@@ -19,7 +19,7 @@ use cranelift_codegen::ir::{
 };
 use wattest_abi::call::RESULT_SLOT_BYTES;
 use wattest_abi::tunables::CallPath;
-use wattest_abi::{TrapCode, vmctx};
+use wattest_abi::{TrapCode, ValueKind, mutant, vmctx};
 use wattest_module::{DefinedFuncIndex, FuncIndex, FuncType, TypeIndex};
 
 /// What to call, and with which instance's context.
@@ -166,6 +166,9 @@ impl<'a> Translator<'a> {
     fn table_callee(&mut self, ty: TypeIndex, table: u32) -> Callee {
         let index = self.pop();
         let env = self.env;
+        let first = &env.tables[0];
+        let alike = first.table64 == env.tables[table as usize].table64 && first.element == ValueKind::FuncRef;
+        let table = if mutant!(call_indirect_other_table) && alike { 0 } else { table };
         match &env.tables[table as usize].contents {
             Some(contents) => self.read_only_callee(ty, table, contents.len() as u64, index),
             None => self.general_callee(ty, table, index),
@@ -237,11 +240,16 @@ impl<'a> Translator<'a> {
 
     /// Traps unless `found` is `expected`, the number of type `ty`, or that of a subtype; 0 means null.
     fn check_type(&mut self, found: Value, expected: Value, ty: TypeIndex, numbers: TypeNumbers) {
-        let equal = self.builder.ins().icmp(IntCC::Equal, found, expected);
+        let mut equal = self.builder.ins().icmp(IntCC::Equal, found, expected);
+        if mutant!(call_indirect_any_type) {
+            equal = self.builder.ins().icmp_imm_u(IntCC::NotEqual, found, 0);
+        }
         let (cold, next) = self.cold_and_next();
         self.builder.ins().brif(equal, next, &[], cold, &[]);
         self.continue_in(cold);
-        self.trap_unless(found, TrapCode::UninitializedElement);
+        let null_is_a_type = mutant!(call_indirect_null_as_type_error);
+        let for_null = if null_is_a_type { TrapCode::IndirectCallTypeMismatch } else { TrapCode::UninitializedElement };
+        self.trap_unless(found, for_null);
         if self.env.desc.types[ty.index()].is_final {
             self.trap(TrapCode::IndirectCallTypeMismatch);
         } else {
@@ -345,6 +353,14 @@ impl<'a> Translator<'a> {
         self.commit_fuel_at_exit();
         let results = self.results_pointer;
         self.collect_call_args(&callee, ty, results);
+        if mutant!(tail_call_keeps_arguments)
+            && std::ptr::eq(ty, self.ty)
+            && !ty.params.is_empty()
+            && let Some(entry) = self.builder.func.layout.entry_block()
+        {
+            let old = *self.builder.block_params(entry).last().expect("the entry has parameters");
+            *self.state.call_args.last_mut().expect("arguments were collected") = old;
+        }
         match callee.code {
             Code::Direct(func) => self.builder.ins().return_call(func, &self.state.call_args),
             Code::Address(code) => {

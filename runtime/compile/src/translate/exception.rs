@@ -21,7 +21,7 @@ use crate::CompileErrorKind;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
 use wasmparser::{BlockType, Catch, TryTable};
-use wattest_abi::{Builtin, TrapCode, ValueKind};
+use wattest_abi::{Builtin, TrapCode, ValueKind, mutant};
 use wattest_module::{TagIndex, TypeIndex};
 
 /// Clauses looked at to find the one that catches a `throw` in the same function.
@@ -53,6 +53,11 @@ impl Translator<'_> {
 
     /// The identity of tag `tag` of this instance.
     fn tag_identity(&mut self, tag: TagIndex) -> Value {
+        let mut tag = tag;
+        if mutant!(tag_by_type) {
+            let same = self.env.desc.tags.iter().position(|other| other.ty == self.env.desc.tags[tag.index()].ty);
+            tag = TagIndex(same.map_or(tag.0, |index| index as u32));
+        }
         let offset = self.env.offsets.imported_tags + tag.0 * 8;
         self.load_constant(types::I64, self.vmctx, offset)
     }
@@ -77,7 +82,10 @@ impl Translator<'_> {
             };
             Clause { tag, with_exception, target: self.frame_at_depth(label) }
         });
-        let clauses = clauses.collect::<Vec<_>>();
+        let mut clauses = clauses.collect::<Vec<_>>();
+        if mutant!(exception_clause_order) {
+            clauses.reverse();
+        }
         let outer = self.state.scope;
         if clauses.is_empty() {
             // Catches nothing: a block.
@@ -187,7 +195,13 @@ impl Translator<'_> {
     /// Throws `exception`, not null, here.
     fn throw_here(&mut self, exception: Value) -> Step {
         self.prepare_call(true);
-        self.throw_from(exception, self.state.scope);
+        let mut scope = self.state.scope;
+        if mutant!(exception_skips_innermost)
+            && let Some(innermost) = scope
+        {
+            scope = self.state.scopes[innermost as usize].outer;
+        }
+        self.throw_from(exception, scope);
         self.state.reachable = false;
         Ok(())
     }

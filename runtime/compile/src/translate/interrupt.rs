@@ -117,6 +117,9 @@ impl Translator<'_> {
         let frames = &self.state.frames;
         let leaves = depth > 0 && targets.clone().any(|at| frames[at].loop_depth == 0);
         let repeats = targets.clone().any(|at| matches!(frames[at].kind, super::state::FrameKind::Loop));
+        if repeats && wattest_abi::mutant!(fuel_free_loops) {
+            self.state.fuel.pending = 0;
+        }
         if leaves || repeats || self.state.fuel.pending > PENDING_MAX {
             self.commit_pending();
         }
@@ -166,7 +169,7 @@ impl Translator<'_> {
             self.builder.ins().jump(next, &[]);
             self.continue_in(next);
         }
-        if self.env.tunables.epoch {
+        if self.env.tunables.epoch && !wattest_abi::mutant!(epoch_not_polled_in_loops) {
             self.poll_epoch();
         }
     }
@@ -206,6 +209,7 @@ impl Translator<'_> {
     pub(super) fn reload_after_call(&mut self) {
         if let Some(variable) = self.fuel_variable
             && self.state.loop_depth > 0
+            && !wattest_abi::mutant!(fuel_lost_at_calls)
         {
             let fuel = self.load_fuel();
             self.builder.def_var(variable, fuel);

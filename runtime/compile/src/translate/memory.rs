@@ -14,7 +14,7 @@ use crate::signature::POINTER;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Type, Value, types};
 use wasmparser::MemArg;
-use wattest_abi::{Builtin, TrapCode, vmctx};
+use wattest_abi::{Builtin, TrapCode, mutant, vmctx};
 
 /// A checked address: access it at `base + offset` with `flags`.
 #[derive(Clone, Copy)]
@@ -58,6 +58,9 @@ impl Translator<'_> {
             let at = self.builder.ins().iadd_imm_u(base, i64::from(offset + vmctx::MEMORY_LENGTH));
             return self.builder.ins().atomic_load(POINTER, MemFlagsData::trusted(), at);
         }
+        if mutant!(bounds_stale_after_growth) {
+            return self.load_constant(POINTER, base, offset + vmctx::MEMORY_LENGTH);
+        }
         self.load_field(POINTER, base, offset + vmctx::MEMORY_LENGTH)
     }
 
@@ -75,7 +78,10 @@ impl Translator<'_> {
         let flags = MemFlagsData::new().with_endianness(Endianness::Little).with_alias_region(Some(region));
         let faulting = flags.with_trap_code(Some(super::trap::clif_trap(TrapCode::MemoryOutOfBounds)));
         let constant = self.constant(index);
-        let index = self.extended(index, plan.memory64);
+        let mut index = self.extended(index, plan.memory64);
+        if plan.memory64 && mutant!(memory64_index_truncated) {
+            index = self.builder.ins().band_imm_u(index, 0xffff_ffff);
+        }
         let verdict = self.verdict(plan, memarg.offset, index, constant, bytes);
         let signals = self.env.tunables.signals_based_traps;
         let spectre = self.env.tunables.spectre_mitigation;
@@ -122,7 +128,10 @@ impl Translator<'_> {
             return Verdict::Never;
         }
         let guard = self.env.tunables.memory_guard_bytes;
+        let end = if mutant!(bounds_access_size_ignored) { offset + 1 } else { end };
+        let end = if mutant!(bounds_offset_ignored) { u64::from(bytes) } else { end };
         match plan.bounds {
+            Bounds::Guard if mutant!(guard_offset_unchecked) => Verdict::Faults,
             Bounds::Guard if end <= guard => Verdict::Faults,
             Bounds::Guard => {
                 // Everything up to the end of the guard either exists or faults.
@@ -151,12 +160,19 @@ impl Translator<'_> {
         let length = self.memory_length(plan);
         if end <= plan.minimum_bytes {
             let end = self.pointer_const(end);
-            let limit = self.builder.ins().isub(length, end);
+            let mut limit = self.builder.ins().isub(length, end);
+            if mutant!(bounds_off_by_one) {
+                limit = self.builder.ins().iadd_imm_u(limit, 1);
+            }
             return Verdict::If(self.builder.ins().icmp(IntCC::UnsignedGreaterThan, index, limit));
         }
         let end = self.pointer_const(end);
         if !plan.memory64 {
             // Neither summand has more than 33 bits.
+            let end = self.builder.ins().iadd(index, end);
+            return Verdict::If(self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, length));
+        }
+        if mutant!(memory64_sum_wraps) {
             let end = self.builder.ins().iadd(index, end);
             return Verdict::If(self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, length));
         }
@@ -223,7 +239,10 @@ impl Translator<'_> {
     pub(super) fn memory_grow(&mut self, memory: u32) -> Step {
         let plan = self.memory_plan(memory);
         let delta = self.pop();
-        let delta = self.extended(delta, plan.memory64);
+        let mut delta = self.extended(delta, plan.memory64);
+        if plan.memory64 && mutant!(memory64_growth_truncated) {
+            delta = self.builder.ins().band_imm_u(delta, 0xffff_ffff);
+        }
         let which = self.i32_const(memory);
         let old = self.call_builtin(Builtin::memory_grow, &[which, delta]);
         let old = self.narrowed(old, plan.memory64);

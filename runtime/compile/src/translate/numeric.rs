@@ -9,7 +9,7 @@ use super::{Step, Translator};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, Type, Value, types};
 use cranelift_frontend::FunctionBuilder;
-use wattest_abi::Builtin;
+use wattest_abi::{Builtin, mutant};
 
 /// The rounding operations, and the builtins that stand in for them.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +93,18 @@ impl Translator<'_> {
     }
 
     /// Sign-extends the low `narrow` bits.
+    pub(super) fn extend_unsigned(&mut self) -> Step {
+        let value = self.pop();
+        let ins = self.builder.ins();
+        let value = if mutant!(i64_extend_unsigned_as_signed) {
+            ins.sextend(types::I64, value)
+        } else {
+            ins.uextend(types::I64, value)
+        };
+        self.push(value);
+        Ok(())
+    }
+
     pub(super) fn extend_in_place(&mut self, narrow: Type) -> Step {
         let value = self.pop();
         let wide = self.builder.func.dfg.value_type(value);

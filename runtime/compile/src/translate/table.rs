@@ -12,7 +12,7 @@ use crate::signature::POINTER;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use wattest_abi::vmctx::{self, ENTRY_BYTES, REF_ENTRY_BYTES};
-use wattest_abi::{Builtin, TrapCode, ValueKind};
+use wattest_abi::{Builtin, TrapCode, ValueKind, mutant};
 
 impl Translator<'_> {
     /// The table's length in elements, as 64 bits.
@@ -28,9 +28,14 @@ impl Translator<'_> {
     /// The address of the entry at `index`; traps with `code` if there is none.
     pub(super) fn table_entry(&mut self, table: u32, index: Value, code: TrapCode) -> Value {
         let plan = &self.env.tables[table as usize];
-        let index = self.extended(index, plan.table64);
+        let mut index = self.extended(index, plan.table64);
+        if plan.table64 && mutant!(table64_index_truncated) {
+            index = self.builder.ins().band_imm_u(index, 0xffff_ffff);
+        }
         let length = self.table_length(table);
-        let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
+        let inclusive = mutant!(table_set_bounds_inclusive) && code == TrapCode::TableOutOfBounds;
+        let beyond = if inclusive { IntCC::UnsignedGreaterThan } else { IntCC::UnsignedGreaterThanOrEqual };
+        let outside = self.builder.ins().icmp(beyond, index, length);
         self.trap_if(outside, code);
         let (definition, offset) = self.definition(plan.vmctx_offset, plan.indirect);
         let base = self.load_field(POINTER, definition, offset + vmctx::TABLE_BASE);

@@ -71,6 +71,10 @@ impl Translator<'_> {
     /// The `unreachable` instruction.
     pub(super) fn unreachable(&mut self) -> Step {
         self.commit_fuel_at_exit();
+        if self.env.tunables.addresses {
+            // A block that does nothing but trap would be merged with the branch to it, and the trap be reported there.
+            self.builder.ins().sequence_point();
+        }
         self.trap(TrapCode::Unreachable);
         self.state.reachable = false;
         Ok(())

@@ -10,7 +10,7 @@ use super::{Step, Translator};
 use crate::env::GlobalPlan;
 use crate::signature::clif_type;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
-use wattest_abi::ValueKind;
+use wattest_abi::{ValueKind, mutant};
 use wattest_module::ConstOp;
 
 impl Translator<'_> {
@@ -58,7 +58,11 @@ impl Translator<'_> {
             return Ok(());
         }
         let (base, offset, region) = self.global_slot(index, plan);
-        let flags = if plan.mutable { self.trusted(region) } else { self.constant_flags(region) };
+        let flags = if plan.mutable && !mutant!(global_get_as_constant) {
+            self.trusted(region)
+        } else {
+            self.constant_flags(region)
+        };
         // The collector changes references, those in immutable globals too.
         let flags = if plan.kind == ValueKind::Ref { self.trusted(region) } else { flags };
         let value = self.builder.ins().load(clif_type(plan.kind), flags, base, offset as i32);
@@ -82,6 +86,16 @@ impl Translator<'_> {
         let value = self.pop();
         let (base, offset, region) = self.global_slot(index, plan);
         let flags = self.trusted(region);
+        if plan.kind == ValueKind::V128 && mutant!(global_v128_low_half) {
+            let halves = self.as_vector(value, types::I64X2);
+            let low = self.builder.ins().extractlane(halves, 0);
+            self.builder.ins().store(flags, low, base, offset as i32);
+            return Ok(());
+        }
+        if plan.kind == ValueKind::I64 && mutant!(global_narrow_store) {
+            self.builder.ins().istore32(flags, value, base, offset as i32);
+            return Ok(());
+        }
         self.builder.ins().store(flags, value, base, offset as i32);
         Ok(())
     }

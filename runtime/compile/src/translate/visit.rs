@@ -201,7 +201,7 @@ impl<'w> VisitOperator<'w> for Translator<'_> {
         visit_i32_trunc_f64_s() => truncate(types::I32, true);
         visit_i32_trunc_f64_u() => truncate(types::I32, false);
         visit_i64_extend_i32_s() => unary(|b, x| b.ins().sextend(types::I64, x));
-        visit_i64_extend_i32_u() => unary(|b, x| b.ins().uextend(types::I64, x));
+        visit_i64_extend_i32_u() => extend_unsigned();
         visit_i64_trunc_f32_s() => truncate(types::I64, true);
         visit_i64_trunc_f32_u() => truncate(types::I64, false);
         visit_i64_trunc_f64_s() => truncate(types::I64, true);

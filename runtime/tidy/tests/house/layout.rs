@@ -12,6 +12,7 @@ use wattest_tidy::tree::tree;
 const TOP: &[&str] = &[
     ".cargo",
     ".ci",
+    ".clusterfuzzlite",
     ".clippy.toml",
     ".github",
     ".gitignore",

@@ -42,6 +42,11 @@ const UNSAFE: &[Unsafe] = &[
         place: "runtime/cli/src/precompiled.rs",
         reason: "loads compiled code, when the user says that it is trusted",
     },
+    Unsafe {
+        package: "wattest-harness",
+        place: "fuzz/harness/src/artifact.rs",
+        reason: "loading damaged artifacts, to see them refused",
+    },
 ];
 
 /// Lints that a root of a crate with unsafe code declares.

@@ -149,6 +149,13 @@ pub(super) unsafe extern "C" fn array_init_elem(vmctx: *mut u8, at: u64, element
 }
 
 pub(super) unsafe extern "C" fn heap_move(vmctx: *mut u8, to: u64, from: u64, bytes: u64) -> u32 {
+    if wattest_abi::mutant!(array_copy_forward) {
+        for at in 0..bytes {
+            // SAFETY: as below.
+            unsafe { heap_address(vmctx, to + at).write(heap_address(vmctx, from + at).read()) };
+        }
+        return 0;
+    }
     // SAFETY: compiled code passes its own `vmctx`, and ranges that it has checked.
     unsafe { std::ptr::copy(heap_address(vmctx, from), heap_address(vmctx, to), bytes as usize) };
     0

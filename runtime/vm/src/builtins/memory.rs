@@ -14,6 +14,7 @@ use wattest_module::{DataIndex, MemoryIndex};
 
 pub(super) unsafe extern "C" fn memory_grow(vmctx: *mut u8, memory: u32, delta: u64) -> Outcome {
     let body = |calling: &mut Calling<'_>| match calling.store.grow_memory_at(calling.memory(memory), delta) {
+        Ok(old) if wattest_abi::mutant!(growth_returns_new_size) => returns(old + delta),
         Ok(old) => returns(old),
         Err(MemoryGrowError::Refused) => returns(u64::MAX),
         Err(MemoryGrowError::Limiter(error)) => calling.fail(error),
@@ -27,6 +28,7 @@ pub(super) unsafe extern "C" fn memory_fill(vmctx: *mut u8, memory: u32, dst: u6
     let calling = unsafe { Calling::new(vmctx) };
     let entry = &calling.store.memories[calling.memory(memory)];
     let Some(to) = entry.range(dst, len) else { return 0 };
+    let len = if wattest_abi::mutant!(memory_fill_one_less) { len.saturating_sub(1) } else { len };
     // SAFETY: `range` checked the destination.
     unsafe { std::ptr::write_bytes(to, value as u8, len as usize) };
     1
@@ -46,6 +48,13 @@ pub(super) unsafe extern "C" fn memory_copy(
     let from = memories[calling.memory(src_memory)].range(src, len);
     let to = memories[calling.memory(dst_memory)].range(dst, len);
     let (Some(from), Some(to)) = (from, to) else { return 0 };
+    if wattest_abi::mutant!(memory_copy_forward) {
+        for at in 0..len as usize {
+            // SAFETY: both ranges were checked.
+            unsafe { to.add(at).write(from.add(at).read()) };
+        }
+        return 1;
+    }
     // SAFETY: `range` checked both; `copy` allows overlap.
     unsafe { std::ptr::copy(from, to, len as usize) };
     1
@@ -69,6 +78,9 @@ pub(super) unsafe extern "C" fn memory_init(
 pub(super) unsafe extern "C" fn data_drop(vmctx: *mut u8, data: u32) -> u32 {
     // SAFETY: compiled code passes its own `vmctx`.
     let mut calling = unsafe { Calling::new(vmctx) };
+    if wattest_abi::mutant!(memory_init_ignores_drop) {
+        return 0;
+    }
     calling.instance_mut().dropped_data[data as usize] = true;
     0
 }

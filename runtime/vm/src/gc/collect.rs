@@ -192,14 +192,20 @@ impl StoreInner {
         }
         self.roots.visit(|slot| visit(slot));
         for global in &mut self.globals {
-            if global.is_reference {
+            if global.is_reference && !wattest_abi::mutant!(roots_miss_globals) {
                 visit((&raw mut global.bits).cast());
             }
         }
         for table in &mut self.tables {
+            if wattest_abi::mutant!(roots_miss_tables) {
+                break;
+            }
             table.visit_references(visit);
         }
         for instance in &mut self.instances {
+            if wattest_abi::mutant!(roots_miss_globals) {
+                break;
+            }
             instance.visit_references(visit);
         }
         frames::visit(&self.context, visit);

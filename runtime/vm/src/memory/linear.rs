@@ -151,6 +151,7 @@ impl LinearMemory {
             .checked_add(delta_pages)
             .and_then(|pages| pages.checked_mul(self.ty.page_bytes()))
             .filter(|bytes| *bytes <= self.maximum_bytes())
+            .filter(|bytes| !wattest_abi::mutant!(growth_stops_before_maximum) || *bytes < self.maximum_bytes())
             .and_then(|bytes| usize::try_from(bytes).ok());
         let Some(new_length) = new_length else { return Ok(None) };
         let Some(new_end) = round_up_to_page(new_length) else { return Ok(None) };
@@ -163,7 +164,12 @@ impl LinearMemory {
                 Storage::Pooled(slot) => slot.extend(new_end)?,
             }
         }
-        self.length = new_length;
+        let old_length = std::mem::replace(&mut self.length, new_length);
+        if wattest_abi::mutant!(growth_keeps_old_bytes)
+            && let Some(byte) = self.data_mut().get_mut(old_length)
+        {
+            *byte = 0xa5;
+        }
         Ok(Some(old_pages))
     }
 

@@ -60,6 +60,8 @@ struct State {
 struct Residue {
     accessible: usize,
     image: Option<MappedImage>,
+    /// The last user could not be wiped out: the next one must do it, or not have the slot.
+    dirty: bool,
 }
 
 /// An image that a slot maps.
@@ -135,6 +137,9 @@ impl MemoryPool {
         let end = round_up_to_page(length).expect("the length fits the slot");
         // On failure the slot is dropped here, and thereby replaced.
         taken.damaged = true;
+        if taken.residue.dirty {
+            taken.reset()?;
+        }
         taken.prepare(end, image)?;
         taken.damaged = false;
         Ok(taken)
@@ -192,7 +197,10 @@ impl PooledMemory {
     /// Turns what the last user left into a memory of `end` bytes that starts with `image`.
     fn prepare(&mut self, end: usize, image: Option<&ImageRef>) -> Result<(), MapError> {
         let wanted = image.filter(|image| image.is_mapped()).map(|image| image.id());
-        let kept = self.residue.image.as_ref().map(|image| image.id);
+        let mut kept = self.residue.image.as_ref().map(|image| image.id);
+        if wattest_abi::mutant!(slot_image_of_former_module) && kept.is_some() && wanted.is_some() {
+            kept = wanted;
+        }
         let mapping = &self.pool.mapping;
         if kept != wanted
             && let Some(old) = self.residue.image.take()
@@ -228,6 +236,9 @@ impl PooledMemory {
         }
         let keep = self.pool.config.keep_resident_bytes.min(accessible) & !(crate::sys::page_bytes() - 1);
         let keep = if self.residue.image.is_some() { 0 } else { keep };
+        if wattest_abi::mutant!(slot_keeps_bytes) {
+            return Ok(());
+        }
         // SAFETY: the slot's user is gone, and its first `accessible` bytes are writable.
         unsafe {
             self.base().write_bytes(0, keep);
@@ -241,8 +252,8 @@ impl Drop for PooledMemory {
         if self.reset().is_err() {
             self.damaged = true;
             if self.reset().is_err() {
-                // The slot's contents cannot be trusted: it is lost to the pool.
-                return;
+                // The slot's contents cannot be trusted; the machine may have memory again when it is wanted next.
+                self.residue.dirty = true;
             }
         }
         let residue = std::mem::take(&mut self.residue);

@@ -1,4 +1,4 @@
-//! A seam that makes the n-th mapping operation of a thread fail.
+//! A seam that makes the n-th mapping operation, or allocation of a size that a guest chose, of a thread fail.
 //!
 //! Tests and fuzz targets use it to walk through every failure path of memory creation and growth.
 //!
@@ -13,7 +13,7 @@ thread_local! {
     static COUNTDOWN: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// Lets `successes` mapping operations of this thread succeed and makes every later one fail with "out of memory",
+/// Lets `successes` such operations of this thread succeed and makes every later one fail with "out of memory",
 /// until [`heal`] is called.
 pub fn fail_after(successes: u64) {
     COUNTDOWN.with(|countdown| countdown.set(Some(successes)));
@@ -25,7 +25,7 @@ pub fn heal() -> bool {
 }
 
 /// Counts one operation down.
-pub(super) fn check() -> io::Result<()> {
+pub(crate) fn check() -> io::Result<()> {
     COUNTDOWN.with(|countdown| match countdown.get() {
         None => Ok(()),
         Some(0) => Err(io::Error::from_raw_os_error(libc::ENOMEM)),

@@ -79,8 +79,10 @@ impl Translator<'_> {
         let (kinds, layout) = exception_layout(func);
         let address = self.object_address(exception);
         let flags = self.object_flags(Region::Exceptions);
-        for (kind, offset) in kinds.iter().zip(&layout.offsets) {
-            let value = self.load_object_field(*kind, false, flags, address, *offset);
+        let swapped = wattest_abi::mutant!(exception_payload_swapped) && kinds.len() > 1 && kinds[0] == kinds[1];
+        for (position, kind) in kinds.iter().enumerate() {
+            let offset = if swapped && position < 2 { layout.offsets[1 - position] } else { layout.offsets[position] };
+            let value = self.load_object_field(*kind, false, flags, address, offset);
             self.push_field(*kind, value);
         }
     }

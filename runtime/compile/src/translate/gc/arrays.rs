@@ -28,7 +28,9 @@ impl Translator<'_> {
     /// The address of element `index` of `array`, less [`ARRAY_ELEMENTS`].
     fn element_address(&mut self, array: Value, index: Value, kind: FieldKind) -> Value {
         let length = self.length(array);
-        let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
+        let inclusive = wattest_abi::mutant!(array_bounds_inclusive);
+        let beyond = if inclusive { IntCC::UnsignedGreaterThan } else { IntCC::UnsignedGreaterThanOrEqual };
+        let outside = self.builder.ins().icmp(beyond, index, length);
         self.trap_if(outside, TrapCode::ArrayOutOfBounds);
         let index = if self.env.tunables.spectre_mitigation {
             let zero = self.i32_const(0);

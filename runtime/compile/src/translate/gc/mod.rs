@@ -106,6 +106,7 @@ impl Translator<'_> {
         address: Value,
         offset: u32,
     ) -> Value {
+        let is_signed = is_signed && !wattest_abi::mutant!(packed_get_unsigned);
         let (ins, offset) = (self.builder.ins(), offset as i32);
         match (kind, is_signed) {
             (FieldKind::I8, false) => ins.uload8(types::I32, flags, address, offset),
@@ -167,6 +168,7 @@ impl Translator<'_> {
     pub(super) fn i31_get(&mut self, is_signed: bool) -> Step {
         let value = self.pop();
         self.trap_unless(value, TrapCode::NullReference);
+        let is_signed = is_signed && !wattest_abi::mutant!(i31_get_unsigned);
         let value =
             if is_signed { self.builder.ins().sshr_imm_u(value, 1) } else { self.builder.ins().ushr_imm_u(value, 1) };
         self.push(value);

@@ -119,6 +119,11 @@ impl Translator<'_> {
     /// `second < first ? second : first`, or with `greater` the other way round, lane by lane.
     pub(in super::super) fn pseudo_extreme(&mut self, ty: Type, greater: bool) -> Step {
         let (first, second) = self.pop2_vectors(ty);
+        if wattest_abi::mutant!(f32x4_pmin_as_min) && ty == types::F32X4 && !greater {
+            let value = self.builder.ins().fmin(first, second);
+            self.push(value);
+            return Ok(());
+        }
         let (low, high) = if greater { (first, second) } else { (second, first) };
         let mask = self.builder.ins().fcmp(FloatCC::LessThan, low, high);
         let mask = self.as_vector(mask, ty);

@@ -1,0 +1,264 @@
+//! The report: one page that needs nothing else, with tables and plots drawn as SVG.
+//!
+//! Invariant: everything from outside is escaped; equal numbers give equal pages.
+//!
+//! Does not know: where the numbers come from.
+
+use crate::kill::{Kill, Matrix};
+use crate::stats::{Found, Stats};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// What is shown.
+pub struct Contents<'a> {
+    /// The conformance table, as text.
+    pub conformance: &'a str,
+    /// Counts of the campaign.
+    pub stats: &'a Stats,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// The kill matrix, if it was measured.
+    pub kills: Option<&'a Matrix>,
+}
+
+const STYLE: &str = "body{font:14px/1.45 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}\
+table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:left}\
+td.n{text-align:right;font-variant-numeric:tabular-nums}pre{background:#f6f6f6;padding:1em;overflow:auto}\
+.bad{color:#b00020;font-weight:600}.good{color:#0a7a2f}svg text{font:11px system-ui,sans-serif}";
+
+/// The page.
+pub fn page(contents: &Contents<'_>) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = write!(
+        out,
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>cargo prove</title>\
+         <style>{STYLE}</style></head><body><h1>cargo prove</h1>"
+    );
+    if !contents.conformance.is_empty() {
+        let _ = write!(out, "<h2>Conformance</h2><pre>{}</pre>", escaped(contents.conformance));
+    }
+    if contents.stats.seeds > 0 {
+        targets(&mut out, contents.stats, contents.elapsed);
+        coverage(&mut out, contents.stats);
+        found(&mut out, contents.stats);
+    }
+    if let Some(matrix) = contents.kills {
+        kills(&mut out, matrix);
+    }
+    out.push_str("</body></html>\n");
+    out
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn targets(out: &mut String, stats: &Stats, elapsed: Duration) {
+    let seconds = elapsed.as_secs_f64().max(0.001);
+    let _ = write!(
+        out,
+        "<h2>Targets</h2><p>{:.1} s, {:.1} s of processor time.</p><table><tr><th>target</th><th>cases</th>\
+         <th>per second</th><th>useful</th><th>checks</th><th>per second</th><th>stopped early</th></tr>",
+        seconds,
+        stats.cpu_ms as f64 / 1000.0
+    );
+    for (name, row) in &stats.models {
+        let percent = |part: u64| part as f64 * 100.0 / row.cases.max(1) as f64;
+        let _ = write!(
+            out,
+            "<tr><td>{}</td><td class=n>{}</td><td class=n>{:.1}</td><td class=n>{:.1} %</td><td class=n>{}</td>\
+             <td class=n>{:.0}</td><td class=n>{:.2} %</td></tr>",
+            escaped(name),
+            row.cases,
+            row.cases as f64 / seconds,
+            percent(row.useful),
+            row.checks,
+            row.checks as f64 / seconds,
+            percent(row.poisoned)
+        );
+    }
+    out.push_str("</table>");
+    let bars: Vec<(String, f64)> =
+        stats.models.iter().map(|(name, row)| (name.clone(), row.checks as f64 / seconds)).collect();
+    chart(out, "checks per second (logarithmic)", &bars, true);
+}
+
+fn coverage(out: &mut String, stats: &Stats) {
+    if stats.tally.is_empty() {
+        return;
+    }
+    out.push_str("<h2>Operations executed, counted by the reference</h2>");
+    let bars: Vec<(String, f64)> = stats.tally.iter().map(|(name, count)| (name.clone(), *count as f64)).collect();
+    chart(out, "operations by proposal (logarithmic)", &bars, true);
+    let bars: Vec<(String, f64)> =
+        stats.operations_by_50.iter().map(|(from, count)| (format!("{from}+"), *count as f64)).collect();
+    chart(out, "modules by number of operations", &bars, false);
+}
+
+fn found(out: &mut String, stats: &Stats) {
+    let _ = write!(
+        out,
+        "<h2>Findings</h2><p class={}>{} disagreements, {} cases in which the oracle is outvoted.</p>",
+        if stats.disagreements.is_empty() { "good" } else { "bad" },
+        stats.disagreements.len(),
+        stats.outvoted.len()
+    );
+    list(out, &stats.disagreements);
+    list(out, &stats.outvoted);
+    for (finding, count) in &stats.explained {
+        let _ = write!(out, "<p>{count} explained by {}</p>", escaped(finding));
+    }
+}
+
+fn list(out: &mut String, found: &[Found]) {
+    if found.is_empty() {
+        return;
+    }
+    out.push_str("<table><tr><th>replay</th><th>engine</th><th>what</th></tr>");
+    for one in found {
+        let _ = write!(
+            out,
+            "<tr><td><code>cargo prove --replay {}:{:#x}</code></td><td>{}</td><td>{}</td></tr>",
+            escaped(&one.target),
+            one.seed,
+            escaped(&one.subject),
+            escaped(&one.what)
+        );
+    }
+    out.push_str("</table>");
+}
+
+fn kills(out: &mut String, matrix: &Matrix) {
+    let _ = write!(
+        out,
+        "<h2>Planted faults</h2><p>{} faults: {:.1} % killed, {:.1} % within 60 s. The baseline lane kills {:.1} %. \
+         Without a fault: {} cases, {} disagreements.</p>",
+        matrix.rows.len(),
+        matrix.killed_percent(f64::INFINITY),
+        matrix.killed_percent(60.0),
+        matrix.baseline_percent(),
+        matrix.clean_executions,
+        matrix.false_positives.len()
+    );
+    curve(out, matrix);
+    out.push_str(
+        "<table><tr><th>fault</th><th>layer</th><th>modelled on</th><th>killed by</th><th>cases</th><th>s</th>\
+         <th>baseline</th><th>reduced to</th></tr>",
+    );
+    for row in &matrix.rows {
+        let (by, cases, seconds) = cells(row.kill.as_ref());
+        let (baseline, ..) = cells(row.baseline.as_ref());
+        let reduced = row.reduced.as_ref().map_or(String::new(), |reduced| {
+            format!("{} operations{}", reduced.operations, if reduced.is_script { ", script" } else { "" })
+        });
+        let _ = write!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{by}</td><td class=n>{cases}</td><td class=n>{seconds}</td>\
+             <td>{baseline}</td><td>{reduced}</td></tr>",
+            escaped(&row.mutant),
+            escaped(&row.layer),
+            escaped(&row.reason)
+        );
+    }
+    out.push_str("</table>");
+}
+
+fn cells(kill: Option<&Kill>) -> (String, String, String) {
+    match kill {
+        None => ("<span class=bad>not killed</span>".to_owned(), String::new(), String::new()),
+        Some(kill) => (escaped(&kill.target), kill.executions.to_string(), format!("{:.1}", kill.seconds)),
+    }
+}
+
+/// Horizontal bars.
+fn chart(out: &mut String, title: &str, bars: &[(String, f64)], logarithmic: bool) {
+    const ROW: usize = 18;
+    const LEFT: f64 = 190.0;
+    const WIDTH: f64 = 560.0;
+    let scale = |value: f64| if logarithmic { (value + 1.0).ln() } else { value };
+    let most = bars.iter().map(|(_, value)| scale(*value)).fold(f64::MIN_POSITIVE, f64::max);
+    let height = bars.len() * ROW + 24;
+    let _ = write!(out, "<svg width=900 height={height} role=img><title>{}</title>", escaped(title));
+    let _ = write!(out, "<text x=0 y=12>{}</text>", escaped(title));
+    for (index, (name, value)) in bars.iter().enumerate() {
+        let y = index * ROW + 20;
+        let width = scale(*value) / most * WIDTH;
+        let _ = write!(
+            out,
+            "<text x={:.0} y={} text-anchor=end>{}</text><rect x={LEFT} y={y} width={width:.1} height=13 fill=\"#4878a8\"/>\
+             <text x={:.1} y={}>{value:.0}</text>",
+            LEFT - 6.0,
+            y + 11,
+            escaped(name),
+            LEFT + width + 5.0,
+            y + 11
+        );
+    }
+    out.push_str("</svg>");
+}
+
+/// Faults killed over time, logarithmic, with the baseline lane.
+fn curve(out: &mut String, matrix: &Matrix) {
+    const WIDTH: f64 = 700.0;
+    const HEIGHT: f64 = 220.0;
+    let total = matrix.rows.len().max(1) as f64;
+    let x = |seconds: f64| (seconds.max(0.1).log10() + 1.0) / 3.8 * WIDTH + 40.0;
+    let y = |killed: f64| HEIGHT - killed / total * (HEIGHT - 20.0);
+    let _ = write!(out, "<svg width=800 height={:.0} role=img><title>faults killed over time</title>", HEIGHT + 30.0);
+    for (seconds, label) in [(0.1, "0.1 s"), (1.0, "1 s"), (10.0, "10 s"), (60.0, "60 s"), (600.0, "600 s")] {
+        let _ = write!(
+            out,
+            "<line x1={0:.1} y1=10 x2={0:.1} y2={HEIGHT} stroke=\"#ddd\"/><text x={0:.1} y={1} text-anchor=middle>{label}</text>",
+            x(seconds),
+            HEIGHT + 16.0
+        );
+    }
+    let lanes: [(&str, Vec<f64>); 2] = [
+        ("#0a7a2f", matrix.rows.iter().filter_map(|row| row.kill.as_ref().map(|kill| kill.seconds)).collect()),
+        ("#b00020", matrix.rows.iter().filter_map(|row| row.baseline.as_ref().map(|kill| kill.seconds)).collect()),
+    ];
+    for (color, mut times) in lanes {
+        times.sort_by(f64::total_cmp);
+        let mut points = format!("{:.1},{:.1}", x(0.1), y(0.0));
+        for (index, seconds) in times.iter().enumerate() {
+            let _ = write!(points, " {0:.1},{1:.1} {0:.1},{2:.1}", x(*seconds), y(index as f64), y(index as f64 + 1.0));
+        }
+        let _ = write!(points, " {:.1},{:.1}", x(600.0), y(times.len() as f64));
+        let _ = write!(out, "<polyline points=\"{points}\" fill=none stroke=\"{color}\" stroke-width=2 />");
+    }
+    out.push_str(
+        "<text x=60 y=24 fill=\"#0a7a2f\">all targets</text><text x=60 y=40 fill=\"#b00020\">baseline</text></svg>",
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kill::Row;
+
+    #[test]
+    fn a_page_is_whole_and_escaped() {
+        let mut stats = Stats { seeds: 1, ..Stats::default() };
+        stats.models.insert("diff_core".to_owned(), Default::default());
+        let row = Row {
+            mutant: "a<b".to_owned(),
+            layer: "Integer".to_owned(),
+            reason: "x & y".to_owned(),
+            kill: None,
+            baseline: None,
+            others: Vec::new(),
+            reduced: None,
+        };
+        let matrix = Matrix { rows: vec![row], ..Matrix::default() };
+        let page = page(&Contents {
+            conformance: "a < b",
+            stats: &stats,
+            elapsed: Duration::from_secs(1),
+            kills: Some(&matrix),
+        });
+        assert!(page.contains("a&lt;b") && page.contains("a &lt; b") && page.contains("x &amp; y"));
+        assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+        assert!(!page.contains("http"), "nothing is loaded from elsewhere");
+    }
+}

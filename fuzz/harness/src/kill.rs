@@ -1,0 +1,361 @@
+//! `cargo prove mutants`: which planted faults the targets find, and how fast.
+//!
+//! For each fault one campaign with the fault switched on, all targets interleaved, until the first disagreement or the end
+//! of its time; beside it the same campaign of the baseline lane, which does what the usual harness does. Before them, a
+//! campaign without any fault, which must find nothing. In an ordinary build, the command builds itself with faults into a
+//! folder of its own and goes on there.
+//!
+//! Invariant: a fault counts as killed only by a disagreement that names a target and a seed, or by the death of a worker.
+//!
+//! Does not know: what the faults are.
+
+use crate::campaign::Campaign;
+use crate::isolate::Isolated;
+use crate::minimize::minimize;
+use crate::report;
+use crate::source::expand;
+use crate::stats::{Found, Stats};
+use crate::targets::{BASELINE, Targets};
+use crate::{html, regression};
+use serde::{Deserialize, Serialize};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What is asked for.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Longest campaign for one fault, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    time: u64,
+    /// Longest campaign of the baseline lane for one fault, in seconds; 0 leaves it out.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    baseline: u64,
+    /// Length of the campaign without faults, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    clean: u64,
+    /// Only faults whose names contain this.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// After the first kill, go on with every other target by itself.
+    #[arg(long)]
+    full: bool,
+    /// Reduce each first failing case and write it as a script.
+    #[arg(long)]
+    regressions: bool,
+    /// Worker processes.
+    #[arg(long, default_value_t = 2)]
+    jobs: u64,
+    /// Seed of the campaigns.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Write the report to this file, one self-contained page.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Print everything as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A kill.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kill {
+    /// The target that found it first.
+    pub target: String,
+    /// The seed of the case.
+    pub seed: u64,
+    /// What it said.
+    pub what: String,
+    /// Whom the vote suspects: the reference, for faults planted there.
+    pub suspect: String,
+    /// Cases until then, of all targets.
+    pub executions: u64,
+    /// Time until then.
+    pub seconds: f64,
+}
+
+/// What became of the first failing case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reduced {
+    /// Operations that are left.
+    pub operations: usize,
+    /// Whether a script says it.
+    pub is_script: bool,
+    /// How long it took.
+    pub seconds: f64,
+    /// The file.
+    pub file: String,
+}
+
+/// A row of the matrix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The fault.
+    pub mutant: String,
+    /// What it is in.
+    pub layer: String,
+    /// What it is modelled on.
+    pub reason: String,
+    /// How it was killed, if it was.
+    pub kill: Option<Kill>,
+    /// The same in the baseline lane.
+    pub baseline: Option<Kill>,
+    /// Other targets that kill it by themselves, with `--full`.
+    pub others: Vec<Kill>,
+    /// The reduced case.
+    pub reduced: Option<Reduced>,
+}
+
+/// The whole matrix.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Matrix {
+    /// The rows, in the order of the faults' table.
+    pub rows: Vec<Row>,
+    /// Cases without a fault, and what they wrongly found.
+    pub clean_executions: u64,
+    /// False positives.
+    pub false_positives: Vec<Found>,
+}
+
+impl Matrix {
+    /// Faults in a hundred that were killed within `seconds`.
+    pub fn killed_percent(&self, seconds: f64) -> f64 {
+        let within = self.rows.iter().filter(|row| row.kill.as_ref().is_some_and(|kill| kill.seconds <= seconds));
+        within.count() as f64 * 100.0 / self.rows.len().max(1) as f64
+    }
+
+    /// The same of the baseline lane.
+    pub fn baseline_percent(&self) -> f64 {
+        let killed = self.rows.iter().filter(|row| row.baseline.is_some());
+        killed.count() as f64 * 100.0 / self.rows.len().max(1) as f64
+    }
+}
+
+/// Runs the matrix. Whether enough is killed and nothing was found without a fault.
+///
+/// # Errors
+///
+/// When processes cannot be started or files cannot be written.
+pub fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    match faults() {
+        Some(faults) => run_matrix(arguments, &faults),
+        None => run_elsewhere(),
+    }
+}
+
+/// Name, layer and reason of a planted fault.
+type Fault = (String, String, &'static str);
+
+/// Before the name of a fault that is planted in the reference instead of the runtime.
+pub const FLIP_PREFIX: &str = "reference:";
+
+/// The planted faults of this build, then those of the reference.
+#[cfg(wattest_mutants)]
+fn faults() -> Option<Vec<Fault>> {
+    let rows = wattest_abi::mutants::ROWS.iter();
+    let rows = rows.map(|row| (row.name().to_owned(), format!("{:?}", row.layer), row.reason));
+    let flips = wattest_reference::flips::NAMES.iter();
+    let flips = flips.map(|name| (format!("{FLIP_PREFIX}{name}"), "Oracle".to_owned(), "planted in the reference"));
+    Some(rows.chain(flips).collect())
+}
+
+/// An ordinary build has none.
+#[cfg(not(wattest_mutants))]
+fn faults() -> Option<Vec<Fault>> {
+    None
+}
+
+fn run_matrix(arguments: &Arguments, faults: &[Fault]) -> Result<bool, Box<dyn Error>> {
+    let mut matrix = Matrix::default();
+    let folder = report::output_folder().join("mutants");
+    std::fs::create_dir_all(&folder)?;
+    if arguments.clean > 0 {
+        let stats = campaign(arguments, &folder, None, None, arguments.clean)?;
+        matrix.clean_executions = stats.seeds;
+        matrix.false_positives = stats.disagreements;
+    }
+    for (name, layer, reason) in faults {
+        if arguments.only.as_deref().is_some_and(|only| !name.contains(only)) {
+            continue;
+        }
+        let measured = measure(arguments, &folder, name, layer, reason)?;
+        print_row(&measured);
+        matrix.rows.push(measured);
+        std::fs::write(folder.join("matrix.json"), serde_json::to_string_pretty(&matrix)?)?;
+    }
+    print_summary(&matrix);
+    if let Some(file) = &arguments.html {
+        let contents =
+            html::Contents { conformance: "", stats: &Stats::default(), elapsed: Duration::ZERO, kills: Some(&matrix) };
+        std::fs::write(file, html::page(&contents))?;
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&matrix)?);
+    }
+    Ok(matrix.false_positives.is_empty() && matrix.killed_percent(arguments.time as f64) >= 95.0)
+}
+
+/// Builds this binary with planted faults, in a target folder of its own, and runs it with the same arguments.
+fn run_elsewhere() -> Result<bool, Box<dyn Error>> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    let target = target.join("mutants");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    eprintln!("building with planted faults into {}", target.display());
+    let built = Command::new(cargo)
+        .args(["build", "--profile", "mutants", "-p", "wattest-harness", "--bin", "prove", "--target-dir"])
+        .arg(&target)
+        .env("RUSTFLAGS", format!("{flags} --cfg wattest_mutants"))
+        .status()?;
+    if !built.success() {
+        return Err("the build with planted faults failed".into());
+    }
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let status = Command::new(target.join("mutants").join("prove")).args(arguments).status()?;
+    Ok(status.success())
+}
+
+fn campaign(
+    arguments: &Arguments,
+    folder: &Path,
+    mutant: Option<&str>,
+    only: Option<&str>,
+    seconds: u64,
+) -> Result<Stats, Box<dyn Error>> {
+    let campaign = Campaign {
+        seed: arguments.seed,
+        time: Duration::from_secs(seconds),
+        only: only.map(str::to_owned),
+        jobs: arguments.jobs.max(1),
+        folder: folder.to_owned(),
+        cpu: None,
+        mutant: mutant.map(str::to_owned),
+        until_found: mutant.is_some(),
+    };
+    Ok(campaign.run(&mut |_, _| {})?)
+}
+
+/// One campaign until the first kill.
+fn hunt(
+    arguments: &Arguments,
+    folder: &Path,
+    mutant: &str,
+    only: Option<&str>,
+    seconds: u64,
+) -> Result<Option<Kill>, Box<dyn Error>> {
+    let start = Instant::now();
+    let stats = campaign(arguments, folder, Some(mutant), only, seconds)?;
+    let found = stats.disagreements.first().or(stats.outvoted.first());
+    Ok(found.map(|found| Kill {
+        target: found.target.clone(),
+        seed: found.seed,
+        what: format!("{}: {}", found.subject, found.what).chars().take(300).collect(),
+        suspect: format!("{:?}", found.vote.suspect),
+        executions: stats.seeds,
+        seconds: start.elapsed().as_secs_f64(),
+    }))
+}
+
+/// Measures one fault.
+fn measure(
+    arguments: &Arguments,
+    folder: &Path,
+    mutant: &str,
+    layer: &str,
+    reason: &str,
+) -> Result<Row, Box<dyn Error>> {
+    let kill = hunt(arguments, folder, mutant, None, arguments.time)?;
+    let baseline = match arguments.baseline {
+        0 => None,
+        seconds => hunt(arguments, folder, mutant, Some(BASELINE), seconds)?,
+    };
+    let mut others = Vec::new();
+    if arguments.full && kill.is_some() {
+        for target in crate::targets::TARGETS {
+            if kill.as_ref().is_none_or(|kill| kill.target != target.name) {
+                others.extend(hunt(arguments, folder, mutant, Some(target.name), 60)?);
+            }
+        }
+    }
+    let reduced = match &kill {
+        Some(kill) if arguments.regressions => reduce(folder, mutant, kill)?,
+        _ => None,
+    };
+    Ok(Row {
+        mutant: mutant.to_owned(),
+        layer: layer.to_owned(),
+        reason: reason.to_owned(),
+        kill,
+        baseline,
+        others,
+        reduced,
+    })
+}
+
+/// How long the reduction of one case may take.
+const REDUCTION_MAX: Duration = Duration::from_secs(50);
+
+/// Reduces the case of a kill, with the fault on in processes of its own, and writes what is left.
+fn reduce(folder: &Path, mutant: &str, kill: &Kill) -> Result<Option<Reduced>, Box<dyn Error>> {
+    let start = Instant::now();
+    let mut targets = Targets::default();
+    let case = targets.get(&kill.target).and_then(|target| target.decode(&expand(kill.seed)));
+    let Some(case) = case else { return Ok(None) };
+    let mut isolated = Isolated::new(Some(mutant.to_owned()));
+    let small = minimize(&case, REDUCTION_MAX, &mut |case| isolated.run(case).signature());
+    let script = regression::script(&small, &format!("found while the fault {mutant} was on"));
+    let operations = regression::operations(&small);
+    let (file, is_script) = match script {
+        Some(script) => {
+            let file = folder.join(format!("{mutant}.wast"));
+            std::fs::write(&file, script.text)?;
+            // A script counts only if it fails with the fault on, and passes without.
+            let status = |mutant: &str| {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg("repro").arg(&file).arg("--quiet").env(crate::campaign::MUTANT_VARIABLE, mutant);
+                command.output().map(|output| output.status.success())
+            };
+            let shows = status("")? && !status(mutant)?;
+            (file, shows)
+        }
+        None => {
+            let file = folder.join(format!("{mutant}.case"));
+            std::fs::write(&file, small.to_bytes())?;
+            (file, false)
+        }
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(Some(Reduced { operations, is_script, seconds, file: file.display().to_string() }))
+}
+
+fn print_kill(kill: Option<&Kill>) -> String {
+    kill.map_or("NOT KILLED".to_owned(), |kill| {
+        let Kill { target, executions, seconds, suspect, .. } = kill;
+        format!("{target} after {executions} cases, {seconds:.1} s, suspect {suspect}")
+    })
+}
+
+fn print_row(row: &Row) {
+    let reduced = row.reduced.as_ref().map_or(String::new(), |reduced| {
+        let kind = if reduced.is_script { "script" } else { "case" };
+        format!("; {kind} of {} operations in {:.1} s", reduced.operations, reduced.seconds)
+    });
+    let baseline = print_kill(row.baseline.as_ref());
+    println!("{:<40} {} | baseline: {baseline}{reduced}", row.mutant, print_kill(row.kill.as_ref()));
+}
+
+fn print_summary(matrix: &Matrix) {
+    let (minute, all) = (matrix.killed_percent(60.0), matrix.killed_percent(f64::INFINITY));
+    println!("{} faults: {all:.1} % killed, {minute:.1} % within 60 s", matrix.rows.len());
+    println!("baseline lane: {:.1} % killed", matrix.baseline_percent());
+    println!("without a fault: {} cases, {} disagreements", matrix.clean_executions, matrix.false_positives.len());
+    let reduced: Vec<&Reduced> = matrix.rows.iter().filter_map(|row| row.reduced.as_ref()).collect();
+    if !reduced.is_empty() {
+        let small = reduced.iter().filter(|one| one.is_script && one.operations <= 20 && one.seconds < 60.0).count();
+        println!("{small} of {} first failing cases became a script of at most 20 operations", reduced.len());
+    }
+    for row in matrix.rows.iter().filter(|row| row.kill.is_none()) {
+        println!("NOT KILLED {} ({}): {}", row.mutant, row.layer, row.reason);
+    }
+}

@@ -1,0 +1,174 @@
+//! Mutation of materialized cases: what libFuzzer's mutator does to an envelope.
+//!
+//! Arguments, calls and settings change by themselves; modules by their operations, validated again, since a byte changed
+//! somewhere in a binary is nearly always an invalid module.
+//!
+//! Invariant: a mutated module is valid, or it was not before.
+//!
+//! Does not know: targets.
+
+use crate::corpus;
+use crate::envelope::{Argument, Envelope};
+use crate::reduce::{Pieces, join, split};
+use crate::source::Source;
+use wasm_encoder::{Encode, Instruction};
+use wasmparser::{Validator, WasmFeatures};
+use wattest_differential::Value;
+
+/// Changes of one mutation.
+const CHANGES_MAX: usize = 4;
+
+/// Attempts at a valid module.
+const ATTEMPTS: usize = 8;
+
+/// A case near `case`.
+pub fn mutate(case: &Envelope, source: &mut Source<'_>) -> Envelope {
+    let mut near = case.clone();
+    for _ in 0..source.between(1, CHANGES_MAX) {
+        match source.below(10) {
+            0..=3 => argument(&mut near, source),
+            4 => calls(&mut near, source),
+            5 => setting(&mut near, source),
+            _ => module(&mut near, source),
+        }
+    }
+    near
+}
+
+fn argument(case: &mut Envelope, source: &mut Source<'_>) {
+    let count = case.calls.len();
+    let Some(call) = case.calls.get_mut(source.below(count)) else { return };
+    let count = call.args.len();
+    if let Some(Argument::Value(value)) = call.args.get_mut(source.below(count))
+        && !matches!(value, Value::Func(_))
+    {
+        *value = corpus::argument(source, value.ty(), &[]);
+    }
+}
+
+fn calls(case: &mut Envelope, source: &mut Source<'_>) {
+    let count = case.calls.len();
+    if count < 2 {
+        return;
+    }
+    let (from, to) = (source.below(count), source.below(count));
+    match source.below(3) {
+        0 => case.calls.swap(from, to),
+        1 => {
+            case.calls.remove(from);
+        }
+        _ => {
+            let call = case.calls[from].clone();
+            case.calls.insert(to, call);
+        }
+    }
+}
+
+fn setting(case: &mut Envelope, source: &mut Source<'_>) {
+    let names: Vec<String> = case.settings.keys().cloned().collect();
+    let Some(name) = names.get(source.below(names.len())) else { return };
+    if let Some(value) = case.settings.get_mut(name)
+        && value.parse::<u64>().is_ok()
+    {
+        *value = source.byte().to_string();
+    }
+}
+
+fn is_valid(wasm: &[u8]) -> bool {
+    Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).is_ok()
+}
+
+fn module(case: &mut Envelope, source: &mut Source<'_>) {
+    let count = case.modules.len();
+    let Some(module) = case.modules.get_mut(source.below(count)) else { return };
+    let bodies = split(&module.bytes).filter(|bodies| bodies.iter().any(|body| !body.operations.is_empty()));
+    let (Some(bodies), true) = (bodies, is_valid(&module.bytes)) else {
+        // Not a module of operations: any byte will do.
+        let length = module.bytes.len();
+        if let Some(byte) = module.bytes.get_mut(source.below(length)) {
+            *byte ^= 1 << source.below(8);
+        }
+        return;
+    };
+    for _ in 0..ATTEMPTS {
+        let mut changed = bodies.clone();
+        change(&mut changed, source);
+        let wasm = join(&module.bytes, &changed);
+        if is_valid(&wasm) {
+            module.bytes = wasm;
+            return;
+        }
+    }
+}
+
+/// One change of operations: removed, doubled, exchanged, copied from elsewhere, or made a constant.
+fn change(bodies: &mut [Pieces], source: &mut Source<'_>) {
+    let (body, other) = (source.below(bodies.len()), source.below(bodies.len()));
+    let copied = {
+        let operations = &bodies[other].operations;
+        let at = source.below(operations.len());
+        operations.get(at).cloned()
+    };
+    let operations = &mut bodies[body].operations;
+    if operations.is_empty() {
+        return;
+    }
+    let at = source.below(operations.len());
+    match source.below(6) {
+        0 => {
+            operations.remove(at);
+        }
+        1 => {
+            let next = source.below(operations.len());
+            operations.swap(at, next);
+        }
+        2 => {
+            // Two operands made one, and the other way round.
+            operations.insert(at, operation(&Instruction::Drop));
+        }
+        3 => {
+            let constant = match source.below(4) {
+                0 => operation(&Instruction::I32Const(corpus::i32_value(source) as i32)),
+                1 => operation(&Instruction::I64Const(corpus::i64_value(source) as i64)),
+                2 => operation(&Instruction::F32Const(f32::from_bits(corpus::f32_value(source)).into())),
+                _ => operation(&Instruction::F64Const(f64::from_bits(corpus::f64_value(source)).into())),
+            };
+            operations[at] = constant;
+        }
+        _ => {
+            if let Some(copied) = copied {
+                operations[at] = copied;
+            }
+        }
+    }
+}
+
+fn operation(instruction: &Instruction<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    instruction.encode(&mut bytes);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{case_seed, expand};
+
+    #[test]
+    fn mutated_modules_stay_valid_and_most_change() {
+        let wasm = wat::parse_str(
+            "(module (func (export \"f\") (param i32 i32) (result i32)
+                (i32.add (i32.mul (local.get 0) (i32.const 3)) (i32.sub (local.get 1) (i32.const 9)))))",
+        )
+        .expect("valid text");
+        let case = Envelope::new("diff_core").set("subject", 3).module("main", wasm);
+        let mut changed = 0;
+        for index in 0..100 {
+            let choices = expand(case_seed(2, index));
+            let near = mutate(&case, &mut Source::new(&choices));
+            assert!(is_valid(near.bytes(0)), "{index}");
+            changed += u32::from(near != case);
+        }
+        assert!(changed > 60, "{changed} of 100");
+    }
+}

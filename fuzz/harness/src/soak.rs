@@ -1,0 +1,206 @@
+//! `cargo prove soak`: all targets for a long time, in rounds that can be interrupted.
+//!
+//! A round gives every target the same processor time, one after the other, with a seed of its own. What a round did is a
+//! line of the log in the state folder before the next one begins; a soak that is started again goes on behind the last
+//! line. It ends when all targets together have used the processor time asked for.
+//!
+//! Invariant: the log alone says which seeds were run; a disagreement in it fails the soak until it is gone from the log.
+//!
+//! Does not know: what targets check.
+
+use crate::campaign::Campaign;
+use crate::report;
+use crate::stats::{Found, Stats};
+use crate::targets::TARGETS;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a soak is asked for.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Folder of the log, made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// Processor time of all targets together, what the log has already included: seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 6 * 3600)]
+    cpu: u64,
+    /// Processor time of one target in one round, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    slice: u64,
+    /// Worker processes.
+    #[arg(long, default_value_t = 1)]
+    jobs: u64,
+    /// Seed of the first round.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// A line of the log: one target in one round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// The round, from 0 on.
+    pub round: u64,
+    /// The target.
+    pub target: String,
+    /// Seed of its campaign.
+    pub seed: u64,
+    /// Processor time, in milliseconds.
+    pub cpu_ms: u64,
+    /// Cases.
+    pub executions: u64,
+    /// Checks.
+    pub checks: u64,
+    /// Cases that stopped early.
+    pub poisoned: u64,
+    /// Disagreements that nothing explains.
+    pub disagreements: Vec<Found>,
+    /// Those in which the oracle is outvoted.
+    pub outvoted: Vec<Found>,
+}
+
+/// The lines of a log; a last one that was cut off is left out.
+///
+/// # Errors
+///
+/// When the file is there and cannot be read.
+pub fn read_log(path: &Path) -> Result<Vec<Line>, Box<dyn Error>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let lines = BufReader::new(File::open(path)?).lines().collect::<Result<Vec<_>, _>>()?;
+    Ok(lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+/// Where a soak goes on: the round and the position in it, after these lines.
+pub fn resume(lines: &[Line]) -> (u64, usize) {
+    let Some(last) = lines.last() else { return (0, 0) };
+    match TARGETS.iter().position(|row| row.name == last.target) {
+        Some(position) if position + 1 < TARGETS.len() => (last.round, position + 1),
+        _ => (last.round + 1, 0),
+    }
+}
+
+/// Soaks. Whether nothing unexplained is in the log.
+///
+/// # Errors
+///
+/// When the state folder cannot be used or workers cannot be started.
+pub fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    std::fs::create_dir_all(&arguments.state)?;
+    let path = arguments.state.join("log.jsonl");
+    let mut lines = read_log(&path)?;
+    let is_cut = std::fs::read(&path).is_ok_and(|bytes| bytes.last().is_some_and(|byte| *byte != b'\n'));
+    let mut log = OpenOptions::new().create(true).append(true).open(&path)?;
+    if is_cut {
+        writeln!(log)?;
+    }
+    let (mut round, mut position) = resume(&lines);
+    let used = |lines: &[Line]| lines.iter().map(|line| line.cpu_ms).sum::<u64>();
+    println!("{} lines, {:.1} s of processor time so far", lines.len(), used(&lines) as f64 / 1000.0);
+    while used(&lines) < arguments.cpu * 1000 {
+        let row = &TARGETS[position];
+        let seed = arguments.seed.wrapping_add(round.wrapping_mul(1000)).wrapping_add(position as u64);
+        let stats = slice(arguments, row.name, seed)?;
+        let line = line_of(round, row.name, seed, &stats);
+        writeln!(log, "{}", serde_json::to_string(&line)?)?;
+        log.flush()?;
+        println!(
+            "round {round} {:<14} seed {seed}: {} executions, {} checks, {:.1} s, {} disagreements",
+            row.name,
+            line.executions,
+            line.checks,
+            line.cpu_ms as f64 / 1000.0,
+            line.disagreements.len()
+        );
+        lines.push(line);
+        position += 1;
+        if position == TARGETS.len() {
+            (round, position) = (round + 1, 0);
+        }
+    }
+    print_summary(&lines);
+    Ok(lines.iter().all(|line| line.disagreements.is_empty()))
+}
+
+fn slice(arguments: &Arguments, target: &str, seed: u64) -> Result<Stats, Box<dyn Error>> {
+    let cpu = Duration::from_secs(arguments.slice);
+    let campaign = Campaign {
+        seed,
+        time: cpu * 20,
+        only: Some(target.to_owned()),
+        jobs: arguments.jobs.max(1),
+        folder: arguments.state.join("work"),
+        cpu: Some(cpu),
+        mutant: None,
+        until_found: false,
+    };
+    Ok(campaign.run(&mut |_, _| {})?)
+}
+
+fn line_of(round: u64, target: &str, seed: u64, stats: &Stats) -> Line {
+    let row = stats.models.get(target).cloned().unwrap_or_default();
+    Line {
+        round,
+        target: target.to_owned(),
+        seed,
+        // A target that ends at once must not make a soak endless.
+        cpu_ms: stats.cpu_ms.max(1),
+        executions: row.cases,
+        checks: row.checks,
+        poisoned: row.poisoned,
+        disagreements: stats.disagreements.clone(),
+        outvoted: stats.outvoted.clone(),
+    }
+}
+
+fn print_summary(lines: &[Line]) {
+    let mut by_target: BTreeMap<&str, (u64, u64, u64, usize)> = BTreeMap::new();
+    for line in lines {
+        let row = by_target.entry(&line.target).or_default();
+        row.0 += line.cpu_ms;
+        row.1 += line.executions;
+        row.2 += line.checks;
+        row.3 += line.disagreements.len();
+    }
+    for (target, (cpu_ms, executions, checks, found)) in by_target {
+        let seconds = cpu_ms as f64 / 1000.0;
+        println!("{target:<14} {seconds:9.1} s {executions:>10} executions {checks:>12} checks {found} disagreements");
+    }
+    for found in lines.iter().flat_map(|line| &line.disagreements) {
+        println!("DISAGREEMENT {}: {}", found.subject, found.what);
+        println!("  cargo prove --replay {}:{:#x}", found.target, found.seed);
+    }
+    println!("cases of disagreements: run the lines above; files go to {}", report::output_folder().display());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(round: u64, target: &str) -> Line {
+        Line {
+            round,
+            target: target.to_owned(),
+            seed: 0,
+            cpu_ms: 1,
+            executions: 0,
+            checks: 0,
+            poisoned: 0,
+            disagreements: Vec::new(),
+            outvoted: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_soak_goes_on_behind_its_last_line() {
+        let check = |lines: &[Line], expected| assert_eq!(resume(lines), expected);
+        check(&[], (0, 0));
+        check(&[line(0, TARGETS[0].name)], (0, 1));
+        check(&[line(3, TARGETS[TARGETS.len() - 1].name)], (4, 0));
+    }
+}

@@ -1,0 +1,73 @@
+//! The baseline lane: what the usual differential harness does.
+//!
+//! wasm-smith modules that end by an injected counter, no imports, each export called with a few constants, results and
+//! exported globals and memories compared with wasmi in one configuration, traps by class, NaNs all alike. It stands beside
+//! the targets in the kill matrix, so that their figures mean something.
+//!
+//! Invariant: nothing that is not exported is looked at.
+//!
+//! Does not know: planted faults.
+
+use super::{Outcome, Target};
+use crate::diff_core::Checker;
+use crate::envelope::Envelope;
+use crate::smith;
+use crate::source::Source;
+use wattest_differential::{Call, Form, NanRule, Plan, Program, Value, ValueType};
+
+/// Times each export is called: with five different constants.
+const CALLS: u32 = 5;
+
+/// The target.
+#[derive(Default)]
+pub(super) struct Baseline {
+    checker: Checker,
+}
+
+fn constant(ty: ValueType, number: u32) -> Value {
+    match ty {
+        ValueType::I32 => Value::I32(number),
+        ValueType::I64 => Value::I64(number.into()),
+        ValueType::F32 => Value::F32((number as f32).to_bits()),
+        ValueType::F64 => Value::F64(f64::from(number).to_bits()),
+        ValueType::V128 => Value::V128(number.into()),
+        other => Value::default_of(other),
+    }
+}
+
+impl Target for Baseline {
+    fn generate(&mut self, bytes: &[u8]) -> Option<Envelope> {
+        let wasm = smith::generate_counted(&mut Source::new(bytes))?;
+        Some(Envelope::new(super::BASELINE).module("main", wasm))
+    }
+
+    fn run(&mut self, case: &Envelope) -> Outcome {
+        let Ok(program) = Program::new(case.bytes(0).to_vec()) else { return Outcome::default() };
+        let mut calls = Vec::new();
+        for number in 0..CALLS {
+            for (func, name) in program.shape.export_names.iter().enumerate() {
+                if name.is_some() {
+                    let params = program.shape.functions[func].params.iter();
+                    let args = params.map(|ty| constant(*ty, 5 + number)).collect();
+                    calls.push(Call { func: func as u32, args });
+                }
+            }
+        }
+        let plan = Plan {
+            calls,
+            form: Form::Original,
+            nans: NanRule::Arithmetic,
+            acting_host: false,
+            host_seed: 0,
+            steps_max: 1_000_000,
+            capture: None,
+        };
+        let found = self.checker.check_exported(&program, &plan);
+        Outcome {
+            checks: 1,
+            useful: true,
+            disagreement: found.map(|found| (found, super::nobody())),
+            ..Outcome::default()
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! The registry of targets: one row is one property that can be driven by bytes.
+//!
+//! A [`Target`] decodes, runs, mutates and minimizes cases of one property. The same code is the libFuzzer target
+//! ([`fuzz`]), a share of a campaign ([`target_of`]), what replays and reduces a case, and a test of about a second
+//! (`smoke`). Bytes that are an [`Envelope`] are that case; all others are input of the target's generator.
+//!
+//! Invariant: every row has a libFuzzer shim of its name, and the other way round; a target's outcome is a function of its
+//! case and of the code under test.
+//!
+//! Does not know: libFuzzer, processes.
+
+#[cfg(feature = "wattest")]
+mod alloc_fail;
+#[cfg(feature = "wattest")]
+pub mod api;
+#[cfg(feature = "wattest")]
+mod artifact;
+mod baseline;
+#[cfg(feature = "wattest")]
+mod bounds;
+#[cfg(feature = "wattest")]
+mod bytes;
+#[cfg(feature = "wattest")]
+mod calls_abi;
+mod components;
+mod core;
+#[cfg(feature = "wattest")]
+mod emi;
+mod graph;
+mod linked;
+mod op_matrix;
+#[cfg(feature = "wattest")]
+mod self_configs;
+#[cfg(feature = "wattest")]
+mod subject;
+#[cfg(feature = "wattest")]
+mod tables_bulk;
+#[cfg(feature = "wattest")]
+mod threads;
+#[cfg(feature = "suites")]
+mod wast_configs;
+
+use crate::diff_core::Disagreement;
+use crate::envelope::Envelope;
+use crate::source::{Source, expand};
+use crate::vote::{Suspect, Vote};
+use crate::{mutate, panics};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// Counts of a module of the typed generator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleCounts {
+    /// Functions with bodies.
+    pub functions: u32,
+    /// Operations in them; 0 where the source does not count.
+    pub operations: u32,
+    /// Operations that the interpreter executed.
+    pub executed: u64,
+    /// Steps that ended in a trap.
+    pub traps: u64,
+}
+
+/// What a case proved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Steps or values of the runtime that were compared.
+    pub checks: u64,
+    /// Those of the reference.
+    pub reference_checks: u64,
+    /// Whether it did enough to be worth its time.
+    pub useful: bool,
+    /// Why something stopped early, by side.
+    pub poison: Vec<String>,
+    /// Operations executed, by proposal, where they were counted.
+    pub tally: BTreeMap<String, u64>,
+    /// Shapes of a scenario of components.
+    pub shapes: Vec<String>,
+    /// Counts of the module, for the target that reports them.
+    pub module: Option<ModuleCounts>,
+    /// The finding that explains the disagreement.
+    pub explained: Option<String>,
+    /// What went wrong, and who is suspected.
+    pub disagreement: Option<(Disagreement, Vote)>,
+}
+
+impl Outcome {
+    /// A disagreement in which nobody votes: the target's own model is the other side.
+    pub fn failed(subject: &str, what: impl Into<String>) -> Outcome {
+        let disagreement = Disagreement { subject: subject.to_owned(), what: what.into(), step: None };
+        let vote = Vote { suspect: Suspect::Subject, reference: "is the target's model".to_owned() };
+        Outcome { disagreement: Some((disagreement, vote)), ..Outcome::default() }
+    }
+
+    /// The kind of a disagreement: its text without numbers, so that a smaller case can be told to show the same.
+    pub fn signature(&self) -> Option<String> {
+        let (found, _) = self.disagreement.as_ref()?;
+        Some(signature(&found.subject, &found.what))
+    }
+}
+
+/// A vote that was not held.
+fn nobody() -> Vote {
+    Vote { suspect: Suspect::Nobody, reference: "was not asked".to_owned() }
+}
+
+/// The subject without its configuration, and the words of the message that are no numbers.
+fn signature(subject: &str, what: &str) -> String {
+    let engine = subject.split(" (").next().unwrap_or_default();
+    let word = |word: &str| -> String { word.chars().filter(|c| c.is_ascii_alphabetic()).collect() };
+    let words: Vec<String> = what.split(|c: char| c.is_whitespace() || ",;[](){}".contains(c)).map(word).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| word.len() > 2).take(8).collect();
+    format!("{engine}: {}", words.join(" "))
+}
+
+/// A property, with the engines that it keeps between cases.
+pub trait Target {
+    /// The case of a generator's input; `None` where it gives none.
+    fn generate(&mut self, bytes: &[u8]) -> Option<Envelope>;
+
+    /// Runs a case and compares.
+    fn run(&mut self, case: &Envelope) -> Outcome;
+
+    /// Decodes and runs: what a campaign does, which may take a shorter way than over the envelope.
+    fn check(&mut self, bytes: &[u8]) -> Option<Outcome> {
+        let case = self.decode(bytes)?;
+        Some(self.run(&case))
+    }
+
+    /// The case of these bytes, which are an envelope or input of the generator.
+    fn decode(&mut self, bytes: &[u8]) -> Option<Envelope> {
+        Envelope::parse(bytes).or_else(|| self.generate(bytes))
+    }
+
+    /// A case near this one.
+    fn mutate(&mut self, case: &Envelope, source: &mut Source<'_>) -> Envelope {
+        mutate::mutate(case, source)
+    }
+}
+
+/// A target.
+pub struct Row {
+    /// Its name: the binary, the first part of a replay line.
+    pub name: &'static str,
+    /// Its share of a campaign's cases, in all rows' sum.
+    pub weight: u32,
+    /// Cases of its test: about a second in a debug build.
+    pub smoke: u64,
+    /// The target, its engines not built yet.
+    pub make: fn() -> Box<dyn Target>,
+}
+
+/// The table.
+pub const TARGETS: &[Row] = &[
+    Row { name: "diff_core", weight: 400, smoke: 40, make: || Box::<core::DiffCore>::default() },
+    Row { name: "op_matrix", weight: 60, smoke: 30, make: || Box::<op_matrix::OpMatrix>::default() },
+    Row { name: "gc_model", weight: 60, smoke: 60, make: || linked::target("gc_model") },
+    Row { name: "eh_model", weight: 60, smoke: 60, make: || linked::target("eh_model") },
+    Row { name: "diff_linked", weight: 60, smoke: 60, make: || linked::target("diff_linked") },
+    Row { name: "component_abi", weight: 10, smoke: 12, make: || components::target("component_abi") },
+    Row { name: "hostile_abi", weight: 12, smoke: 30, make: || components::target("hostile_abi") },
+    Row { name: "resources", weight: 12, smoke: 40, make: || components::target("resources") },
+    Row { name: "graph", weight: 10, smoke: 200, make: || Box::new(graph::GraphTarget) },
+    Row { name: "dfg", weight: 10, smoke: 6, make: || components::target("dfg") },
+    #[cfg(feature = "wattest")]
+    Row { name: "self_configs", weight: 80, smoke: 12, make: || Box::<self_configs::SelfConfigs>::default() },
+    #[cfg(feature = "wattest")]
+    Row { name: "emi", weight: 60, smoke: 20, make: || Box::<emi::Emi>::default() },
+    #[cfg(feature = "wattest")]
+    Row { name: "bounds", weight: 60, smoke: 20, make: || Box::<bounds::Bounds>::default() },
+    #[cfg(feature = "wattest")]
+    Row { name: "tables_bulk", weight: 50, smoke: 30, make: || Box::<tables_bulk::TablesBulk>::default() },
+    #[cfg(feature = "wattest")]
+    Row { name: "calls_abi", weight: 60, smoke: 20, make: || Box::<calls_abi::CallsAbi>::default() },
+    #[cfg(feature = "wattest")]
+    Row { name: "bytes", weight: 30, smoke: 60, make: || Box::<bytes::Bytes>::default() },
+    #[cfg(feature = "suites")]
+    Row { name: "wast_configs", weight: 10, smoke: 4, make: || Box::<wast_configs::WastConfigs>::default() },
+    #[cfg(feature = "wattest")]
+    Row { name: "api", weight: 20, smoke: 40, make: || Box::<api::Api>::default() },
+    #[cfg(feature = "wattest")]
+    Row { name: "alloc_fail", weight: 10, smoke: 10, make: || Box::<alloc_fail::AllocFail>::default() },
+    #[cfg(feature = "wattest")]
+    Row { name: "artifact", weight: 30, smoke: 20, make: || Box::<artifact::Artifacts>::default() },
+    #[cfg(feature = "wattest")]
+    Row { name: "threads", weight: 4, smoke: 6, make: || Box::new(threads::Threads) },
+];
+
+/// The lane that [`crate::kill`] compares all of these with; no target of campaigns.
+pub const BASELINE: &str = "baseline";
+
+const BASELINE_ROW: Row = Row { name: BASELINE, weight: 0, smoke: 0, make: || Box::<baseline::Baseline>::default() };
+
+/// The row of that name.
+pub fn named(name: &str) -> Option<&'static Row> {
+    static BASELINE_PLACE: Row = BASELINE_ROW;
+    TARGETS.iter().find(|row| row.name == name).or((name == BASELINE).then_some(&BASELINE_PLACE))
+}
+
+/// The target that the `index`-th case of a campaign belongs to: rows in turn, each by its weight; all cases belong to
+/// `only`, if the campaign has a target named.
+pub fn target_of(index: u64, only: Option<&str>) -> &'static str {
+    if let Some(row) = only.and_then(named) {
+        return row.name;
+    }
+    let total: u64 = TARGETS.iter().map(|row| u64::from(row.weight)).sum();
+    // A step that shares no factor with any total below it spreads every row evenly over the round.
+    const STEP: u64 = 7919;
+    let mut place = (index % total) * STEP % total;
+    for row in TARGETS {
+        match place.checked_sub(u64::from(row.weight)) {
+            None => return row.name,
+            Some(rest) => place = rest,
+        }
+    }
+    TARGETS[0].name
+}
+
+/// Targets made on first use, by name.
+#[derive(Default)]
+pub struct Targets {
+    made: BTreeMap<&'static str, Box<dyn Target>>,
+}
+
+impl Targets {
+    /// The target of that name, if there is one.
+    pub fn get(&mut self, name: &str) -> Option<&mut dyn Target> {
+        let row = named(name)?;
+        Some(self.made.entry(row.name).or_insert_with(row.make).as_mut())
+    }
+
+    /// Checks the case of a seed. A panic of the target itself is a disagreement, and its engines are made anew.
+    pub fn check_seed(&mut self, name: &str, seed: u64) -> Option<Outcome> {
+        self.check(name, &expand(seed))
+    }
+
+    /// Checks the case of some bytes.
+    pub fn check(&mut self, name: &str, bytes: &[u8]) -> Option<Outcome> {
+        let target = self.get(name)?;
+        match panics::record(|| target.check(bytes)) {
+            Ok(outcome) => outcome,
+            Err(text) => {
+                self.made.remove(name);
+                Some(Outcome::failed("process", format!("panic: {text}")))
+            }
+        }
+    }
+
+    /// Runs a case.
+    pub fn run(&mut self, case: &Envelope) -> Option<Outcome> {
+        let target = self.get(&case.target)?;
+        match panics::record(|| target.run(case)) {
+            Ok(outcome) => Some(outcome),
+            Err(text) => {
+                self.made.remove(case.target.as_str());
+                Some(Outcome::failed("process", format!("panic: {text}")))
+            }
+        }
+    }
+}
+
+/// The envelope of a case of `diff_core`.
+pub(crate) fn core_envelope(target: &str, case: &crate::case::Case) -> Envelope {
+    core::envelope(target, case)
+}
+
+/// The calls of a stored case of one module.
+pub(crate) fn plan_calls(case: &Envelope, program: &wattest_differential::Program) -> Vec<wattest_differential::Call> {
+    core::from_calls(case, program)
+}
+
+/// The program of a stored case of linked modules.
+pub(crate) fn linked_program(case: &Envelope) -> wattest_differential::linked::LinkedProgram {
+    linked::program_of(case)
+}
+
+/// What the calls of a case of `calls_abi` return.
+#[cfg(feature = "wattest")]
+pub(crate) fn predicted_results(case: &Envelope) -> Option<Vec<Vec<wattest_differential::Value>>> {
+    calls_abi::predicted(case)
+}
+
+thread_local! {
+    static KEPT: RefCell<Targets> = RefCell::new(Targets::default());
+}
+
+/// Checks one input of the target called `name`; whether it was a case.
+///
+/// # Panics
+///
+/// Where the property does not hold and no finding explains it, or there is no such target.
+pub fn fuzz(name: &str, bytes: &[u8]) -> bool {
+    assert!(named(name).is_some(), "there is no target {name}");
+    let Some(outcome) = KEPT.with_borrow_mut(|targets| targets.check(name, bytes)) else { return false };
+    if let (Some((found, vote)), None) = (&outcome.disagreement, &outcome.explained) {
+        // A new bug of the oracle is for the campaign to report; a crash here would hide what lies behind it.
+        assert!(
+            vote.suspect == Suspect::Oracle,
+            "disagreement with {}: {}; the reference {}",
+            found.subject,
+            found.what,
+            vote.reference
+        );
+    }
+    true
+}
+
+/// A case near the one in `bytes`, as an envelope of at most `size_max` bytes; `None` where there is none.
+pub fn mutate_bytes(name: &str, bytes: &[u8], seed: u64, size_max: usize) -> Option<Vec<u8>> {
+    KEPT.with_borrow_mut(|targets| {
+        let target = targets.get(name)?;
+        let case = target.decode(bytes)?;
+        let choices = expand(seed);
+        let near = target.mutate(&case, &mut Source::new(&choices)).to_bytes();
+        (near.len() <= size_max).then_some(near)
+    })
+}
+
+/// What libFuzzer's mutator does: two times in three it changes a case, else the bytes, by `plain`. Gives the new size.
+pub fn mutate_in_place(
+    name: &str,
+    data: &mut [u8],
+    size: usize,
+    size_max: usize,
+    seed: u32,
+    plain: fn(&mut [u8], usize, usize) -> usize,
+) -> usize {
+    if !seed.is_multiple_of(3)
+        && let Some(near) = mutate_bytes(name, &data[..size], seed.into(), size_max)
+    {
+        data[..near.len()].copy_from_slice(&near);
+        return near.len();
+    }
+    plain(data, size, size_max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::case_seed;
+
+    /// The smoke budget of one target: seeded cases, the same every time.
+    fn smoke(name: &str) {
+        let row = named(name).expect("a row");
+        let mut targets = Targets::default();
+        let mut checks = 0;
+        for index in 0..row.smoke {
+            let seed = case_seed(5, index);
+            let Some(outcome) = targets.check_seed(name, seed) else { continue };
+            let unexplained = outcome.disagreement.filter(|_| outcome.explained.is_none());
+            assert_eq!(unexplained, None, "cargo prove --replay {name}:{seed:#x}");
+            checks += outcome.checks;
+        }
+        assert!(checks >= row.smoke, "{name}: only {checks} checks");
+    }
+
+    macro_rules! smoke {
+        ($($name:ident),*) => {
+            $(#[test] fn $name() { smoke(stringify!($name)); })*
+
+            #[test]
+            fn every_row_has_a_test() {
+                let tested = [$(stringify!($name)),*];
+                for row in TARGETS {
+                    assert!(tested.contains(&row.name), "{}", row.name);
+                }
+            }
+        };
+    }
+    smoke!(
+        diff_core,
+        op_matrix,
+        gc_model,
+        eh_model,
+        diff_linked,
+        component_abi,
+        hostile_abi,
+        resources,
+        graph,
+        dfg,
+        self_configs,
+        emi,
+        bounds,
+        tables_bulk,
+        calls_abi,
+        bytes,
+        wast_configs,
+        api,
+        alloc_fail,
+        artifact,
+        threads
+    );
+
+    #[test]
+    fn every_target_has_its_share_of_a_campaign() {
+        let total: u64 = TARGETS.iter().map(|row| u64::from(row.weight)).sum();
+        for row in TARGETS {
+            let share = (0..total).filter(|index| target_of(*index, None) == row.name).count();
+            assert_eq!(share, row.weight as usize, "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_an_input() {
+        let check = |bytes: &[u8]| {
+            for row in TARGETS {
+                fuzz(row.name, bytes);
+            }
+            // The smallest inputs must be cases: an empty corpus starts from them.
+            assert!(fuzz("diff_core", bytes), "{bytes:?}");
+        };
+        check(&[]);
+        check(&[0x0a]);
+        check(&[0; 100]);
+        check(&[0xff; 300]);
+        check(b"\0asm\x01\0\0\0");
+    }
+
+    #[test]
+    fn cases_survive_their_envelope() {
+        let mut targets = Targets::default();
+        for row in TARGETS {
+            let target = targets.get(row.name).expect("a target");
+            let case = (0..20).find_map(|index| target.generate(&expand(case_seed(9, index)))).expect("a case");
+            assert_eq!(case.target, row.name);
+            let again = Envelope::parse(&case.to_bytes());
+            assert_eq!(again.as_ref(), Some(&case), "{}", row.name);
+            let (left, right) = (target.run(&case), again.map(|case| target.run(&case)));
+            assert_eq!(Some(left), right, "{}", row.name);
+        }
+    }
+}

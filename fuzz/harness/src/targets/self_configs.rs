@@ -1,0 +1,153 @@
+//! `self_configs`: however the runtime is set up, a program does the same.
+//!
+//! Four configurations run a case: results, host calls, state, and the byte offset of every trap must be equal. The rows
+//! that count fuel are compared among themselves in what a step costs, since that, too, may not depend on how code is
+//! generated. Cases are those of `diff_core` (numbers, vectors, memories, tables, host functions) and of `gc_model` and
+//! `eh_model` (objects, exceptions), the latter also with a collection at every point.
+//!
+//! Invariant: with canonical NaNs and the deterministic profile nothing is left that a configuration may choose.
+//!
+//! Does not know: what is right.
+
+use super::core::{case_of, envelope};
+use super::{Outcome, Target, linked};
+use crate::case::Case;
+use crate::envelope::Envelope;
+use crate::model::Model;
+use crate::source::Source;
+use std::collections::BTreeMap;
+use wattest_differential::linked::{LinkedEngine, LinkedRun, LinkedWattest, compare_linked, row};
+use wattest_differential::{CONFIGS, Engine, NanRule, Plan, Run, WattestEngine, compare};
+
+/// Configurations compared with one another.
+const ROWS: usize = 4;
+
+/// Operations of a step of a linked program.
+const STEPS_MAX: u64 = 200_000;
+
+/// The target.
+#[derive(Default)]
+pub(super) struct SelfConfigs {
+    engines: BTreeMap<usize, WattestEngine>,
+    linked: BTreeMap<usize, LinkedWattest>,
+}
+
+/// Rows that count fuel: they end calls that do not end, and are compared in what they count.
+fn fuel_rows() -> Vec<usize> {
+    (0..CONFIGS.len()).filter(|row| CONFIGS[*row].counts_fuel()).collect()
+}
+
+impl SelfConfigs {
+    fn run_core(&mut self, case: &Case, rows: &[usize], by_fuel: bool) -> Outcome {
+        let mut plan = case.recipe.plan.clone();
+        plan.nans = NanRule::Exact;
+        let mut outcome = Outcome::default();
+        // One that counts fuel goes first: what does not end there is not asked of the others.
+        let first = fuel_rows()[0];
+        let expected = match self.run_row(first, case, &plan) {
+            Ok(run) => run,
+            Err(what) => return Outcome::failed(CONFIGS[first].name, what),
+        };
+        outcome.useful = expected.steps.len() > 1;
+        outcome.poison.extend(expected.stopped.map(|poison| format!("subject: {poison}")));
+        if expected.steps.is_empty() {
+            return outcome;
+        }
+        plan.calls.truncate(expected.steps.len() - 1);
+        for row in rows.iter().copied().filter(|row| *row != first) {
+            let name = format!("wattest ({}) against ({})", CONFIGS[row].name, CONFIGS[first].name);
+            let run = match self.run_row(row, case, &plan) {
+                Ok(run) => run,
+                Err(what) => return Outcome::failed(&name, what),
+            };
+            outcome.checks += run.steps.len() as u64;
+            if let Err(mismatch) = compare(&expected, &run, NanRule::Exact) {
+                return Outcome::failed(&name, mismatch.to_string());
+            }
+            if by_fuel && let Some(what) = other_cost(&expected, &run) {
+                return Outcome::failed(&name, what);
+            }
+        }
+        outcome
+    }
+
+    fn run_row(&mut self, row: usize, case: &Case, plan: &Plan) -> Result<Run, String> {
+        let engine = self.engines.entry(row).or_insert_with(|| WattestEngine::new(row));
+        engine.run(&case.program, plan).map_err(|refusal| refusal.to_string())
+    }
+
+    fn run_linked(&mut self, case: &Envelope, rows: &[usize]) -> Outcome {
+        let program = linked::program_of(case);
+        if program.modules.is_empty() || program.calls.iter().any(|call| call.module >= program.modules.len()) {
+            return Outcome::default();
+        }
+        let mut outcome = Outcome::default();
+        let mut expected: Option<(String, LinkedRun)> = None;
+        let mut program = program;
+        let fuel = fuel_rows()[0];
+        // The row of plain configurations starts behind those that force collections.
+        let rows = [row(fuel, false)].into_iter().chain(rows.iter().map(|choice| row(*choice, choice % 3 == 0)));
+        for row in rows {
+            let engine = self.linked.entry(row).or_insert_with(|| LinkedWattest::new(row));
+            let run = match engine.run(&program, STEPS_MAX) {
+                Ok(run) => run,
+                Err(refusal) => return Outcome::failed(&engine.name(), refusal.to_string()),
+            };
+            outcome.checks += run.steps.len() as u64;
+            match &expected {
+                None => {
+                    outcome.poison.extend(run.stopped.map(|poison| format!("subject: {poison}")));
+                    outcome.useful = run.steps.len() > 1;
+                    program.calls.truncate(run.steps.len().saturating_sub(program.modules.len()));
+                    expected = Some((engine.name(), run));
+                }
+                Some((first, expected)) => {
+                    if let Err(what) = compare_linked(expected, &run) {
+                        return Outcome::failed(&format!("{} against {first}", engine.name()), what);
+                    }
+                }
+            }
+        }
+        outcome
+    }
+}
+
+/// The first step that costs another amount of fuel.
+fn other_cost(left: &Run, right: &Run) -> Option<String> {
+    let mut steps = left.steps.iter().zip(&right.steps).enumerate();
+    let (step, (left, right)) = steps.find(|(_, (left, right))| left.operations != right.operations)?;
+    Some(format!("at step {step}: {} units of fuel against {}", left.operations, right.operations))
+}
+
+impl Target for SelfConfigs {
+    fn generate(&mut self, bytes: &[u8]) -> Option<Envelope> {
+        let mut source = Source::new(bytes);
+        let choice = source.below(10);
+        let by_fuel = source.percent(30);
+        let rows = match by_fuel {
+            true => fuel_rows(),
+            false => (0..ROWS).map(|_| source.below(CONFIGS.len())).collect(),
+        };
+        let rows: Vec<String> = rows.iter().map(usize::to_string).collect();
+        let rest = bytes.get(8..).unwrap_or_default();
+        let case = if choice < 6 {
+            envelope("self_configs", &Case::from_bytes(rest)?).set("form", "original")
+        } else {
+            let model = Model::named(if choice < 8 { "gc_model" } else { "eh_model" })?;
+            linked::envelope("self_configs", &model.case(rest)?.program, 0).set("linked", true)
+        };
+        Some(case.set("rows", rows.join(",")).set("fuel", by_fuel))
+    }
+
+    fn run(&mut self, case: &Envelope) -> Outcome {
+        let rows = case.get("rows").unwrap_or("0,1,2,3").split(',');
+        let rows: Vec<usize> =
+            rows.filter_map(|row| row.parse::<usize>().ok()).map(|row| row % CONFIGS.len()).collect();
+        if case.is("linked", "true") {
+            return self.run_linked(case, &rows);
+        }
+        let Some(core) = case_of(case) else { return Outcome::default() };
+        let by_fuel = case.is("fuel", "true") && rows.iter().all(|row| CONFIGS[*row].counts_fuel());
+        self.run_core(&core, &rows, by_fuel)
+    }
+}

@@ -1,0 +1,58 @@
+//! The runtime under test as targets use it directly, and what they share in building modules.
+//!
+//! Invariant: engines are kept by configuration; nothing of one case is left for the next.
+//!
+//! Does not know: what is checked.
+
+use crate::source::Source;
+use std::collections::BTreeMap;
+use wattest::{Config, Engine, Features};
+use wattest_differential::CONFIGS;
+
+/// Engines by their options.
+#[derive(Default)]
+pub(super) struct Engines {
+    made: BTreeMap<String, Engine>,
+}
+
+/// Engines that are kept.
+const ENGINES_MAX: usize = 48;
+
+impl Engines {
+    /// The engine set up as row `row` of [`CONFIGS`] says, with canonical NaNs; the row's name too.
+    pub fn of_row(&mut self, row: usize) -> Result<(Engine, &'static str), String> {
+        let row = &CONFIGS[row % CONFIGS.len()];
+        let options = row.options.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
+        Ok((self.of_options(&options.join(" "))?, row.name))
+    }
+
+    /// The engine with these options, `KEY=VALUE` separated by blanks.
+    pub fn of_options(&mut self, options: &str) -> Result<Engine, String> {
+        if let Some(engine) = self.made.get(options) {
+            return Ok(engine.clone());
+        }
+        let mut config = Config::new();
+        for option in options.split_whitespace() {
+            let (key, value) = option.split_once('=').unwrap_or((option, "true"));
+            config.set(key, value).map_err(|error| error.to_string())?;
+        }
+        config.features(Features::all_implemented());
+        config.parallel_compilation(false);
+        config.relaxed_simd_deterministic(true);
+        config.nan_canonicalization(true);
+        let engine = Engine::new(&config).map_err(|error| error.to_string())?;
+        if self.made.len() >= ENGINES_MAX {
+            self.made.clear();
+        }
+        self.made.insert(options.to_owned(), engine.clone());
+        Ok(engine)
+    }
+}
+
+/// A row of configurations that neither counts fuel nor epochs: those end calls that others do not.
+pub(super) fn endless_row(source: &mut Source<'_>) -> usize {
+    let rows: Vec<usize> = (0..CONFIGS.len())
+        .filter(|row| !CONFIGS[*row].options.iter().any(|(key, _)| ["fuel", "epoch"].contains(key)))
+        .collect();
+    source.pick(&rows)
+}

@@ -1,0 +1,31 @@
+//! `threads` as a target: litmus programs on OS threads.
+//!
+//! Invariant: the one module of a case holds the choices by which the program is made.
+//!
+//! Does not know: the memory model.
+
+use super::{Outcome, Target};
+use crate::envelope::Envelope;
+use crate::litmus::{Program, run};
+use crate::source::Source;
+
+/// Choices that a program takes at most.
+const CHOICES: usize = 256;
+
+/// The target.
+pub(super) struct Threads;
+
+impl Target for Threads {
+    fn generate(&mut self, bytes: &[u8]) -> Option<Envelope> {
+        Some(Envelope::new("threads").module("choices", bytes[..bytes.len().min(CHOICES)].to_vec()))
+    }
+
+    fn run(&mut self, case: &Envelope) -> Outcome {
+        let program = Program::generate(&mut Source::new(case.bytes(0)));
+        match run::check(&program) {
+            // How many rounds a run takes is the machine's business: a case is one check.
+            Ok(_) => Outcome { checks: 1, useful: true, ..Outcome::default() },
+            Err(forbidden) => Outcome::failed("wattest", forbidden),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+;; Fails while the fault `argument_of_the_stack_lost` is on.
+(module
+  (func (export "f") (param i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 ) (result i64)
+    (i64.add (local.get 0) (i64.add (local.get 1) (i64.add (local.get 2) (i64.add (local.get 3) (i64.add (local.get 4) (i64.add (local.get 5) (i64.add (local.get 6) (i64.add (local.get 7) (i64.add (local.get 8) (i64.add (local.get 9) (i64.add (local.get 10) (i64.add (local.get 11) (i64.add (local.get 12) (i64.add (local.get 13) (i64.add (local.get 14) (i64.add (local.get 15) (i64.add (local.get 16) (i64.add (local.get 17) (i64.add (local.get 18) (local.get 19))))))))))))))))))))))
+(assert_return (invoke "f" (i64.const 1) (i64.const 2) (i64.const 4) (i64.const 8) (i64.const 16) (i64.const 32) (i64.const 64) (i64.const 128) (i64.const 256) (i64.const 512) (i64.const 1024) (i64.const 2048) (i64.const 4096) (i64.const 8192) (i64.const 16384) (i64.const 32768) (i64.const 65536) (i64.const 131072) (i64.const 262144) (i64.const 524288)) (i64.const 1048575))

@@ -1,0 +1,6 @@
+;; Fails while the fault `bounds_off_by_one` is on.
+;; options: explicit-bounds=true signals-based-traps=false
+(module (memory 1) (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+  (func (export "f") (param i32) (result i32)
+    (i32.load8_u (local.get 0))))
+(assert_trap (invoke "f" (i32.const 65536)) "out of bounds memory access")

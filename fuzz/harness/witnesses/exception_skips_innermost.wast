@@ -1,0 +1,12 @@
+;; Fails while the fault `exception_skips_innermost` is on.
+(module (tag $t)
+  (func (export "f") (result i32)
+    (block $b (result exnref)
+      (drop (block $a (result exnref)
+        (try_table (result exnref) (catch_all_ref $b)
+          (try_table (catch_all_ref $a) (throw $t))
+          (ref.null exn))))
+      (return (i32.const 1)))
+    (drop)
+    (i32.const 2)))
+(assert_return (invoke "f") (i32.const 1))

@@ -5,8 +5,8 @@
 //! Does not know: generated modules.
 
 use wattest_differential::{
-    CALLBACK_RECORD, Call, Ending, Engine, Form, FuncIdentity, HostCall, NanRule, Plan, Program, ReferenceMode, Run,
-    TrapClass, Value, WasmiEngine, WattestEngine, compare,
+    CALLBACK_RECORD, CONFIGS, Call, DefinitionalEngine, Ending, Engine, Form, FuncIdentity, HostCall, NanRule, Plan,
+    Program, ReferenceMode, Run, TrapClass, Value, WasmiEngine, WattestEngine, compare,
 };
 
 fn run_all(text: &str, calls: &[(u32, &[Value])]) -> Vec<(String, Run)> {
@@ -178,4 +178,40 @@ fn a_budget_poisons() {
     let run = WasmiEngine::new(ReferenceMode::Eager).run(&program, &plan).expect("the module is accepted");
     assert_eq!(run.steps.len(), 2, "the instantiation and the first call");
     assert_eq!(run.stopped, Some(wattest_differential::Poison::Budget));
+}
+
+/// Where a trap was is the same on every engine that knows: the definitional interpreter, and the runtime in every
+/// configuration on both forms.
+#[test]
+fn traps_have_places() {
+    let check_place = |body: &str| {
+        let text = format!("(module (memory 1) (func (export \"f\") (param i32) (result i32) {body}))");
+        let program = Program::new(wat::parse_str(&text).expect("valid text")).expect("a module that can be described");
+        let calls = [0u32, 1, 70_000].map(|argument| Call { func: 0, args: vec![Value::I32(argument)] }).to_vec();
+        let mut plan = Plan {
+            calls,
+            form: Form::Original,
+            nans: NanRule::Exact,
+            acting_host: false,
+            host_seed: 5,
+            steps_max: 10_000,
+            capture: None,
+        };
+        let expected = Engine::run(&mut DefinitionalEngine, &program, &plan).expect("it runs");
+        assert!(expected.steps.iter().any(|step| step.offset.is_some()), "{body}: no trap with an offset");
+        for row in 0..CONFIGS.len() {
+            for form in [Form::Original, Form::Exposed] {
+                plan.form = form;
+                let mut engine = WattestEngine::new(row);
+                let run = engine.run(&program, &plan).expect("it runs");
+                assert_eq!(compare(&expected, &run, NanRule::Exact), Ok(()), "{} on {form:?}: {body}", engine.name());
+            }
+        }
+    };
+    // A branch to a block that only traps must not be merged with it.
+    check_place("(if (local.get 0) (then (unreachable))) (i32.const 1)");
+    check_place("(block (br_if 0 (i32.eqz (local.get 0))) (unreachable)) (i32.const 1)");
+    check_place("(i32.add (i32.load (local.get 0)) (i32.load offset=65530 (local.get 0)))");
+    check_place("(i32.div_s (i32.const 5) (i32.sub (local.get 0) (i32.const 1)))");
+    check_place("(i32.trunc_f32_s (f32.mul (f32.convert_i32_u (local.get 0)) (f32.const 1e9)))");
 }

@@ -32,8 +32,8 @@ pub mod model;
 pub mod mutate;
 pub mod op_matrix;
 pub mod panics;
+mod pieces;
 pub mod quarantine;
-pub mod reduce;
 #[cfg(feature = "wattest")]
 pub mod regression;
 pub mod report;

@@ -10,7 +10,7 @@
 //! Does not know: engines, processes.
 
 use crate::envelope::{Argument, Envelope};
-use crate::reduce::{join, split};
+use crate::pieces::{join, split};
 use std::time::{Duration, Instant};
 use wasm_encoder::{Encode, Instruction};
 use wasmparser::{Validator, WasmFeatures};

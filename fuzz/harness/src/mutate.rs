@@ -9,7 +9,7 @@
 
 use crate::corpus;
 use crate::envelope::{Argument, Envelope};
-use crate::reduce::{Pieces, join, split};
+use crate::pieces::{Pieces, join, split};
 use crate::source::Source;
 use wasm_encoder::{Encode, Instruction};
 use wasmparser::{Validator, WasmFeatures};

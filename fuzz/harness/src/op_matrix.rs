@@ -15,13 +15,14 @@ use crate::generate::ops::{Care, Op, Table};
 use crate::generate::{GENERATOR_VERSION, val_type};
 use crate::quarantine;
 use crate::source::{Source, expand};
+use std::collections::BTreeMap;
 use wasm_encoder::{
     CodeSection, Encode, ExportKind, ExportSection, Function, FunctionSection, Instruction, Module, TypeSection,
 };
 use wattest_differential::{Call, Form, NanRule, Plan, Program, Value, ValueType};
 
 /// Argument vectors per operation.
-const VECTORS: usize = 48;
+const VECTORS: usize = 56;
 
 /// The case for a subject: all operations once, with operands from parameters or from constants. With
 /// [`NanRule::Arithmetic`], operations whose vector results hold NaNs that engines may choose are left out.
@@ -39,7 +40,7 @@ pub fn part(subject: usize, nans: NanRule, constants: bool, seed: u64, first: us
     let turn = rows.iter().cycle().skip(first % rows.len().max(1)).take(count.min(rows.len()));
     for row in turn {
         let (Some(result), Op::Plain { params, instruction, care }) = (row.result, &row.op) else { continue };
-        if nans == NanRule::Arithmetic && matches!(care, Care::Lanes32 | Care::Lanes64 | Care::Leak) {
+        if leaves_out(nans, *care) {
             continue;
         }
         builder.add(params, result, instruction, constants.then_some(&mut source));
@@ -128,6 +129,8 @@ fn constant(ty: ValueType, source: &mut Source<'_>) -> Instruction<'static> {
 pub struct MatrixResult {
     /// Calls compared.
     pub checks: u64,
+    /// How often each operation was executed with boundary operands.
+    pub executions: BTreeMap<String, u64>,
     /// Operations that disagree, by subject: one line each.
     pub disagreements: Vec<String>,
 }
@@ -135,6 +138,21 @@ pub struct MatrixResult {
 /// The four ways to set the matrix up: how NaNs compare, and whether operands are constants.
 pub const VARIANTS: [(NanRule, bool); 4] =
     [(NanRule::Exact, false), (NanRule::Arithmetic, false), (NanRule::Exact, true), (NanRule::Arithmetic, true)];
+
+/// The operations of [`case`], by function index.
+fn names(nans: NanRule) -> Vec<String> {
+    let rows = Table::get().rows.iter().filter(|row| row.result.is_some());
+    let plain = rows.filter_map(|row| match &row.op {
+        Op::Plain { instruction, care, .. } if !leaves_out(nans, *care) => Some(format!("{instruction:?}")),
+        _ => None,
+    });
+    plain.collect()
+}
+
+/// Whether an operation's results hold NaNs that engines may choose, and bits are compared.
+fn leaves_out(nans: NanRule, care: Care) -> bool {
+    nans == NanRule::Arithmetic && matches!(care, Care::Lanes32 | Care::Lanes64 | Care::Leak)
+}
 
 /// Runs one variant on every configuration. All operations that disagree are listed, each with its first bad call.
 pub fn run(nans: NanRule, constants: bool, seed: u64) -> MatrixResult {
@@ -145,6 +163,11 @@ pub fn run(nans: NanRule, constants: bool, seed: u64) -> MatrixResult {
             result.disagreements.push("the matrix is no module".into());
             return result;
         };
+        let names = names(nans);
+        for call in &case.recipe.plan.calls {
+            let name = names.get(call.func as usize).cloned().unwrap_or_default();
+            *result.executions.entry(name).or_default() += 1;
+        }
         loop {
             let outcome = checker.check(&case);
             result.checks += outcome.checks;

@@ -10,7 +10,7 @@
 
 use crate::case::Case;
 use crate::diff_core::{Checker, Disagreement};
-use crate::reduce::{join, split};
+use crate::pieces::{join, split};
 use wasm_encoder::{BlockType, Encode, Instruction};
 use wasmparser::{Operator, Parser, Payload};
 use wattest_differential::Program;

@@ -9,7 +9,7 @@
 //! Does not know: whether the runtime still fails.
 
 use crate::envelope::{Argument, Envelope};
-use crate::reduce::split;
+use crate::pieces::split;
 use crate::targets;
 use std::fmt::Write;
 use wasmparser::{Parser, Payload};

@@ -14,7 +14,7 @@ use crate::case::Case;
 use crate::envelope::Envelope;
 use crate::isolate::Isolated;
 use crate::minimize::minimize;
-use crate::reduce::{join, split};
+use crate::pieces::{join, split};
 use crate::targets::{Outcome, TARGETS, Targets, core_envelope};
 use crate::{model, regression, report, witness};
 use serde::Serialize;

@@ -97,12 +97,12 @@ pub fn run_file_everywhere(path: &Path) -> Result<Vec<(String, Option<String>)>,
         engines.push(Box::new(WattestEngine::new(row)));
     }
     engines.push(Box::new(wattest_differential::DefinitionalEngine));
-    let run = |engine: &Box<dyn WastEngine>| {
-        let report = run_script(&path.display().to_string(), &script, engine.as_ref(), &features);
+    let run = |engine: &dyn WastEngine| {
+        let report = run_script(&path.display().to_string(), &script, engine, &features);
         let failure = report.failures.first().map(|failure| format!("line {}: {failure:?}", failure.line));
         (engine.name().to_owned(), failure)
     };
-    Ok(engines.iter().map(run).collect())
+    Ok(engines.iter().map(|engine| run(engine.as_ref())).collect())
 }
 
 /// Runs a witness on the definitional interpreter; whether it passes there.

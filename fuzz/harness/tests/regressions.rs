@@ -14,7 +14,9 @@ use wattest_differential::{
 };
 use wattest_harness::case::Case;
 use wattest_harness::diff_core::Checker;
+use wattest_harness::envelope::Envelope;
 use wattest_harness::quarantine;
+use wattest_harness::targets::{TARGETS, Targets};
 
 struct Check {
     call: Call,
@@ -100,6 +102,36 @@ fn regressions_stay_fixed() {
         .iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "wat"))
         .for_each(|path| check(path));
+}
+
+/// Scripts that `cargo prove repro` wrote, in the configuration that their header names.
+#[test]
+fn scripts_stay_fixed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions");
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "wast") {
+            wattest_harness::witness::run_file(&path).unwrap_or_else(|what| panic!("{what}"));
+        }
+    }
+}
+
+/// The seeds of fuzzing are cases of their targets, whatever became of the generators, and nothing disagrees in them.
+#[test]
+fn seeds_are_cases() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../seeds");
+    let mut targets = Targets::default();
+    for row in TARGETS {
+        let files = std::fs::read_dir(folder.join(row.name)).unwrap_or_else(|error| panic!("{}: {error}", row.name));
+        for entry in files {
+            let path = entry.expect("an entry").path();
+            let bytes = std::fs::read(&path).expect("the file can be read");
+            let case = Envelope::parse(&bytes).unwrap_or_else(|| panic!("{} is no case", path.display()));
+            assert_eq!(case.target, row.name);
+            let outcome = targets.run(&case).expect("the target exists");
+            assert_eq!(outcome.disagreement, None, "{}", path.display());
+        }
+    }
 }
 
 /// A finding whose module shows nothing any more must go, and its row with it.

@@ -107,6 +107,9 @@ enum Task {
     Mutants(kill::Arguments),
 }
 
+/// Every operation of the matrix is executed so often at least, with boundary operands.
+const EXECUTIONS_MIN: u64 = 1000;
+
 /// How long a reduction may take.
 const REDUCTION_TIME: Duration = Duration::from_secs(60);
 
@@ -220,7 +223,7 @@ fn run_worker(arguments: &[String]) -> Result<(), Box<dyn Error>> {
 const SEEDS: usize = 3;
 
 /// Largest seed: small ones are mutated fastest.
-const SEED_BYTES_MAX: usize = 4096;
+const SEED_BYTES_MAX: usize = 16_384;
 
 /// Writes the smallest cases of the first seeds of every target.
 fn write_seeds(folder: &Path) -> Result<(), Box<dyn Error>> {
@@ -380,7 +383,12 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         print_graphs(&graphs);
         print_campaign(&matrix, &stats, elapsed);
     }
-    Ok(problems == 0 && matrix.disagreements.is_empty() && graphs.found.is_empty() && stats.disagreements.is_empty())
+    let rare = matrix.executions.values().any(|count| *count < EXECUTIONS_MIN);
+    Ok(!rare
+        && problems == 0
+        && matrix.disagreements.is_empty()
+        && graphs.found.is_empty()
+        && stats.disagreements.is_empty())
 }
 
 /// Writes the case of a disagreement. One that kills the process is written too, only not run again here.
@@ -435,6 +443,9 @@ fn matrix(seed: u64) -> MatrixResult {
     for (nans, constants) in op_matrix::VARIANTS {
         let part = op_matrix::run(nans, constants, seed);
         total.checks += part.checks;
+        for (name, count) in part.executions {
+            *total.executions.entry(name).or_default() += count;
+        }
         total.disagreements.extend(part.disagreements);
     }
     total
@@ -494,6 +505,10 @@ fn print_campaign(matrix: &MatrixResult, stats: &Stats, elapsed: Duration) {
     );
     for line in &matrix.disagreements {
         println!("  DISAGREEMENT {line}");
+    }
+    if let Some((name, least)) = matrix.executions.iter().min_by_key(|(_, count)| **count) {
+        let count = matrix.executions.len();
+        println!("  {count} operations with boundary operands, each at least {least} times ({name})");
     }
     println!("Differential campaign against {} ({:.1} s)", quarantine::ORACLE, elapsed.as_secs_f64());
     print!("{}", report::table(stats, elapsed));

@@ -230,7 +230,7 @@ impl World {
         }
         let ty = GlobalType { content: ValType::I64, mutable: true };
         let store = &mut self.homes[home].store;
-        ensure(Global::new(&mut *store, ty.clone(), Val::I32(1)).is_err(), "a global of i64 with an i32")?;
+        ensure(Global::new(&mut *store, ty, Val::I32(1)).is_err(), "a global of i64 with an i32")?;
         let handle = Global::new(&mut *store, ty, Val::I64(number as i64)).map_err(text)?;
         self.globals.push(Cell { store: home, handle, model: number as i64 });
         Ok(())

@@ -70,7 +70,7 @@ impl Artifacts {
         }
         let mut checks = 2;
         for (place, bit) in flips_of(case) {
-            let at = (place * artifact.len() as u64 >> 32) as usize;
+            let at = ((place * artifact.len() as u64) >> 32) as usize;
             let mut damaged = artifact.clone();
             damaged[at] ^= 1 << bit;
             if load(&engine, &damaged).is_ok() {

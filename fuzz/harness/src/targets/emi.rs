@@ -15,7 +15,7 @@ use super::subject::endless_row;
 use super::{Outcome, Target};
 use crate::case::Case;
 use crate::envelope::Envelope;
-use crate::reduce::{Pieces, join, split};
+use crate::pieces::{Pieces, join, split};
 use crate::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use wasm_encoder::{BlockType, Catch, Encode, Instruction, ValType};
@@ -201,7 +201,7 @@ fn add_local(body: &mut Pieces, ty: ValType) -> Option<u32> {
         groups.push(group.ok()?);
     }
     let count: u32 = groups.iter().map(|(count, _)| count).sum();
-    let start = crate::reduce::locals_start(&body.locals)?;
+    let start = crate::pieces::locals_start(&body.locals)?;
     let mut locals = Vec::new();
     (groups.len() as u32 + 1).encode(&mut locals);
     locals.extend_from_slice(&body.locals[start..]);
@@ -215,7 +215,7 @@ fn add_local(body: &mut Pieces, ty: ValType) -> Option<u32> {
 fn rewrite(wasm: &[u8], source: &mut Source<'_>) -> Option<Vec<u8>> {
     let facts = facts(wasm)?;
     let mut bodies = split(wasm)?;
-    let params = crate::reduce::parameter_counts(wasm)?;
+    let params = crate::pieces::parameter_counts(wasm)?;
     for (index, body) in bodies.iter_mut().enumerate() {
         body.params = params.get(index + facts.imported as usize).copied();
     }

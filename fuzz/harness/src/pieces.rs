@@ -1,0 +1,109 @@
+//! Bodies of a module in pieces: locals and operations as bytes, to be changed and put together again.
+//!
+//! Everything else of the module is copied as it is, custom sections left out.
+//!
+//! Invariant: [`join`] of [`split`] is the module, without its custom sections.
+//!
+//! Does not know: what operations mean.
+
+use wasm_encoder::{CodeSection, Module, RawSection};
+use wasmparser::{Parser, Payload};
+
+/// A body: its locals as bytes, and its operations one by one, the final `end` left out.
+#[derive(Clone)]
+pub(crate) struct Pieces {
+    pub(crate) locals: Vec<u8>,
+    /// Parameters, where somebody looked.
+    pub(crate) params: Option<u32>,
+    pub(crate) operations: Vec<Vec<u8>>,
+}
+
+/// The bodies, in order; `None` where the bytes are no module.
+pub(crate) fn split(wasm: &[u8]) -> Option<Vec<Pieces>> {
+    let mut bodies = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let Payload::CodeSectionEntry(body) = payload.ok()? else { continue };
+        let mut reader = body.get_operators_reader().ok()?;
+        let start = reader.original_position();
+        let mut operations = Vec::new();
+        while !reader.eof() {
+            let from = reader.original_position();
+            reader.read().ok()?;
+            operations.push(wasm[from..reader.original_position()].to_vec());
+        }
+        operations.pop();
+        bodies.push(Pieces { locals: wasm[body.range().start..start].to_vec(), params: None, operations });
+    }
+    Some(bodies)
+}
+
+/// Where the groups of locals begin: behind their number.
+pub(crate) fn locals_start(locals: &[u8]) -> Option<usize> {
+    locals.iter().position(|byte| byte & 0x80 == 0).map(|last| last + 1)
+}
+
+/// Numbers of parameters, by function index.
+pub(crate) fn parameter_counts(wasm: &[u8]) -> Option<Vec<u32>> {
+    let (mut types, mut counts) = (Vec::new(), Vec::new());
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload.ok()? {
+            Payload::TypeSection(reader) => {
+                for group in reader {
+                    types.extend(group.ok()?.types().map(|ty| match &ty.composite_type.inner {
+                        wasmparser::CompositeInnerType::Func(ty) => ty.params().len() as u32,
+                        _ => 0,
+                    }));
+                }
+            }
+            Payload::ImportSection(reader) => {
+                for import in reader.into_imports() {
+                    if let wasmparser::TypeRef::Func(ty) = import.ok()?.ty {
+                        counts.push(*types.get(ty as usize)?);
+                    }
+                }
+            }
+            Payload::FunctionSection(reader) => {
+                for ty in reader {
+                    counts.push(*types.get(ty.ok()? as usize)?);
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(counts)
+}
+
+/// The module with other bodies.
+pub(crate) fn join(wasm: &[u8], bodies: &[Pieces]) -> Vec<u8> {
+    let mut module = Module::new();
+    for payload in Parser::new(0).parse_all(wasm).filter_map(Result::ok) {
+        if let Payload::CodeSectionStart { .. } = payload {
+            let mut section = CodeSection::new();
+            for body in bodies {
+                let mut bytes = body.locals.clone();
+                body.operations.iter().for_each(|operation| bytes.extend_from_slice(operation));
+                bytes.push(0x0b);
+                section.raw(&bytes);
+            }
+            module.section(&section);
+        } else if let Some((id, range)) = payload.as_section()
+            && id != 0
+        {
+            module.section(&RawSection { id, data: &wasm[range] });
+        }
+    }
+    module.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_join_to_the_module() {
+        let text = "(module (func (param i32) (result i32) (local i64) local.get 0 (if (then nop)) i32.const 1))";
+        let wasm = wat::parse_str(text).expect("valid text");
+        let bodies = split(&wasm).expect("valid bodies");
+        assert_eq!(join(&wasm, &bodies), wasm);
+    }
+}

@@ -137,12 +137,14 @@ fn linker(engine: &wattest::Engine, script: &HostScript, log: &HostLog) -> Resul
             let result = match log.called(&own, &action, args) {
                 HostAnswer::Value(None) => return Ok(()),
                 HostAnswer::Value(Some(val)) => ty.result().and_then(|ty| to_native(&ty, &val)).ok_or_else(unfit)?,
-                HostAnswer::Own(0, rep) => {
-                    native::Val::Resource(ResourceAny::from_host(&mut store, Resource::<HostResource<0>>::new(rep))?)
-                }
-                HostAnswer::Own(_, rep) => {
-                    native::Val::Resource(ResourceAny::from_host(&mut store, Resource::<HostResource<1>>::new(rep))?)
-                }
+                HostAnswer::Own(0, rep) => native::Val::Resource(ResourceAny::from_host(
+                    &mut store,
+                    Resource::<HostResource<0>>::new_own(rep),
+                )?),
+                HostAnswer::Own(_, rep) => native::Val::Resource(ResourceAny::from_host(
+                    &mut store,
+                    Resource::<HostResource<1>>::new_own(rep),
+                )?),
                 HostAnswer::Failed => return Err(Error::msg(FAILED)),
             };
             *results.first_mut().ok_or_else(unfit)? = result;

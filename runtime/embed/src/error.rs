@@ -398,6 +398,12 @@ pub enum InstantiateError {
     Usage(#[from] UsageError),
 }
 
+impl From<crate::component::LinkError> for Error {
+    fn from(error: crate::component::LinkError) -> Error {
+        Error::host(error)
+    }
+}
+
 impl From<InstantiateError> for Error {
     fn from(error: InstantiateError) -> Error {
         match error {

@@ -4,7 +4,7 @@
 //!
 //! Does not know: what values look like in memory; see `components.rs`.
 
-use wattest::component::{Borrow, Component, Instance, Linker, Resource, ResourceAny, ResourceType, Val};
+use wattest::component::{Component, Instance, Linker, Resource, ResourceAny, ResourceType, Val};
 use wattest::{Engine, Result, Store, StoreContextMut, TrapCode};
 
 fn component(engine: &Engine, text: &str) -> Component {
@@ -238,8 +238,8 @@ fn a_typed_function_of_the_host_comes_back_as_an_export() {
         Ok(((a + "!", b.into_iter().flatten().map(u64::from).sum::<u64>()),))
     })
     .unwrap();
-    root.func_wrap("open", |_, (n,): (u32,)| Ok((Resource::<File>::new(n),))).unwrap();
-    root.func_wrap("read", |_, (file,): (Borrow<Resource<File>>,)| Ok((file.0.rep() * 2,))).unwrap();
+    root.func_wrap("open", |_, (n,): (u32,)| Ok((Resource::<File>::new_own(n),))).unwrap();
+    root.func_wrap("read", |_, (file,): (Resource<File>,)| Ok((file.rep() * 2,))).unwrap();
     root.func_wrap("nothing", |mut store: StoreContextMut<'_, u32>, ()| {
         *store.data_mut() += 1;
         Ok(())

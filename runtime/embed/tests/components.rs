@@ -5,7 +5,7 @@
 //! Does not know: the suites; see `wattest-spec-tests`.
 
 use wattest::component::{
-    Borrow, Component, ComponentItem, Instance, Linker, Resource, ResourceAny, ResourceTable, ResourceType, Val,
+    Component, ComponentItem, Instance, Linker, Resource, ResourceAny, ResourceTable, ResourceType, Val,
 };
 use wattest::{Engine, InstantiateError, Result, Store, StoreContextMut, TrapCode};
 
@@ -177,13 +177,13 @@ fn files() -> (Store<Files>, Instance) {
     let mut linker = Linker::<Files>::new(&engine);
     let mut root = linker.root();
     root.resource("file", ResourceType::host::<File>(), |mut store, rep| {
-        let file = store.data_mut().table.delete(Resource::<File>::new(rep))?;
+        let file = store.data_mut().table.delete(Resource::<File>::new_own(rep))?;
         store.data_mut().dropped.push(file.0);
         Ok(())
     })
     .unwrap();
-    root.func_wrap("name", |store: StoreContextMut<'_, Files>, (file,): (Borrow<Resource<File>>,)| {
-        Ok((store.data().table.get(&file.0)?.0,))
+    root.func_wrap("name", |store: StoreContextMut<'_, Files>, (file,): (Resource<File>,)| {
+        Ok((store.data().table.get(&file)?.0,))
     })
     .unwrap();
     let mut store = Store::new(&engine, Files::default());
@@ -195,7 +195,7 @@ fn files() -> (Store<Files>, Instance) {
 fn a_host_resource_is_dropped_by_its_last_owner() {
     let (mut store, instance) = files();
     let take = instance.get_typed_func::<(Resource<File>,), (u32,)>(&mut store, "take").unwrap();
-    let file = store.data_mut().table.push(File(7));
+    let file = store.data_mut().table.push(File(7)).unwrap();
     assert_eq!(take.call(&mut store, (file,)).unwrap(), (7,));
     assert_eq!(store.data().dropped, [7]);
     assert!(store.data().table.is_empty());
@@ -204,11 +204,11 @@ fn a_host_resource_is_dropped_by_its_last_owner() {
 #[test]
 fn a_borrow_must_be_given_back() {
     let (mut store, instance) = files();
-    let look = instance.get_typed_func::<(Borrow<Resource<File>>,), (u32,)>(&mut store, "look").unwrap();
-    let keep = instance.get_typed_func::<(Borrow<Resource<File>>,), ()>(&mut store, "keep").unwrap();
-    let file = store.data_mut().table.push(File(7));
-    assert_eq!(look.call(&mut store, (Borrow(Resource::new(file.rep())),)).unwrap(), (7,));
-    check_trap(keep.call(&mut store, (Borrow(Resource::new(file.rep())),)), TrapCode::BorrowsRemain);
+    let look = instance.get_typed_func::<(Resource<File>,), (u32,)>(&mut store, "look").unwrap();
+    let keep = instance.get_typed_func::<(Resource<File>,), ()>(&mut store, "keep").unwrap();
+    let file = store.data_mut().table.push(File(7)).unwrap();
+    assert_eq!(look.call(&mut store, (Resource::new_borrow(file.rep()),)).unwrap(), (7,));
+    check_trap(keep.call(&mut store, (Resource::new_borrow(file.rep()),)), TrapCode::BorrowsRemain);
     assert!(store.data().dropped.is_empty());
 }
 
@@ -236,10 +236,10 @@ fn a_guest_resource_is_used_up_by_giving_it_away() {
             (func (export "dropped") (result u32) (canon lift (core func $i "dropped"))))"#,
     );
     let make = instance.get_typed_func::<(), (ResourceAny,)>(&mut store, "make").unwrap();
-    let rep = instance.get_typed_func::<(Borrow<ResourceAny>,), (u32,)>(&mut store, "rep").unwrap();
+    let rep = instance.get_typed_func::<(ResourceAny,), (u32,)>(&mut store, "rep").unwrap();
     let dropped = instance.get_typed_func::<(), (u32,)>(&mut store, "dropped").unwrap();
     let (resource,) = make.call(&mut store, ()).unwrap();
-    assert_eq!(rep.call(&mut store, (Borrow(resource),)).unwrap(), (77,));
+    assert_eq!(rep.call(&mut store, (resource,)).unwrap(), (77,));
     assert_eq!(dropped.call(&mut store, ()).unwrap(), (0,));
     resource.drop(&mut store).unwrap();
     assert_eq!(dropped.call(&mut store, ()).unwrap(), (77,));
@@ -313,4 +313,68 @@ fn an_artifact_is_the_same_component() {
     let instance = Linker::new(&engine).instantiate(&mut store, &second).unwrap();
     let text = instance.get_typed_func::<(&str,), (String,)>(&mut store, "text").unwrap();
     assert_eq!(text.call(&mut store, ("again",)).unwrap().0, "again");
+}
+
+#[test]
+fn what_is_not_there_and_not_called_is_not_missed() {
+    let engine = Engine::default();
+    let component = component(
+        &engine,
+        r#"(component
+            (import "there" (func $there (result u32)))
+            (import "a:b/c@0.2.0" (instance $c
+                (export "thing" (type $thing (sub resource)))
+                (export "get" (func (result (own $thing))))
+                (export "use" (func (param "t" (borrow $thing)) (param "l" (list string))))))
+            (core func $there (canon lower (func $there)))
+            (core func $get (canon lower (func $c "get")))
+            (core module $m
+                (import "" "there" (func $there (result i32)))
+                (import "" "get" (func $get (result i32)))
+                (func (export "fine") (result i32) (call $there))
+                (func (export "ends") (result i32) (call $get)))
+            (core instance $i (instantiate $m (with "" (instance (export "there" (func $there)) (export "get" (func $get))))))
+            (func (export "fine") (result u32) (canon lift (core func $i "fine")))
+            (func (export "ends") (result u32) (canon lift (core func $i "ends"))))"#,
+    );
+    let mut linker = Linker::<()>::new(&engine);
+    linker.root().func_wrap("there", |_, ()| Ok((7u32,))).unwrap();
+    assert!(linker.instantiate_pre(&component).is_err());
+    linker.define_unknown_imports_as_traps(&component).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    let [fine, ends] = ["fine", "ends"].map(|name| instance.get_typed_func::<(), (u32,)>(&mut store, name).unwrap());
+    assert_eq!(fine.call(&mut store, ()).unwrap(), (7,));
+    let error = ends.call(&mut store, ()).unwrap_err();
+    assert_eq!(error.to_string(), "the component called `a:b/c@0.2.0` `get`, which is not there");
+    check_trap(fine.call(&mut store, ()), TrapCode::CannotEnterComponent);
+    // A name that stands for something else is told.
+    let mut linker = Linker::<()>::new(&engine);
+    linker.root().func_wrap("a:b/c@0.2.0", |_, ()| Ok(())).unwrap();
+    assert!(linker.define_unknown_imports_as_traps(&component).is_err());
+}
+
+#[test]
+fn an_export_is_found_by_a_compatible_version_and_ahead_of_time() {
+    const TEXT: &str = r#"(component
+        (core module $m (func (export "f") (result i32) (i32.const 3)))
+        (core instance $i (instantiate $m))
+        (func $f (result u32) (canon lift (core func $i "f")))
+        (instance $e (export "f" (func $f)))
+        (export "a:b/c@0.2.9" (instance $e)))"#;
+    let engine = Engine::default();
+    let (first, second) = (component(&engine, TEXT), component(&engine, TEXT));
+    let linker = Linker::<()>::new(&engine);
+    let mut store = Store::new(&engine, ());
+    let pre = linker.instantiate_pre(&first).unwrap();
+    let index = pre.typed_func_index::<(), (u32,)>(["a:b/c@0.2.3", "f"]).unwrap();
+    assert!(pre.typed_func_index::<(), (i32,)>(["a:b/c@0.2.9", "f"]).is_err());
+    for (path, found) in [("a:b/c@0.2.9", true), ("a:b/c@0.2.0", true), ("a:b/c@0.3.0", false), ("a:b/c", false)] {
+        assert_eq!(first.get_export_index([path, "f"]).is_some(), found, "{path}");
+    }
+    let instance = pre.instantiate(&mut store).unwrap();
+    let func = instance.get_typed_func::<(), (u32,)>(&mut store, &index).unwrap();
+    assert_eq!(func.call(&mut store, ()).unwrap(), (3,));
+    let other = linker.instantiate(&mut store, &second).unwrap();
+    assert!(other.get_func(&mut store, &index).is_none(), "an index is of one component");
 }

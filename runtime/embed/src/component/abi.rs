@@ -80,6 +80,16 @@ impl Abi {
         offsets
     }
 
+    /// So many values of one type, one after the other. As core values, at most [`u16::MAX`]: more than fit anywhere.
+    pub const fn array(element: Abi, count: usize) -> Abi {
+        let bytes = element.size as u64 * count as u64;
+        assert!(bytes <= u32::MAX as u64, "an array is larger than a 32-bit memory");
+        let flat = element.flat.saturating_mul(count);
+        let flat = if flat > u16::MAX as usize { u16::MAX as usize } else { flat };
+        #[expect(clippy::cast_possible_truncation, reason = "it was compared")]
+        Abi { size: bytes as u32, align: element.align, flat }
+    }
+
     /// A variant with these payloads, [`Abi::EMPTY`] where there is none.
     pub const fn cases(payloads: &[Abi]) -> Abi {
         let (mut size, mut align, mut flat, mut at) = (0, discriminant_bytes(payloads.len()), 0, 0);
@@ -297,6 +307,7 @@ fn member_of(statics: &Statics, at: At, index: usize) -> At {
             Type::List(element) | Type::FixedList { element, .. } | Type::Option(element) => Some(*element),
             Type::Record(fields) => fields.get(index).map(|field| field.ty),
             Type::Tuple(members) => members.get(index).copied(),
+            Type::Map { key, value } => [*key, *value].get(index).copied(),
             Type::Variant(cases) => cases.get(index).and_then(|case| case.ty),
             Type::Result { ok, err } => [*ok, *err].get(index).copied().flatten(),
             _ => None,

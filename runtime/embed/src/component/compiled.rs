@@ -5,6 +5,7 @@
 //!
 //! Does not know: stores, what satisfies imports.
 
+use super::linker::version_track;
 use super::types::{ComponentFuncType, ComponentItem, Type};
 use crate::engine::Engine;
 use crate::error::{CompileError, SerializeError};
@@ -66,11 +67,15 @@ impl ComponentInner {
         self.plan.linear.imports.get(slot as usize).copied()
     }
 
-    /// The export with this parent and name.
+    /// The export with this parent and name, or with a name of a compatible version.
     pub fn export(&self, parent: Option<ExportIndex>, name: &str) -> Option<(ExportIndex, &ExportValue<Slot>)> {
         let types = &self.plan.statics.types;
-        let mut rows = self.plan.linear.exports.iter().enumerate();
-        let (at, row) = rows.find(|(_, row)| row.parent == parent && types.text(row.name) == name)?;
+        let rows = || self.plan.linear.exports.iter().enumerate().filter(|(_, row)| row.parent == parent);
+        let same = rows().find(|(_, row)| types.text(row.name) == name);
+        let (at, row) = same.or_else(|| {
+            let track = version_track(name)?;
+            rows().find(|(_, row)| version_track(types.text(row.name)) == Some(track))
+        })?;
         Some((ExportIndex::at(at), &row.value))
     }
 

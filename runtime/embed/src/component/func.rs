@@ -17,7 +17,7 @@ use super::types::ComponentFuncType;
 use super::value::{Handles, Val, from_value, to_value};
 use crate::TrapCode;
 use crate::context::AsContextMut;
-use crate::error::{Error, Result, UsageError};
+use crate::error::{Result, UsageError};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -130,11 +130,7 @@ impl Func {
                 ResourceKind::Component { .. } => None,
             }
         };
-        super::linker::check_func::<P, R>(&lifted.component, lifted.ty, &host).map_err(|error| {
-            let place = error.place();
-            let (wanted, given) = (error.found, error.expected + &place);
-            Error::Usage(UsageError::TypeMismatch { wanted, given })
-        })?;
+        super::linker::check_func::<P, R>(&lifted.component, lifted.ty, &host).map_err(mismatch)?;
         Ok(TypedFunc { store: self.store, lifted: Arc::clone(lifted), types: PhantomData })
     }
 }
@@ -143,6 +139,12 @@ impl std::fmt::Debug for Func {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Func").field("ty", &self.ty()).finish_non_exhaustive()
     }
+}
+
+/// A mismatch as the embedder's mistake.
+pub(crate) fn mismatch(error: super::TypeMismatch) -> UsageError {
+    let place = error.place();
+    UsageError::TypeMismatch { wanted: error.found, given: error.expected + &place }
 }
 
 /// Calls with neutral values.
@@ -204,9 +206,20 @@ where
     ///
     /// The component traps, or a host function fails. After a trap nothing of the instance can be called again.
     #[inline]
-    pub fn call(&self, mut store: impl AsContextMut, params: P) -> Result<R>
+    pub fn call(&self, store: impl AsContextMut, params: P) -> Result<R>
     where
         R: Send + Sync + 'static,
+    {
+        self.call_as(store, params)
+    }
+
+    /// As [`TypedFunc::call`], with other Rust types for the same interface types: parameters that are borrowed.
+    #[doc(hidden)]
+    #[inline]
+    pub fn call_as<Q, S>(&self, mut store: impl AsContextMut, params: Q) -> Result<S>
+    where
+        Q: ComponentList + Lower,
+        S: ComponentList + Lift + Send + Sync + 'static,
     {
         let mut store = store.as_context_mut();
         let inner = store.inner_mut();
@@ -216,28 +229,29 @@ where
         let wide = usize::from(self.lifted.options.canon.width == Width::W64);
         let ty = self.lifted.ty;
         if self.lifted.options.is_async {
-            return self.call_async(inner, wide, &params);
+            return call_async(&self.lifted, inner, wide, &params);
         }
         self.lifted.call(
             inner,
             |cx, slots| lower_params(cx, ty, wide, &params, slots),
-            |cx, slots| lift_result::<R>(cx, ty, wide, slots, wattest_canon::FLAT_RESULTS_MAX),
+            |cx, slots| lift_result::<S>(cx, ty, wide, slots, wattest_canon::FLAT_RESULTS_MAX),
         )
     }
+}
 
-    #[cold]
-    fn call_async(&self, store: &mut StoreInner, wide: usize, params: &P) -> Result<R>
-    where
-        R: Send + Sync + 'static,
-    {
-        let ty = self.lifted.ty;
-        let sink = move |cx: &mut LiftCx<'_>, slots: &FlatSlots| {
-            let result = lift_result::<R>(cx, ty, wide, slots, PARAMS_MAX)?;
-            Ok(Box::new(result) as Box<dyn Any + Send + Sync>)
-        };
-        let lower = |cx: &mut LowerCx<'_>, slots: &mut FlatSlots| lower_params(cx, ty, wide, params, slots);
-        self.lifted.call_async(store, lower, Sink(Arc::new(sink)))
-    }
+#[cold]
+fn call_async<P, R>(lifted: &Lifted, store: &mut StoreInner, wide: usize, params: &P) -> Result<R>
+where
+    P: ComponentList + Lower,
+    R: ComponentList + Lift + Send + Sync + 'static,
+{
+    let ty = lifted.ty;
+    let sink = move |cx: &mut LiftCx<'_>, slots: &FlatSlots| {
+        let result = lift_result::<R>(cx, ty, wide, slots, PARAMS_MAX)?;
+        Ok(Box::new(result) as Box<dyn Any + Send + Sync>)
+    };
+    let lower = |cx: &mut LowerCx<'_>, slots: &mut FlatSlots| lower_params(cx, ty, wide, params, slots);
+    lifted.call_async(store, lower, Sink(Arc::new(sink)))
 }
 
 #[inline]

@@ -17,7 +17,7 @@ use super::typed::ComponentList;
 use super::types::ComponentFuncType;
 use super::value::{Handles, Val, from_value, to_value};
 use crate::context::StoreContextMut;
-use crate::error::{Result, UsageError};
+use crate::error::{Error, Result, UsageError};
 use crate::store::StoreData;
 use std::sync::Arc;
 use wattest_canon::{FLAT_ASYNC_PARAMS_MAX, ResourceId, TypeId, flatten_types};
@@ -195,6 +195,17 @@ pub(crate) fn dynamic<T: 'static>(
               results: &mut [Val]| { direct(store, func.0, params, results) },
     );
     HostFunc { body: Arc::new(body), check: Arc::new(|_, _, _| Ok(())), direct }
+}
+
+/// A function of any type that only fails, without a look at its parameters.
+pub(crate) fn failing<T: 'static>(text: String) -> HostFunc<T> {
+    let text = Arc::<str>::from(text);
+    let again = Arc::clone(&text);
+    HostFunc {
+        body: Arc::new(move |_, _, _| Err(Error::msg(&*text))),
+        check: Arc::new(|_, _, _| Ok(())),
+        direct: Arc::new(move |_, _, _, _| Err(Error::msg(&*again))),
+    }
 }
 
 fn dynamic_body<T: 'static>(

@@ -5,6 +5,7 @@
 //! Does not know: how the plan is carried out.
 
 use super::compiled::{Component, ComponentInner};
+use super::export::{ComponentExportIndex, ExportPath};
 use super::func::{Func, FuncKind, TypedFunc};
 use super::host::HostFunc;
 use super::linker::ResourceDef;
@@ -18,8 +19,10 @@ use crate::context::{AsContextMut, StoreContextMut};
 use crate::error::{InstantiateError, Result, UsageError};
 use crate::module::Module;
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use wattest_component::graph::{ExportValue, ModuleRef};
+use wattest_canon::ResourceId;
+use wattest_component::graph::{ExportValue, ImportKind, ModuleRef};
 use wattest_component::{ExportIndex, Node, Slot, SlotKind};
 use wattest_vm::StoreId;
 use wattest_vm::component::{ResourceKind, TreeId};
@@ -47,6 +50,34 @@ impl<T: 'static> InstancePre<T> {
     /// The component.
     pub fn component(&self) -> &Component {
         &self.component
+    }
+
+    /// Looks a function up, and checks that instances will have it with these types.
+    ///
+    /// # Errors
+    ///
+    /// There is no such function, or it has other types.
+    pub fn typed_func_index<P, R>(&self, path: impl ExportPath) -> Result<ComponentExportIndex, UsageError>
+    where
+        P: ComponentList + Lower,
+        R: ComponentList + Lift,
+    {
+        let component = &self.component.inner;
+        let name = || path.names().collect::<Vec<_>>().join("` `");
+        let missing = || UsageError::NoExport { kind: "component function", name: name() };
+        let (index, value) = super::export::find(component, &path).ok_or_else(missing)?;
+        let ExportValue::Func(slot) = value else { return Err(missing()) };
+        let ty = component.func_type(*slot).ok_or_else(missing)?;
+        let statics = &component.plan.statics;
+        let rows = component.plan.linear.imports.iter().map(|import| statics.import(*import));
+        let resources = rows.zip(&*self.imports).filter_map(|(row, import)| match (&row?.kind, import) {
+            (ImportKind::Resource(id), ResolvedImport::Resource(def)) => Some((id.0, def.ty.host_type()?)),
+            _ => None,
+        });
+        let resources = resources.collect::<BTreeMap<_, _>>();
+        let host = |id: ResourceId| resources.get(&id.0).copied();
+        super::linker::check_func::<P, R>(component, ty, &host).map_err(super::func::mismatch)?;
+        Ok(super::export::index_of(component, &path, index))
     }
 
     /// Instantiates the component: its core modules in their order, with their start functions.
@@ -107,49 +138,13 @@ pub enum ExportedItem {
     Instance,
 }
 
-/// The name of an export, or the names of instances and then of an export within.
-pub trait ExportPath {
-    /// The names.
-    fn names(&self) -> impl Iterator<Item = &str>;
-}
-
-impl ExportPath for &str {
-    fn names(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(*self)
-    }
-}
-
-impl ExportPath for String {
-    fn names(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.as_str())
-    }
-}
-
-impl<const N: usize> ExportPath for [&str; N] {
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.iter().copied()
-    }
-}
-
-impl ExportPath for &[&str] {
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.iter().copied()
-    }
-}
-
 impl Instance {
     fn check(&self, store: StoreId) -> Result<(), UsageError> {
         if store == self.inner.store { Ok(()) } else { Err(UsageError::WrongStore { what: "component instance" }) }
     }
 
     fn find(&self, path: &impl ExportPath) -> Option<&ExportValue<Slot>> {
-        let mut parent = None;
-        let mut found = None;
-        for name in path.names() {
-            let (index, value) = self.inner.component.export(parent, name)?;
-            (parent, found) = (Some(index), Some(value));
-        }
-        found
+        super::export::find(&self.inner.component, path).map(|(_, value)| value)
     }
 
     /// The component.

@@ -179,6 +179,43 @@ impl<T: 'static> Linker<T> {
         self.instantiate_pre(component)?.instantiate(store)
     }
 
+    /// Defines every function and resource type that a component imports and the linker does not have. Such a function ends
+    /// the guest that calls it, with an error that names it: what is not called need not be there. Core modules that are
+    /// missing stay so.
+    ///
+    /// # Errors
+    ///
+    /// A name stands for something other than the instance that the component imports.
+    pub fn define_unknown_imports_as_traps(&mut self, component: &Component) -> Result<(), LinkError> {
+        /// All resource types that nobody knows: a handle to one is never made.
+        enum Unknown {}
+
+        let statics = &component.inner.plan.statics;
+        let rows = component.inner.plan.linear.imports.iter().filter_map(|import| statics.import(*import));
+        for row in rows {
+            let names = path(statics, row);
+            let Some((name, parents)) = names.split_last() else { continue };
+            if self.find(statics, row).is_some() {
+                continue;
+            }
+            let mut view = self.root();
+            for parent in parents {
+                view = view.into_instance(parent)?;
+            }
+            match row.kind {
+                ImportKind::Func(_) => {
+                    let text = format!("the component called `{}`, which is not there", names.join("` `"));
+                    view.insert(name, Definition::Func(super::host::failing(text)))?;
+                }
+                ImportKind::Resource(_) => {
+                    view.resource(name, ResourceType::host::<Unknown>(), |_, _| Ok(()))?;
+                }
+                ImportKind::Module(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     fn find(&self, statics: &Statics, import: &Import) -> Option<&Definition<T>> {
         let (first, rest) = import.path.split_first()?;
         let mut found = lookup(&self.names, statics.types.text(*first))?;
@@ -226,7 +263,7 @@ fn lookup<'a, T>(names: &'a Names<T>, name: &str) -> Option<&'a Definition<T>> {
 }
 
 /// The part of a versioned name that compatible versions have in common: up to the first number that is not zero.
-fn version_track(name: &str) -> Option<&str> {
+pub(crate) fn version_track(name: &str) -> Option<&str> {
     let at = name.rfind('@')?;
     let version = &name[at + 1..];
     if version.contains(['-', '+']) {

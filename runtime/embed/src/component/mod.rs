@@ -75,16 +75,80 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A whole world of WIT becomes Rust by [`bindgen!`](bindgen): traits for what the host supplies, methods for what the
+//! component exports, and types that both use.
+//!
+//! ```
+//! use wattest::component::{Component, HasSelf, Linker};
+//! use wattest::{Engine, Store};
+//!
+//! mod bindings {
+//!     wattest::component::bindgen!({
+//!         inline: r#"
+//!             package docs:hello;
+//!             interface people {
+//!                 record person { name: string, age: u8 }
+//!                 find: func(id: u32) -> option<person>;
+//!             }
+//!             world hello {
+//!                 import people;
+//!                 export name-of: func(id: u32) -> string;
+//!             }
+//!         "#,
+//!     });
+//! }
+//! use bindings::docs::hello::people::{self, Person};
+//!
+//! struct Host;
+//!
+//! impl people::Host for Host {
+//!     fn find(&mut self, id: u32) -> Option<Person> {
+//!         (id == 7).then(|| Person { name: "Ada".to_owned(), age: 36 })
+//!     }
+//! }
+//!
+//! let engine = Engine::default();
+//! let component = Component::new(
+//!     &engine,
+//!     r#"(component
+//!         (import "docs:hello/people" (instance $people
+//!             (type $person' (record (field "name" string) (field "age" u8)))
+//!             (export "person" (type $person (eq $person')))
+//!             (export "find" (func (param "id" u32) (result (option $person))))))
+//!         (core module $libc
+//!             (memory (export "memory") 1)
+//!             (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))
+//!         (core instance $libc (instantiate $libc))
+//!         (core func $find (canon lower (func $people "find") (memory $libc "memory")
+//!             (realloc (func $libc "realloc"))))
+//!         (core module $m
+//!             (import "" "find" (func $find (param i32 i32)))
+//!             (func (export "name-of") (param i32) (result i32)
+//!                 (call $find (local.get 0) (i32.const 16)) (i32.const 20)))
+//!         (core instance $m (instantiate $m (with "" (instance (export "find" (func $find))))))
+//!         (func (export "name-of") (param "id" u32) (result string)
+//!             (canon lift (core func $m "name-of") (memory $libc "memory"))))"#,
+//! )?;
+//! let mut linker = Linker::new(&engine);
+//! bindings::Hello::add_to_linker::<Host, HasSelf<Host>>(&mut linker, |host| host)?;
+//! let mut store = Store::new(&engine, Host);
+//! let hello = bindings::Hello::instantiate(&mut store, &component, &linker)?;
+//! assert_eq!(hello.call_name_of(&mut store, 7)?, "Ada");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Invariant: a guest's bad pointers, strings and handles end in a trap; after a trap nothing of the instance runs again.
 //!
 //! Does not know: how components become plans; WASI.
 
 mod abi;
+mod bindings;
 mod call;
 mod compiled;
 mod direct;
 mod execute;
 mod explain;
+mod export;
 mod faults;
 mod func;
 mod host;
@@ -92,7 +156,9 @@ mod instance;
 mod linker;
 mod options;
 mod resource;
+mod resource_table;
 mod same;
+mod sequences;
 mod support;
 mod trampoline;
 mod typed;
@@ -104,15 +170,18 @@ pub use abi::{
     Abi, CheckFn, Checked, ComponentType, LabelKind, Lift, LiftCx, Lower, LowerCx, Ty, TypeCheck, TypeMismatch,
     discriminant_bytes,
 };
+pub use bindings::{HasData, HasSelf};
 pub(crate) use compiled::{Artifact, ComponentInner, artifact_body};
 pub use compiled::{Component, CoreModule};
 pub use explain::View;
+pub use export::{ComponentExportIndex, ExportPath};
 pub use func::{Func, TypedFunc};
-pub use instance::{ExportPath, ExportedItem, Instance, InstancePre};
+pub use instance::{ExportedItem, Instance, InstancePre};
 pub use linker::{LinkError, Linker, LinkerInstance, MismatchedItem, MissingItem};
-pub use resource::{Borrow, Resource, ResourceAny, ResourceTable, ResourceType};
+pub use resource::{Resource, ResourceAny, ResourceType};
+pub use resource_table::{ResourceTable, ResourceTableError};
 pub use typed::ComponentList;
 pub use types::{ComponentFuncType, ComponentItem, Type, TypeKind};
 pub use value::Val;
-pub use wattest_macros::{ComponentType, Lift, Lower};
+pub use wattest_macros::{ComponentType, Lift, Lower, bindgen};
 pub use wave::split_call;

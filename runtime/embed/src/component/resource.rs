@@ -1,18 +1,17 @@
 //! Resources as the host holds them
 //! ([spec](https://github.com/WebAssembly/component-model/blob/main/design/mvp/Explainer.md#handle-types)).
 //!
-//! [`Resource`] is one of the host's own resources, known by a number that [`ResourceTable`] may give; [`ResourceAny`] is any,
-//! those of components included; [`Borrow`] is a parameter that is only lent.
+//! [`Resource`] is one of the host's own resources, known by a number that [`ResourceTable`](super::ResourceTable) may give;
+//! [`ResourceAny`] is any, those of components included. Both stand for `own` and for `borrow`, and know which they are.
 //!
 //! Invariant: a handle that was given away, dropped, or lent for a call that has ended is refused, whatever was made since.
 //!
-//! Does not know: tables of component instances.
+//! Does not know: tables of component instances, nor what is behind a number.
 
 use super::abi::{Abi, Checked, ComponentType, Lift, LiftCx, Lower, LowerCx, Ty, TypeCheck, TypeMismatch};
 use super::value::Handles;
 use crate::context::AsContextMut;
 use crate::error::{Error, Result, UsageError};
-use std::any::Any;
 use std::marker::PhantomData;
 use wattest_canon::{ResourceId, Type};
 use wattest_vm::StoreId;
@@ -34,35 +33,53 @@ impl ResourceType {
     pub fn host<T: 'static>() -> ResourceType {
         ResourceType(ResourceOrigin::Host(std::any::TypeId::of::<T>()))
     }
+
+    /// The type that stands for it, if it is the host's.
+    pub(crate) fn host_type(self) -> Option<std::any::TypeId> {
+        match self.0 {
+            ResourceOrigin::Host(ty) => Some(ty),
+            ResourceOrigin::Component(..) => None,
+        }
+    }
 }
 
-/// An owned resource of the host, known by a number.
+/// A resource of the host, known by a number: the interface types `own` and `borrow`.
+///
+/// As a parameter of a host function it says whether the guest gave it away or only lends it for the call. As an argument for
+/// a guest, what is passed as `own` must be owned; what is passed as `borrow` may be either.
 pub struct Resource<T> {
     rep: u32,
+    owned: bool,
     of: PhantomData<fn() -> T>,
 }
 
 impl<T: 'static> Resource<T> {
-    /// The resource with this number.
-    pub const fn new(rep: u32) -> Resource<T> {
-        Resource { rep, of: PhantomData }
+    /// The resource with this number, owned by whoever gets it.
+    pub const fn new_own(rep: u32) -> Resource<T> {
+        Resource { rep, owned: true, of: PhantomData }
+    }
+
+    /// The resource with this number, to lend it.
+    pub const fn new_borrow(rep: u32) -> Resource<T> {
+        Resource { rep, owned: false, of: PhantomData }
     }
 
     /// Its number.
     pub const fn rep(&self) -> u32 {
         self.rep
     }
+
+    /// Whether it is owned, not lent.
+    pub const fn owned(&self) -> bool {
+        self.owned
+    }
 }
 
 impl<T> std::fmt::Debug for Resource<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Resource({})", self.rep)
+        f.debug_struct("Resource").field("rep", &self.rep).field("owned", &self.owned).finish()
     }
 }
-
-/// A parameter that is lent for the call: `borrow`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Borrow<R>(pub R);
 
 /// A resource of any type, held by the host. A copy is the same handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,8 +151,10 @@ impl ResourceAny {
         let state = inner.components_mut();
         let index = self.index_in(&Handles { store: id, state })?;
         let ty = state.host_resource_type(std::any::TypeId::of::<T>());
-        let rep = if self.owned { state.lift_own(TableId::Host, index, ty)? } else { state.host.get(index, ty)?.rep };
-        Ok(Resource::new(rep))
+        match self.owned {
+            true => Ok(Resource::new_own(state.lift_own(TableId::Host, index, ty)?)),
+            false => Ok(Resource::new_borrow(state.host.get(index, ty)?.rep)),
+        }
     }
 
     /// Drops the handle; a component's destructor runs if it was owned. Of a host's resource, only the handle goes.
@@ -160,28 +179,30 @@ fn gone() -> Error {
     UsageError::Invalid("the resource was given away, dropped, or lent for a call that has ended".to_owned()).into()
 }
 
-fn check_host<T: 'static>(
-    resource: ResourceId,
-    word: &str,
-    ty: &Checked,
-    types: &TypeCheck<'_>,
-) -> Result<(), TypeMismatch> {
-    if (types.resource)(resource) == Some(std::any::TypeId::of::<T>()) {
-        return Ok(());
-    }
-    types.mismatch(format!("{word} of the host's `{}`", std::any::type_name::<T>()), ty.0)
-}
-
-/// The resource that a handle's type names.
-fn resource_of(statics: &wattest_component::Statics, ty: Ty) -> Result<ResourceId> {
+/// The resource that a handle's type names, and whether the handle owns it.
+fn handle_of(statics: &wattest_component::Statics, ty: Ty) -> Result<(ResourceId, bool)> {
     let found = match ty.0 {
         super::abi::At::Type(ty) => match statics.types.get(ty) {
-            Type::Own(resource) | Type::Borrow(resource) => Some(*resource),
+            Type::Own(resource) => Some((*resource, true)),
+            Type::Borrow(resource) => Some((*resource, false)),
             _ => None,
         },
         _ => None,
     };
     found.ok_or_else(|| UsageError::Invalid("a handle is not of its type".to_owned()).into())
+}
+
+/// Checks that a type is a handle whose resource `fits`.
+fn check_handle(
+    ty: &Checked,
+    types: &TypeCheck<'_>,
+    expected: impl FnOnce() -> String,
+    fits: impl Fn(ResourceId) -> bool,
+) -> Result<(), TypeMismatch> {
+    match types.get(ty.0) {
+        Type::Own(resource) | Type::Borrow(resource) if fits(*resource) => Ok(()),
+        _ => types.mismatch(expected(), ty.0),
+    }
 }
 
 /// One core value, an index.
@@ -198,9 +219,10 @@ macro_rules! handles {
             }
             impl<$($params)*> Lower for $ty {
                 fn lower_flat(&self, cx: &mut LowerCx<'_>, ty: Ty, slots: &mut [u64]) -> Result<()> {
-                    let lower: fn(&$ty, &mut LowerCx<'_>, ResourceTypeId) -> Result<u32> = $lower;
-                    let ty = cx.resource_type(resource_of(cx.statics, ty)?)?;
-                    slots[0] = u64::from(lower(self, cx, ty)?);
+                    let lower: fn(&$ty, &mut LowerCx<'_>, ResourceTypeId, bool) -> Result<u32> = $lower;
+                    let (resource, owned) = handle_of(cx.statics, ty)?;
+                    let ty = cx.resource_type(resource)?;
+                    slots[0] = u64::from(lower(self, cx, ty, owned)?);
                     Ok(())
                 }
                 fn lower_at(&self, cx: &mut LowerCx<'_>, ty: Ty, address: u64) -> Result<()> {
@@ -212,9 +234,10 @@ macro_rules! handles {
             impl<$($params)*> Lift for $ty {
                 #[expect(clippy::cast_possible_truncation, reason = "an index is an `i32`")]
                 fn lift_flat(cx: &mut LiftCx<'_>, ty: Ty, slots: &[u64]) -> Result<$ty> {
-                    let lift: fn(&mut LiftCx<'_>, ResourceTypeId, u32) -> Result<$ty> = $lift;
-                    let ty = cx.resource_type(resource_of(cx.statics, ty)?)?;
-                    lift(cx, ty, slots[0] as u32)
+                    let lift: fn(&mut LiftCx<'_>, ResourceTypeId, bool, u32) -> Result<$ty> = $lift;
+                    let (resource, owned) = handle_of(cx.statics, ty)?;
+                    let ty = cx.resource_type(resource)?;
+                    lift(cx, ty, owned, slots[0] as u32)
                 }
                 fn lift_at(cx: &mut LiftCx<'_>, ty: Ty, address: u64) -> Result<$ty> {
                     let index = u32::from_le_bytes(cx.read(address)?);
@@ -225,165 +248,59 @@ macro_rules! handles {
     };
 }
 
-fn own(
-    ty: &Checked,
-    types: &TypeCheck<'_>,
-    check: impl FnOnce(ResourceId) -> Result<(), TypeMismatch>,
-) -> Result<(), TypeMismatch> {
-    match types.get(ty.0) {
-        Type::Own(resource) => check(*resource),
-        _ => types.mismatch("own", ty.0),
-    }
-}
-
-fn borrow(
-    ty: &Checked,
-    types: &TypeCheck<'_>,
-    check: impl FnOnce(ResourceId) -> Result<(), TypeMismatch>,
-) -> Result<(), TypeMismatch> {
-    match types.get(ty.0) {
-        Type::Borrow(resource) => check(*resource),
-        _ => types.mismatch("borrow", ty.0),
-    }
-}
-
 handles! {
     [T: 'static] Resource<T>,
-        |ty, types| own(ty, types, |resource| check_host::<T>(resource, "own", ty, types)),
-        |this, cx, ty| {
-            let table = cx.table();
-            Ok(cx.store.components_mut().lower_own(table, ty, this.rep)?)
+        |ty, types| {
+            let host = std::any::TypeId::of::<T>();
+            let expected = || format!("a handle of the host's `{}`", std::any::type_name::<T>());
+            check_handle(ty, types, expected, |resource| (types.resource)(resource) == Some(host))
         },
-        |cx, ty, index| {
-            let table = cx.table();
-            Ok(Resource::new(cx.state.lift_own(table, index, ty)?))
-        };
-    [T: 'static] Borrow<Resource<T>>,
-        |ty, types| borrow(ty, types, |resource| check_host::<T>(resource, "borrow", ty, types)),
-        |this, cx, ty| {
-            let table = cx.table();
-            Ok(cx.store.components_mut().lower_borrow(table, ty, this.0.rep)?)
+        |this, cx, ty, owned| {
+            let (table, state) = (cx.table(), cx.store.components_mut());
+            match (owned, this.owned) {
+                (true, true) => Ok(state.lower_own(table, ty, this.rep)?),
+                (true, false) => {
+                    Err(UsageError::Invalid("a resource that is only lent was given away".to_owned()).into())
+                }
+                (false, _) => Ok(state.lower_borrow(table, ty, this.rep)?),
+            }
         },
-        |cx, ty, index| {
+        |cx, ty, owned, index| {
             let table = cx.table();
-            Ok(Borrow(Resource::new(cx.state.lift_borrow(table, index, ty)?)))
+            match owned {
+                true => Ok(Resource::new_own(cx.state.lift_own(table, index, ty)?)),
+                false => Ok(Resource::new_borrow(cx.state.lift_borrow(table, index, ty)?)),
+            }
         };
     [] ResourceAny,
-        |ty, types| own(ty, types, |_| Ok(())),
-        |this, cx, ty| {
+        |ty, types| check_handle(ty, types, || "a handle".to_owned(), |_| true),
+        |this, cx, ty, owned| {
             let table = cx.table();
             let index = this.index_in(&Handles { store: cx.store.id(), state: cx.store.components() })?;
             let state = cx.store.components_mut();
-            let rep = state.lift_own(TableId::Host, index, ty)?;
-            Ok(state.lower_own(table, ty, rep)?)
+            match owned {
+                true => {
+                    let rep = state.lift_own(TableId::Host, index, ty)?;
+                    Ok(state.lower_own(table, ty, rep)?)
+                }
+                false => {
+                    let rep = state.lift_borrow(TableId::Host, index, ty)?;
+                    Ok(state.lower_borrow(table, ty, rep)?)
+                }
+            }
         },
-        |cx, ty, index| {
+        |cx, ty, owned, index| {
             let table = cx.table();
-            let rep = cx.state.lift_own(table, index, ty)?;
-            let index = cx.state.lower_own(TableId::Host, ty, rep)?;
+            let index = match owned {
+                true => {
+                    let rep = cx.state.lift_own(table, index, ty)?;
+                    cx.state.lower_own(TableId::Host, ty, rep)?
+                }
+                false => {
+                    let rep = cx.state.lift_borrow(table, index, ty)?;
+                    cx.state.lower_borrow(TableId::Host, ty, rep)?
+                }
+            };
             ResourceAny::at(&Handles { store: cx.store, state: cx.state }, index).ok_or_else(gone)
         };
-    [] Borrow<ResourceAny>,
-        |ty, types| borrow(ty, types, |_| Ok(())),
-        |this, cx, ty| {
-            let table = cx.table();
-            let index = this.0.index_in(&Handles { store: cx.store.id(), state: cx.store.components() })?;
-            let state = cx.store.components_mut();
-            let rep = state.lift_borrow(TableId::Host, index, ty)?;
-            Ok(state.lower_borrow(table, ty, rep)?)
-        },
-        |cx, ty, index| {
-            let table = cx.table();
-            let rep = cx.state.lift_borrow(table, index, ty)?;
-            let index = cx.state.lower_borrow(TableId::Host, ty, rep)?;
-            ResourceAny::at(&Handles { store: cx.store, state: cx.state }, index).map(Borrow).ok_or_else(gone)
-        };
-}
-
-/// The host's resources by number.
-///
-/// ```
-/// use wattest::component::ResourceTable;
-/// let mut table = ResourceTable::new();
-/// let resource = table.push("a file".to_owned());
-/// assert_eq!(table.get(&resource)?, "a file");
-/// assert_eq!(table.delete(resource)?, "a file");
-/// # Ok::<(), wattest::Error>(())
-/// ```
-#[derive(Default)]
-pub struct ResourceTable {
-    entries: Vec<Option<Box<dyn Any + Send + Sync>>>,
-    free: Vec<u32>,
-}
-
-impl ResourceTable {
-    /// An empty table.
-    pub fn new() -> ResourceTable {
-        ResourceTable::default()
-    }
-
-    /// Adds a resource.
-    ///
-    /// # Panics
-    ///
-    /// Beyond 2³² resources.
-    pub fn push<T: Any + Send + Sync>(&mut self, resource: T) -> Resource<T> {
-        let entry: Option<Box<dyn Any + Send + Sync>> = Some(Box::new(resource));
-        if let Some(at) = self.free.pop() {
-            self.entries[at as usize] = entry;
-            return Resource::new(at);
-        }
-        let at = u32::try_from(self.entries.len()).expect("memory ends before 2^32 resources");
-        self.entries.push(entry);
-        Resource::new(at)
-    }
-
-    /// A resource.
-    ///
-    /// # Errors
-    ///
-    /// It is not there, or of another type.
-    pub fn get<T: Any>(&self, resource: &Resource<T>) -> Result<&T> {
-        let entry = self.entries.get(resource.rep as usize).and_then(Option::as_ref);
-        entry.and_then(|entry| (**entry).downcast_ref()).ok_or_else(gone)
-    }
-
-    /// A resource, to change.
-    ///
-    /// # Errors
-    ///
-    /// As [`ResourceTable::get`].
-    pub fn get_mut<T: Any>(&mut self, resource: &Resource<T>) -> Result<&mut T> {
-        let entry = self.entries.get_mut(resource.rep as usize).and_then(Option::as_mut);
-        entry.and_then(|entry| (**entry).downcast_mut()).ok_or_else(gone)
-    }
-
-    /// Takes a resource out.
-    ///
-    /// # Errors
-    ///
-    /// As [`ResourceTable::get`].
-    pub fn delete<T: Any + Send + Sync>(&mut self, resource: Resource<T>) -> Result<T> {
-        self.get(&resource)?;
-        let entry = self.entries.get_mut(resource.rep as usize).and_then(Option::take);
-        let entry: Box<dyn Any> = entry.ok_or_else(gone)?;
-        self.free.push(resource.rep);
-        entry.downcast().map(|entry| *entry).map_err(|_| gone())
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.entries.len() - self.free.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl std::fmt::Debug for ResourceTable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResourceTable").field("len", &self.len()).finish()
-    }
 }

@@ -164,13 +164,13 @@ impl Lower for str {
     }
 }
 
-fn write_slice(cx: &mut LowerCx<'_>, address: u64, pointer: u64, length: u64) -> Result<()> {
+pub(crate) fn write_slice(cx: &mut LowerCx<'_>, address: u64, pointer: u64, length: u64) -> Result<()> {
     let step = u64::from(cx.options.canon.width.pointer_bytes());
     cx.write_pointer(address, pointer)?;
     cx.write_pointer(address + step, length)
 }
 
-fn read_slice(cx: &LiftCx<'_>, address: u64) -> Result<(u64, u64)> {
+pub(crate) fn read_slice(cx: &LiftCx<'_>, address: u64) -> Result<(u64, u64)> {
     let step = u64::from(cx.options.canon.width.pointer_bytes());
     Ok((cx.read_pointer(address)?, cx.read_pointer(address.saturating_add(step))?))
 }

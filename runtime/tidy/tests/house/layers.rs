@@ -160,7 +160,7 @@ const FENCES: &[Fenced] = &[
     fenced(
         "libtest-mimic",
         &["wattest-spec-tests"],
-        &["wattest-spec-tests", "wattest-compile", "wattest-differential"],
+        &["wattest-wasi", "wattest-spec-tests", "wattest-compile", "wattest-differential"],
     ),
     // Artifacts.
     fenced("object", &["wattest"], &[]),

@@ -9,7 +9,9 @@ use super::io::StreamError;
 use crate::host::stream::Ended;
 use crate::{Errno, WasiCtx};
 use std::fmt::Debug;
-use wattest::component::{ComponentList, Lift, LinkError, Linker, LinkerInstance, Lower, Resource, ResourceType};
+use wattest::component::{
+    ComponentList, Lift, LinkError, Linker, LinkerInstance, Lower, Resource, ResourceTableError, ResourceType,
+};
 use wattest::{Error, Result};
 
 /// Most resources that a guest can hold at once.
@@ -33,6 +35,12 @@ impl From<Errno> for Stop {
 impl From<Ended> for Stop {
     fn from(ended: Ended) -> Stop {
         Stop::Ended(ended)
+    }
+}
+
+impl From<ResourceTableError> for Stop {
+    fn from(error: ResourceTableError) -> Stop {
+        Stop::Trap(error.into())
     }
 }
 
@@ -71,7 +79,8 @@ impl<'a, T: 'static> Face<'a, T> {
     pub fn resource<R: Send + Sync + 'static>(&mut self, name: &str) -> Result<(), LinkError> {
         let get = self.get;
         let drop = move |mut store: wattest::StoreContextMut<'_, T>, rep| {
-            get(store.data_mut()).table.delete(Resource::<R>::new(rep)).map(std::mem::drop)
+            get(store.data_mut()).table.delete(Resource::<R>::new_own(rep))?;
+            Ok(())
         };
         self.instance()?.resource(name, ResourceType::host::<R>(), drop).map(std::mem::drop)
     }
@@ -170,6 +179,6 @@ impl WasiCtx {
         if self.table.len() >= RESOURCES_MAX {
             return Err(Error::msg(format!("the guest holds more than {RESOURCES_MAX} WASI resources")));
         }
-        Ok(self.table.push(resource))
+        Ok(self.table.push(resource)?)
     }
 }

@@ -14,7 +14,7 @@ use crate::{Errno, WasiCtx};
 use rustix::io::{IoSlice, IoSliceMut};
 use std::collections::VecDeque;
 use wattest::Result;
-use wattest::component::{Borrow, ComponentType, Lift, Lower, Resource};
+use wattest::component::{ComponentType, Lift, Lower, Resource};
 
 /// `descriptor`.
 #[derive(Clone, Debug)]
@@ -287,10 +287,10 @@ impl From<Metadata> for MetadataHash {
     }
 }
 
-type This = Borrow<Resource<Descriptor>>;
+type This = Resource<Descriptor>;
 
 fn this<'a>(ctx: &'a WasiCtx, this: &This) -> Answer<&'a Descriptor> {
-    Ok(ctx.table.get(&this.0)?)
+    Ok(ctx.table.get(this)?)
 }
 
 pub fn read_via_stream(ctx: &mut WasiCtx, (it, offset): (This, u64)) -> Answer<Resource<Source>> {
@@ -395,10 +395,10 @@ pub fn read_directory(ctx: &mut WasiCtx, (it,): (This,)) -> Answer<Resource<Dire
     Ok(ctx.push(DirectoryEntries { dir, cookie: 0, ahead: VecDeque::new(), done: false })?)
 }
 
-type Entries = Borrow<Resource<DirectoryEntries>>;
+type Entries = Resource<DirectoryEntries>;
 
 pub fn read_directory_entry(ctx: &mut WasiCtx, (it,): (Entries,)) -> Answer<Option<DirectoryEntry>> {
-    let DirectoryEntries { dir, cookie, ahead, done } = ctx.table.get_mut(&it.0)?;
+    let DirectoryEntries { dir, cookie, ahead, done } = ctx.table.get_mut(&it)?;
     while ahead.is_empty() && !*done {
         *done = true;
         dir.entries(*cookie, |entry| {
@@ -506,7 +506,7 @@ pub fn unlink_file_at(ctx: &mut WasiCtx, (it, path): (This, String)) -> Answer<(
 
 pub fn is_same_object(ctx: &mut WasiCtx, (it, other): (This, This)) -> Result<bool> {
     let object = |it: &This| -> Result<Option<(u64, u64)>> {
-        Ok(ctx.table.get(&it.0)?.metadata().ok().map(|metadata| (metadata.device, metadata.inode)))
+        Ok(ctx.table.get(it)?.metadata().ok().map(|metadata| (metadata.device, metadata.inode)))
     };
     let (one, other) = (object(&it)?, object(&other)?);
     Ok(one.is_some() && one == other)
@@ -520,8 +520,8 @@ pub fn metadata_hash_at(ctx: &mut WasiCtx, (it, flags, path): (This, PathFlags, 
     Ok(this(ctx, &it)?.dir()?.metadata_at(&path, flags.symlink_follow)?.into())
 }
 
-pub fn error_code(ctx: &mut WasiCtx, (error,): (Borrow<Resource<IoError>>,)) -> Result<Option<ErrorCode>> {
-    Ok(Some(ctx.table.get(&error.0)?.0.into()))
+pub fn error_code(ctx: &mut WasiCtx, (error,): (Resource<IoError>,)) -> Result<Option<ErrorCode>> {
+    Ok(Some(ctx.table.get(&error)?.0.into()))
 }
 
 pub fn get_directories(ctx: &mut WasiCtx, (): ()) -> Result<Vec<(Resource<Descriptor>, String)>> {

@@ -8,7 +8,7 @@ use super::face::{Answer, Stop};
 use crate::host::poll::{Watch, settle};
 use crate::host::stream::{BYTES_MAX, Ended, Pollable, Sink, Source};
 use crate::{Errno, WasiCtx};
-use wattest::component::{Borrow, ComponentType, Lower, Resource};
+use wattest::component::{ComponentType, Lower, Resource};
 use wattest::{Error, Result};
 
 /// What went wrong with a stream.
@@ -45,13 +45,13 @@ impl Output {
     }
 }
 
-type This<T> = Borrow<Resource<T>>;
+type This<T> = Resource<T>;
 
 /// Most bytes of the calls that write, wait and flush in one.
 const BLOCKING_BYTES_MAX: u64 = 4096;
 
 pub fn to_debug_string(ctx: &mut WasiCtx, (this,): (This<IoError>,)) -> Result<String> {
-    Ok(ctx.table.get(&this.0)?.0.text().to_owned())
+    Ok(ctx.table.get(&this)?.0.text().to_owned())
 }
 
 /// Waits until one of the pollables has happened; which ones have.
@@ -62,7 +62,7 @@ fn wait(ctx: &mut WasiCtx, list: &[Pollable]) -> Result<Vec<bool>, Errno> {
 }
 
 pub fn ready(ctx: &mut WasiCtx, (this,): (This<Pollable>,)) -> Result<bool> {
-    let pollable = ctx.table.get(&this.0)?;
+    let pollable = ctx.table.get(&this)?;
     let watch = pollable.watch(&mut ctx.clocks).map_err(Error::host)?;
     let happened = match watch {
         Watch::After(nanoseconds) => nanoseconds == 0,
@@ -72,7 +72,7 @@ pub fn ready(ctx: &mut WasiCtx, (this,): (This<Pollable>,)) -> Result<bool> {
 }
 
 pub fn block(ctx: &mut WasiCtx, (this,): (This<Pollable>,)) -> Result<()> {
-    let pollable = ctx.table.get(&this.0)?.clone();
+    let pollable = ctx.table.get(&this)?.clone();
     wait(ctx, &[pollable]).map(drop).map_err(Error::host)
 }
 
@@ -80,22 +80,22 @@ pub fn poll(ctx: &mut WasiCtx, (list,): (Vec<This<Pollable>>,)) -> Result<Vec<u3
     if list.is_empty() {
         return Err(Error::msg("wasi:io/poll#poll was called with an empty list"));
     }
-    let list = list.iter().map(|this| ctx.table.get(&this.0).cloned()).collect::<Result<Vec<_>>>()?;
+    let list = list.iter().map(|this| Ok(ctx.table.get(this)?.clone())).collect::<Result<Vec<_>>>()?;
     let happened = wait(ctx, &list).map_err(Error::host)?;
     Ok((0..).zip(happened).filter(|(_, happened)| *happened).map(|(position, _)| position).collect())
 }
 
 pub fn read(ctx: &mut WasiCtx, (this, length): (This<Source>, u64)) -> Answer<Vec<u8>> {
-    Ok(ctx.table.get_mut(&this.0)?.read(length)?)
+    Ok(ctx.table.get_mut(&this)?.read(length)?)
 }
 
 pub fn blocking_read(ctx: &mut WasiCtx, (this, length): (This<Source>, u64)) -> Answer<Vec<u8>> {
     loop {
-        let bytes = ctx.table.get_mut(&this.0)?.read(length)?;
+        let bytes = ctx.table.get_mut(&this)?.read(length)?;
         if length == 0 || !bytes.is_empty() {
             return Ok(bytes);
         }
-        let pollable = ctx.table.get(&this.0)?.pollable();
+        let pollable = ctx.table.get(&this)?.pollable();
         wait(ctx, &[pollable])?;
     }
 }
@@ -109,18 +109,18 @@ pub fn blocking_skip(ctx: &mut WasiCtx, params: (This<Source>, u64)) -> Answer<u
 }
 
 pub fn subscribe_input(ctx: &mut WasiCtx, (this,): (This<Source>,)) -> Result<Resource<Pollable>> {
-    let pollable = ctx.table.get(&this.0)?.pollable();
+    let pollable = ctx.table.get(&this)?.pollable();
     ctx.push(pollable)
 }
 
 pub fn check_write(ctx: &mut WasiCtx, (this,): (This<Output>,)) -> Answer<u64> {
-    let output = ctx.table.get_mut(&this.0)?;
+    let output = ctx.table.get_mut(&this)?;
     output.permit = output.sink.permit()?;
     Ok(output.permit)
 }
 
 pub fn write(ctx: &mut WasiCtx, (this, contents): (This<Output>, Vec<u8>)) -> Answer<()> {
-    let output = ctx.table.get_mut(&this.0)?;
+    let output = ctx.table.get_mut(&this)?;
     output.permit = output.permit.checked_sub(contents.len() as u64).ok_or_else(not_permitted)?;
     Ok(output.sink.write(&contents)?)
 }
@@ -132,7 +132,7 @@ fn not_permitted() -> Stop {
 /// Waits until something can be written; how much.
 fn wait_for_permit(ctx: &mut WasiCtx, this: &This<Output>) -> Answer<u64> {
     loop {
-        let output = ctx.table.get_mut(&this.0)?;
+        let output = ctx.table.get_mut(this)?;
         let permit = output.sink.permit()?;
         if permit > 0 {
             return Ok(permit);
@@ -147,7 +147,7 @@ fn write_all(ctx: &mut WasiCtx, this: &This<Output>, mut bytes: &[u8]) -> Answer
     while !bytes.is_empty() {
         let permit = wait_for_permit(ctx, this)?;
         let (now, later) = bytes.split_at(bytes.len().min(permit as usize));
-        ctx.table.get_mut(&this.0)?.sink.write(now)?;
+        ctx.table.get_mut(this)?.sink.write(now)?;
         bytes = later;
     }
     Ok(())
@@ -162,11 +162,11 @@ pub fn blocking_write_and_flush(ctx: &mut WasiCtx, (this, contents): (This<Outpu
 }
 
 pub fn flush(ctx: &mut WasiCtx, (this,): (This<Output>,)) -> Answer<()> {
-    Ok(ctx.table.get_mut(&this.0)?.sink.flush()?)
+    Ok(ctx.table.get_mut(&this)?.sink.flush()?)
 }
 
 pub fn subscribe_output(ctx: &mut WasiCtx, (this,): (This<Output>,)) -> Result<Resource<Pollable>> {
-    let pollable = ctx.table.get(&this.0)?.sink.pollable();
+    let pollable = ctx.table.get(&this)?.sink.pollable();
     ctx.push(pollable)
 }
 
@@ -185,15 +185,15 @@ pub fn blocking_write_zeroes_and_flush(ctx: &mut WasiCtx, (this, length): (This<
 }
 
 pub fn splice(ctx: &mut WasiCtx, (this, source, length): (This<Output>, This<Source>, u64)) -> Answer<u64> {
-    let permit = ctx.table.get_mut(&this.0)?.sink.permit()?;
-    let bytes = ctx.table.get_mut(&source.0)?.read(length.min(permit))?;
-    ctx.table.get_mut(&this.0)?.sink.write(&bytes)?;
+    let permit = ctx.table.get_mut(&this)?.sink.permit()?;
+    let bytes = ctx.table.get_mut(&source)?.read(length.min(permit))?;
+    ctx.table.get_mut(&this)?.sink.write(&bytes)?;
     Ok(bytes.len() as u64)
 }
 
 pub fn blocking_splice(ctx: &mut WasiCtx, (this, source, length): (This<Output>, This<Source>, u64)) -> Answer<u64> {
     let permit = wait_for_permit(ctx, &this)?;
     let bytes = blocking_read(ctx, (source, length.min(permit)))?;
-    ctx.table.get_mut(&this.0)?.sink.write(&bytes)?;
+    ctx.table.get_mut(&this)?.sink.write(&bytes)?;
     Ok(bytes.len() as u64)
 }

@@ -97,6 +97,8 @@ classes! {
     IncompleteUtf8 = "incomplete utf-8 byte sequence";
     /// A string that is not UTF-16.
     InvalidUtf16 = "unpaired surrogate in utf-16";
+    /// An exception at the boundary of a component.
+    UncaughtException = "unhandled exception" | "uncaught exception";
     /// A value that an asynchronous function did not return once.
     TaskReturn = "task.return was not called exactly once";
     /// Component async beyond what does not wait.

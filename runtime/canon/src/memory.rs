@@ -116,6 +116,10 @@ pub fn locate_list(memory_bytes: usize, element: Layout, address: u64, count: u6
     let bytes = count.checked_mul(u64::from(element.size)).filter(|bytes| *bytes <= LIST_BYTES_MAX);
     let bytes = bytes.ok_or(Fault::ListTooLong)?;
     if address != align_to(address, element.align) {
+        #[cfg(wattest_mutants)]
+        if wattest_abi::mutant!(host_list_alignment_unchecked) {
+            return checked_range(memory_bytes, address, bytes).ok_or(Fault::ListOutOfBounds);
+        }
         return Err(Fault::Unaligned);
     }
     checked_range(memory_bytes, address, bytes).ok_or(Fault::ListOutOfBounds)

@@ -175,6 +175,10 @@ impl<C: Lower> Target<'_, C> {
 
     /// Resizes unless the size is already right.
     fn shrink(&mut self, align: u32, bytes: u64) -> Result<(), C::Error> {
+        #[cfg(wattest_mutants)]
+        if wattest_abi::mutant!(host_string_not_shrunk) {
+            return Ok(());
+        }
         if bytes == self.bytes { Ok(()) } else { self.resize(align, bytes) }
     }
 

@@ -58,7 +58,7 @@ fn end(store: &mut StoreInner, tree: TreeId, before: &Before, returned: bool) {
     let row = state.tree(tree);
     row.active = false;
     if !returned {
-        row.poisoned = true;
+        row.poisoned = !wattest_abi::mutant!(poison_forgotten);
         state.abandon_scopes(before.scopes);
     }
 }
@@ -207,6 +207,9 @@ fn destroy_from_outside(store: &mut StoreInner, owner: ComponentId, dtor: &FlatF
 
 /// Calls a destructor.
 pub(crate) fn call_destructor(store: &mut StoreInner, dtor: &FlatFunc, rep: u32) -> Result<()> {
+    if wattest_abi::mutant!(destructor_not_called) {
+        return Ok(());
+    }
     let mut slots = [0; FLAT_SLOTS];
     slots[0] = u64::from(rep);
     store.call_flat(dtor, &mut slots).map_err(crate::func::ended)

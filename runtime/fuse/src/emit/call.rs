@@ -140,6 +140,8 @@ pub fn emit_adapter<I: ImportId>(
         _ => None,
     };
     let barrier = module.options.exceptions;
+    #[cfg(wattest_mutants)]
+    let barrier = barrier && !wattest_abi::mutant!(exception_crosses_components);
     let mut emitter = Emitter::new(module, forth, params.len());
     if barrier {
         emitter.code.sink().block(BlockType::Empty).try_table(BlockType::Empty, [Catch::All { label: 0 }]);
@@ -254,6 +256,10 @@ fn emit_task_return<I: ImportId>(module: &mut Module<'_, I>, adapter: &Adapter<I
 
 impl<I: ImportId> Emitter<'_, '_, I> {
     fn check_may_leave(&mut self, call: &Call) {
+        #[cfg(wattest_mutants)]
+        if wattest_abi::mutant!(leaving_unchecked) {
+            return;
+        }
         if let Some(global) = call.lower_may_leave {
             self.code.sink().global_get(global).i32_eqz().if_(BlockType::Empty);
             self.trap_with(AdapterTrap::CannotLeave);
@@ -291,13 +297,18 @@ impl<I: ImportId> Emitter<'_, '_, I> {
             let source = Operands { passing: call.lift_signature.results_passing, locals: &results };
             lowered = self.result_over(call, plan, &source, out);
         }
-        if let Some(post_return) = call.post_return {
-            self.set_may_leave(call.lift_may_leave, false);
+        let (post_return, window) = (call.post_return, call.lift_may_leave);
+        #[cfg(wattest_mutants)]
+        let post_return = post_return.filter(|_| !wattest_abi::mutant!(post_return_omitted));
+        #[cfg(wattest_mutants)]
+        let window = window.filter(|_| !wattest_abi::mutant!(post_return_may_leave));
+        if let Some(post_return) = post_return {
+            self.set_may_leave(window, false);
             for local in &results {
                 self.code.get(*local);
             }
             self.code.call(post_return);
-            self.set_may_leave(call.lift_may_leave, true);
+            self.set_may_leave(window, true);
         }
         if call.is_scope {
             self.call_intrinsic(Intrinsic::Exit);
@@ -336,7 +347,10 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         self.call_intrinsic(Intrinsic::ExitAsync);
         match call.lower_signature.results.first() {
             Some(_) if call.is_async_lower => {
-                self.code.sink().drop().i32_const(SUBTASK_RETURNED);
+                let status = SUBTASK_RETURNED;
+                #[cfg(wattest_mutants)]
+                let status = if wattest_abi::mutant!(subtask_status_started) { 1 } else { status };
+                self.code.sink().drop().i32_const(status);
             }
             Some(ty) => self.code.convert(CoreType::I64, *ty),
             None => {
@@ -352,6 +366,8 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         let spills = call.lift_signature.params_passing == Passing::Pointer;
         let source = Operands { passing: call.lower_signature.params_passing, locals: params };
         let runs_realloc = spills || what.allocates;
+        #[cfg(wattest_mutants)]
+        let runs_realloc = runs_realloc && !wattest_abi::mutant!(realloc_may_leave);
         if runs_realloc {
             self.set_may_leave(call.lift_may_leave, false);
         }

@@ -23,6 +23,9 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         match (cases.arms.as_ref(), cases.arm_of.as_ref()) {
             ([arm], _) => self.arm(cases, *arm, from, to),
             ([first, second], [_, _]) => {
+                #[cfg(wattest_mutants)]
+                let (first, second) =
+                    if wattest_abi::mutant!(variant_arms_swapped) { (second, first) } else { (first, second) };
                 self.code.get(case);
                 self.code.sink().if_(BlockType::Empty);
                 self.arm(cases, *second, from, to);

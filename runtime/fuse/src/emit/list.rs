@@ -64,7 +64,10 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         let count = self.code.local_set_new(CoreType::I64);
         let bytes = self.code.local(CoreType::I64);
         self.check_list(from, to, source, count, bytes);
-        if from.size != to.size {
+        let is_resized = from.size != to.size;
+        #[cfg(wattest_mutants)]
+        let is_resized = is_resized && !wattest_abi::mutant!(list_allocated_by_source);
+        if is_resized {
             self.code.get(count);
             self.code.sink().i64_const(i64::from(to.size)).i64_mul();
             self.code.set(bytes);
@@ -86,12 +89,20 @@ impl<I: ImportId> Emitter<'_, '_, I> {
     fn check_list(&mut self, from: Layout, to: Layout, source: Local, count: Local, bytes: Local) {
         let end = self.ends.from;
         let count_max = (LIST_BYTES_MAX / u64::from(from.size)).min(2 * LIST_BYTES_MAX / u64::from(to.size));
+        #[cfg(wattest_mutants)]
+        let count_max = if wattest_abi::mutant!(list_limit_unchecked) { u64::MAX } else { count_max };
         self.code.get(count);
         self.code.sink().i64_const(count_max.cast_signed()).i64_gt_u();
         self.trap_if(Fault::ListTooLong);
-        self.check_align(source, from.align, Fault::Unaligned);
+        let align = from.align;
+        #[cfg(wattest_mutants)]
+        let align = if wattest_abi::mutant!(list_alignment_unchecked) { 1 } else { align };
+        self.check_align(source, align, Fault::Unaligned);
         self.code.get(count);
-        if from.size > 1 {
+        let is_scaled = from.size > 1;
+        #[cfg(wattest_mutants)]
+        let is_scaled = is_scaled && !wattest_abi::mutant!(list_bounds_by_count);
+        if is_scaled {
             self.code.sink().i64_const(i64::from(from.size)).i64_mul();
         }
         self.code.set(bytes);
@@ -125,6 +136,12 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         let to = self.code.local_set_new(ends.to.pointer());
         self.code.get(count);
         self.code.sink().i32_wrap_i64();
+        #[cfg(wattest_mutants)]
+        if wattest_abi::mutant!(list_last_element_lost) {
+            // One of several: none of one would be 2³² of them.
+            self.code.get(count);
+            self.code.sink().i64_const(1).i64_gt_u().i32_sub();
+        }
         let left = self.code.local_set_new(CoreType::I32);
         if self.module.plans.get(element).op == Op::Bool {
             self.booleans(from, to, left);
@@ -154,6 +171,13 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         self.code.sink().i64_load(source);
         let values = self.code.local(CoreType::I64);
         self.code.tee(values);
+        #[cfg(wattest_mutants)]
+        if wattest_abi::mutant!(list_bools_by_low_bit) {
+            // Bit 0 is kept where bit 7 of the sum would be: the rest goes on as below.
+            self.code.sink().i64_const(lanes(1)).i64_and();
+            self.code.set(values);
+            self.code.get(values);
+        }
         // The low seven bits carry into the eighth unless they are all clear.
         self.code.sink().i64_const(lanes(0x7f)).i64_and().i64_const(lanes(0x7f)).i64_add();
         self.code.get(values);

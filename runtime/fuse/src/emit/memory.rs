@@ -84,6 +84,10 @@ impl<I: ImportId> Emitter<'_, '_, I> {
 
     /// Checks an area of parameters or results at an address of an end's type: alignment, then bounds.
     pub(super) fn check_area(&mut self, end: &EndPoint, address: Local, bytes: u32, align: u32) {
+        #[cfg(wattest_mutants)]
+        let bytes = if wattest_abi::mutant!(area_size_ignored) { 0 } else { bytes };
+        #[cfg(wattest_mutants)]
+        let align = if wattest_abi::mutant!(area_alignment_unchecked) { 1 } else { align };
         self.code.get(address);
         self.widen(end);
         let wide = self.code.local_set_new(CoreType::I64);
@@ -104,6 +108,11 @@ impl<I: ImportId> Emitter<'_, '_, I> {
             self.code.sink().unreachable();
             return;
         };
+        #[cfg(wattest_mutants)]
+        let stale = wattest_abi::mutant!(realloc_growth_unseen).then(|| {
+            self.memory_bytes(&end);
+            self.code.local_set_new(CoreType::I64)
+        });
         match request.old {
             Some((old, old_bytes)) => {
                 for local in [old, old_bytes] {
@@ -125,7 +134,21 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         self.code.call(realloc);
         self.widen(&end);
         self.code.set(address);
-        self.check_align(address, request.align, Fault::Unaligned);
+        #[cfg(wattest_mutants)]
+        if let Some(stale) = stale {
+            self.code.get(address);
+            self.code.get(stale);
+            self.code.sink().i64_ge_u();
+            self.trap_if(request.beyond);
+        }
+        let align = request.align;
+        #[cfg(wattest_mutants)]
+        let align = if wattest_abi::mutant!(realloc_alignment_unchecked) { 1 } else { align };
+        self.check_align(address, align, Fault::Unaligned);
+        #[cfg(wattest_mutants)]
+        if wattest_abi::mutant!(realloc_bounds_unchecked) {
+            return;
+        }
         self.check_bounds(&end, address, bytes, request.beyond);
     }
 }

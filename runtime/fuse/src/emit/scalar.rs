@@ -87,7 +87,12 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         self.aim(to);
         self.read(from, ty, bytes, signed);
         // What memory takes has no upper bits, and what it gave was extended.
-        if from.is_flat() && to.is_flat() {
+        let masks = from.is_flat() && to.is_flat();
+        #[cfg(wattest_mutants)]
+        let masks = masks
+            && !(bytes == 1 && wattest_abi::mutant!(canon_int8_unmasked))
+            && !(bytes == 2 && wattest_abi::mutant!(canon_int16_unmasked));
+        if masks {
             match (bytes, signed) {
                 (1, false) => self.code.sink().i32_const(0xff).i32_and(),
                 (1, true) => self.code.sink().i32_extend8_s(),
@@ -102,6 +107,10 @@ impl<I: ImportId> Emitter<'_, '_, I> {
     pub(super) fn boolean(&mut self, from: Place<'_>, to: Place<'_>) {
         self.aim(to);
         self.read(from, CoreType::I32, 1, false);
+        #[cfg(wattest_mutants)]
+        if wattest_abi::mutant!(canon_bool_unnormalized) {
+            return self.write(to, CoreType::I32, 1);
+        }
         self.code.sink().i32_const(0).i32_ne();
         self.write(to, CoreType::I32, 1);
     }
@@ -109,9 +118,12 @@ impl<I: ImportId> Emitter<'_, '_, I> {
     pub(super) fn char(&mut self, from: Place<'_>, to: Place<'_>) {
         self.read(from, CoreType::I32, 4, false);
         let value = self.code.local_set_new(CoreType::I32);
+        let surrogates = SURROGATES;
+        #[cfg(wattest_mutants)]
+        let surrogates = if wattest_abi::mutant!(canon_char_surrogates_accepted) { 0 } else { surrogates };
         self.code.get(value);
-        self.code.sink().i32_const(FIRST_SURROGATE).i32_xor().i32_const(SURROGATES).i32_sub();
-        self.code.sink().i32_const(CHAR_END - SURROGATES).i32_ge_u();
+        self.code.sink().i32_const(FIRST_SURROGATE).i32_xor().i32_const(surrogates).i32_sub();
+        self.code.sink().i32_const(CHAR_END - surrogates).i32_ge_u();
         self.trap_if(Fault::Char);
         self.aim(to);
         self.code.get(value);
@@ -130,7 +142,10 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         self.aim(to);
         self.read(from, CoreType::I32, bytes, false);
         // A full word has nothing to clear, unless a core value's upper bits would be seen.
-        if count < 8 * bytes || (bytes < 4 && from.is_flat() && to.is_flat()) {
+        let masks = count < 8 * bytes || (bytes < 4 && from.is_flat() && to.is_flat());
+        #[cfg(wattest_mutants)]
+        let masks = masks && !wattest_abi::mutant!(canon_flags_unmasked);
+        if masks {
             let mask = u32::MAX >> (32 - count.clamp(1, 32));
             self.code.sink().i32_const(mask.cast_signed()).i32_and();
         }
@@ -150,6 +165,8 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         self.read(from, CoreType::I32, bytes, false);
         let case = self.code.local(CoreType::I32);
         self.code.tee(case);
+        #[cfg(wattest_mutants)]
+        let count = if wattest_abi::mutant!(canon_discriminant_inclusive) { count + 1 } else { count };
         self.code.sink().i32_const(count.cast_signed()).i32_ge_u();
         self.trap_if(Fault::Discriminant);
         case

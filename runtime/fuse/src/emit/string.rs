@@ -140,10 +140,16 @@ impl<I: ImportId> Emitter<'_, '_, I> {
     fn locate(&mut self, form: Form, text: Text) {
         let end = self.ends.from;
         let unit_bytes = form.unit_bytes();
+        let units_max = STRING_BYTES_MAX / u64::from(unit_bytes);
+        #[cfg(wattest_mutants)]
+        let units_max = if wattest_abi::mutant!(string_limit_unchecked) { u64::MAX } else { units_max };
         self.code.get(text.units);
-        self.code.sink().i64_const((STRING_BYTES_MAX / u64::from(unit_bytes)).cast_signed()).i64_gt_u();
+        self.code.sink().i64_const(units_max.cast_signed()).i64_gt_u();
         self.trap_if(Fault::StringTooLong);
-        if form != Form::Utf8 {
+        let is_aligned = form != Form::Utf8;
+        #[cfg(wattest_mutants)]
+        let is_aligned = is_aligned && !wattest_abi::mutant!(string_alignment_unchecked);
+        if is_aligned {
             self.check_align(text.source, 2, Fault::Unaligned);
         }
         self.product(text.units, unit_bytes, text.bytes);
@@ -200,6 +206,10 @@ impl<I: ImportId> Emitter<'_, '_, I> {
 
     /// Resizes to a number of units unless the allocation is of that size already.
     fn shrink(&mut self, text: Text, units: Local, unit_bytes: u32, align: u32) {
+        #[cfg(wattest_mutants)]
+        if wattest_abi::mutant!(string_not_shrunk) {
+            return;
+        }
         let bytes = self.code.local(CoreType::I64);
         self.product(units, unit_bytes, bytes);
         self.code.get(bytes);
@@ -279,6 +289,9 @@ impl<I: ImportId> Emitter<'_, '_, I> {
         let last_word = self.code.local_set_new(ty);
         self.code.get(first_word);
         self.code.get(last_word);
+        let pair = 0x8080;
+        #[cfg(wattest_mutants)]
+        let pair = if wattest_abi::mutant!(string_ascii_by_low_byte) { 0x80 } else { pair };
         match word {
             8 => self
                 .code
@@ -289,12 +302,17 @@ impl<I: ImportId> Emitter<'_, '_, I> {
                 .i64_const(0)
                 .i64_ne(),
             4 => self.code.sink().i32_or().i32_const(0x8080_8080u32.cast_signed()).i32_and(),
-            2 => self.code.sink().i32_or().i32_const(0x8080).i32_and(),
+            2 => self.code.sink().i32_or().i32_const(pair).i32_and(),
             _ => self.code.sink().i32_or().i32_const(0x80).i32_and(),
         };
         self.code.sink().br_if(0);
         self.write_local(first_word, word, Place::Memory(to, 0));
-        self.write_local(last_word, word, Place::Memory(to_last, 0));
+        let keeps_last = true;
+        #[cfg(wattest_mutants)]
+        let keeps_last = keeps_last && !wattest_abi::mutant!(string_last_word_lost);
+        if keeps_last {
+            self.write_local(last_word, word, Place::Memory(to_last, 0));
+        }
         for local in [from_last, to_last, first_word, last_word] {
             self.code.release(local);
         }
@@ -365,6 +383,8 @@ impl<I: ImportId> Emitter<'_, '_, I> {
     /// Hopes for Latin-1; on the first other character grows, inflates what is there, converts the rest and shrinks.
     fn string_to_compact(&mut self, form: Form, text: Text) {
         let tag = self.ends.to.abi.width.utf16_tag().cast_signed();
+        #[cfg(wattest_mutants)]
+        let tag = if wattest_abi::mutant!(string_tag_lost) { 0 } else { tag };
         self.product(text.units, 1, text.bytes);
         self.allocate(Request { old: None, align: 2, beyond: Fault::StringOutOfBounds }, text.bytes, text.target);
         let read = self.code.local(CoreType::I64);

@@ -190,6 +190,9 @@ impl ComponentState {
     /// The task that code of an instance runs in. It need not be the innermost one: while a result is lowered the callee's
     /// task is not over, but `realloc` is the caller's.
     pub fn task_of(&mut self, instance: ComponentId) -> Option<&mut Task> {
+        if wattest_abi::mutant!(context_of_innermost_task) {
+            return self.tasks.last_mut();
+        }
         self.tasks.iter_mut().rev().find(|task| task.instance == instance)
     }
 

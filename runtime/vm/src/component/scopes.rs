@@ -65,7 +65,7 @@ impl ComponentState {
     /// [`TrapCode::BorrowsRemain`] when its callee has not dropped all it borrowed.
     pub fn end_scope(&mut self) -> Result<(), TrapCode> {
         let Some(scope) = self.scopes.pop() else { return Ok(()) };
-        let remain = scope.borrows > 0;
+        let remain = scope.borrows > 0 && !wattest_abi::mutant!(borrows_may_remain);
         for (index, ty) in scope.host {
             // The host may have dropped it by itself.
             let _ = self.host.remove(index, ty);
@@ -91,7 +91,7 @@ impl ComponentState {
     /// The trap of the specification.
     pub fn lift_own(&mut self, table: TableId, index: u32, ty: ResourceTypeId) -> Result<u32, TrapCode> {
         let table = self.table(table);
-        if table.get(index, ty)?.ownership != Ownership::Own {
+        if table.get(index, ty)?.ownership != Ownership::Own && !wattest_abi::mutant!(borrow_given_away) {
             return Err(TrapCode::HandleTypeMismatch);
         }
         Ok(table.remove(index, ty)?.rep)
@@ -105,7 +105,7 @@ impl ComponentState {
     pub fn lift_borrow(&mut self, table: TableId, index: u32, ty: ResourceTypeId) -> Result<u32, TrapCode> {
         let handle = self.table(table).get_mut(index, ty)?;
         let (rep, stamp) = (handle.rep, handle.stamp);
-        if self.scopes.is_empty() {
+        if self.scopes.is_empty() || wattest_abi::mutant!(loan_not_counted) {
             return Ok(rep);
         }
         let handle = self.table(table).get_mut(index, ty)?;
@@ -134,6 +134,7 @@ impl ComponentState {
     pub fn lower_borrow(&mut self, table: TableId, ty: ResourceTypeId, rep: u32) -> Result<u32, TrapCode> {
         if let TableId::Component(component) = table
             && self.implements(component, ty)
+            && !wattest_abi::mutant!(representation_hidden)
         {
             return Ok(rep);
         }

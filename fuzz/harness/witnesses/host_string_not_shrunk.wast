@@ -1,0 +1,18 @@
+;; Fails while the fault `host_string_not_shrunk` is on.
+(component
+  (core module $m (memory (export "mem") 1)
+      (global $calls (mut i32) (i32.const 0))
+      (global $next (mut i32) (i32.const 1024))
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+        (local $at i32)
+        (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+        (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+        (global.set $next (i32.add (local.get $at) (local.get 3)))
+        (if (i32.ne (local.get 0) (i32.const 0)) (then (memory.copy (local.get $at) (local.get 0)
+          (select (local.get 1) (local.get 3) (i32.lt_u (local.get 1) (local.get 3))))))
+        (local.get $at))
+      (func (export "run") (param i32 i32) (result i32) (global.get $calls)))
+  (core instance $i (instantiate $m))
+  (func (export "run") (param "s" string) (result u32)
+    (canon lift (core func $i "run") string-encoding=utf16 (memory (core memory $i "mem")) (realloc (core func $i "realloc")))))
+(assert_return (invoke "run" (str.const "é")) (u32.const 2))

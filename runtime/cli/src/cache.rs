@@ -27,13 +27,29 @@ pub struct Entry {
 
 /// The entry for a module compiled by an engine; `None` when there is no usable cache.
 pub fn entry(engine: &Engine, wasm: &[u8]) -> Option<Entry> {
-    let folder = folder(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"))?;
+    let folder = the_folder()?;
     let mut hasher = blake3::Hasher::new();
     let compatibility = engine.compatibility();
     hasher.update(&(compatibility.len() as u64).to_le_bytes());
     hasher.update(&compatibility);
     hasher.update(wasm);
     Some(Entry { path: folder.join(hasher.finalize().to_hex().as_str()) })
+}
+
+/// The cache's folder, if there is one that can be used.
+pub fn the_folder() -> Option<PathBuf> {
+    folder(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"))
+}
+
+/// Entries with their sizes in bytes, by name.
+pub fn entries() -> Vec<(PathBuf, u64)> {
+    let listing = the_folder().and_then(|folder| fs::read_dir(folder).ok());
+    // An entry's name is a hash.
+    let is_entry = |name: &OsString| name.len() == 64 && name.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit);
+    let files = listing.into_iter().flatten().flatten().filter(|entry| is_entry(&entry.file_name()));
+    let mut entries: Vec<_> = files.filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.len()))).collect();
+    entries.sort();
+    entries
 }
 
 /// The cache's folder, made if need be; `None` unless it is the user's own and nobody else's.

@@ -208,9 +208,9 @@ fn overview(commands: &[&Command]) -> String {
         "usage: wattest COMMAND …, or wattest [OPTIONS] FILE [ARGS…] to run a file\n\ncommands:\n".to_owned();
     for command in commands {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {:<9} {}", command.name, command.help);
+        let _ = writeln!(text, "  {:<11} {}", command.name, command.help);
     }
-    text.push_str("  help      explain a command: wattest help COMMAND\n");
+    text.push_str("  help        explain a command: wattest help COMMAND\n");
     text
 }
 

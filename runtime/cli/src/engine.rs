@@ -6,6 +6,7 @@
 
 use crate::command_line::{Flag, Parsed};
 use crate::failure::Failure;
+use crate::settings::Settings;
 use crate::suggest::hint;
 use wattest::{Config, ConfigError, Engine, Feature, Features};
 
@@ -15,7 +16,7 @@ pub const FLAGS: &[Flag] = &[
         name: "opt-level",
         short: Some('O'),
         value: Some("LEVEL"),
-        help: "how hard to optimize: none, speed or speed-and-size",
+        help: "how hard to optimize: none, speed or speed-and-size; or as Wasmtime's -O: KEY=VALUE,…",
     },
     Flag { name: "opt", short: None, value: Some("KEY=VALUE"), help: "any engine option (see `wattest options`)" },
     FEATURES,
@@ -63,7 +64,7 @@ pub fn features(parsed: &Parsed) -> Result<Option<Features>, Failure> {
 /// The configuration that the options ask for.
 pub fn config(parsed: &Parsed) -> Result<Config, Failure> {
     let mut config = Config::new();
-    if let Some(level) = parsed.text("opt-level")? {
+    if let Some(level) = parsed.text("opt-level")?.filter(|level| !level.contains('=')) {
         config.set("opt-level", level).map_err(|error| Failure::usage(format!("-O {level}: {error}")))?;
     }
     for option in parsed.texts("opt")? {
@@ -78,11 +79,40 @@ pub fn config(parsed: &Parsed) -> Result<Config, Failure> {
             Failure::usage(format!("--opt {option}: {error}{suggestion}\n(`wattest options` lists the options)"))
         })?;
     }
+    let settings = Settings::new(parsed)?;
+    for (key, value) in settings.engine() {
+        config.set(key, value).map_err(|error| Failure::usage(format!("{key}={value}: {error}")))?;
+    }
     if let Some(features) = features(parsed)? {
         config.features(features);
     }
+    for (name, on) in settings.features() {
+        match name.and_then(|name| Feature::ALL.iter().find(|feature| feature.name() == name)) {
+            Some(feature) => {
+                config.feature(*feature, on);
+            }
+            None if on => {
+                config.features(Features::all_implemented());
+            }
+            None => {}
+        }
+    }
+    for (option, key) in IMPLIED {
+        let limited = parsed.has(option) || settings.limit(option).is_some();
+        if limited && config.set(key, "true").is_err() {
+            return Err(Failure::usage(format!("--{option} needs the engine option {key}")));
+        }
+    }
     Ok(config)
 }
+
+/// Options of `run`, and the engine options without which they mean nothing.
+const IMPLIED: &[(&str, &str)] = &[
+    ("fuel", "fuel"),
+    ("timeout", "epoch"),
+    ("deterministic", "nan-canonicalization"),
+    ("deterministic", "relaxed-simd-deterministic"),
+];
 
 /// An engine as the options ask for it.
 pub fn engine(parsed: &Parsed) -> Result<Engine, Failure> {

@@ -7,12 +7,19 @@
 
 use std::fmt::Display;
 use std::process::ExitCode;
-use wattest::{Backtrace, Error, Frame};
+use wattest::{Backtrace, Error, Frame, TrapCode};
 
 /// Status after a trap or an uncaught exception: what a shell shows for an aborted process.
 const STATUS_TRAP: u8 = 134;
 /// Status after a wrong command line.
 const STATUS_USAGE: u8 = 2;
+
+/// What to do about a trap, where it is not the program's own fault.
+const HINTS: &[(TrapCode, &str)] = &[
+    (TrapCode::OutOfFuel, "\nthe limit of --fuel is reached: give more, or leave it out"),
+    (TrapCode::Interrupted, "\nthe limit of --timeout is reached: give more, or leave it out"),
+    (TrapCode::StackOverflow, "\n--opt max-wasm-stack=SIZE gives more stack, if this is no endless recursion"),
+];
 
 /// The end of a command that failed.
 #[derive(Debug)]
@@ -32,11 +39,18 @@ impl Failure {
         Failure { message: message.to_string(), status: STATUS_USAGE }
     }
 
+    /// Several failures as one.
+    pub fn all(failures: &[Failure]) -> Failure {
+        let messages: Vec<_> = failures.iter().map(|failure| failure.message.as_str()).collect();
+        Failure::new(messages.join("\nerror: "))
+    }
+
     /// What running a guest ended in.
     pub fn run(error: &Error) -> Failure {
         match error {
             Error::Trap(trap) => {
-                let what = format!("wasm trap: {} [{}]", trap.code().text(), trap.code().name());
+                let hint = HINTS.iter().find(|(code, _)| *code == trap.code()).map_or("", |(_, hint)| hint);
+                let what = format!("wasm trap: {} [{}]{hint}", trap.code().text(), trap.code().name());
                 Failure { message: describe(what, trap.backtrace()), status: STATUS_TRAP }
             }
             Error::Exception(thrown) => {

@@ -5,8 +5,9 @@
 //! Does not know: how values are written (`values`).
 
 use crate::failure::Failure;
+use crate::guest::Host;
 use crate::output;
-use crate::run::{Ended, Host};
+use crate::run::Ended;
 use crate::suggest::hint;
 use crate::values;
 use std::ffi::OsString;

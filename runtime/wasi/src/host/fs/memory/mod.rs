@@ -115,13 +115,8 @@ fn new_name(state: &mut State, last: &Last<'_>) -> Result<(), Errno> {
 impl MemoryDir {
     /// What opening finds or makes.
     fn find(&self, state: &mut State, path: &str, options: &OpenOptions) -> Result<NodeIndex, Errno> {
-        if options.create && path.ends_with('/') && !path.starts_with('/') {
-            // Linux says so before it looks at the name, but not before it looks for its directory.
-            state.last(self.0.node, path)?;
-            return Err(Errno::IsDir);
-        }
         let exclusive = options.create && options.exclusive;
-        match state.find(self.0.node, path, options.follow && !exclusive)? {
+        match state.find_or_create(self.0.node, path, options.follow && !exclusive, options.create)? {
             Found::Node(_) if exclusive => Err(Errno::Exist),
             Found::Node(node) => Ok(node),
             Found::Free { dir, name } if options.create => state.create(dir, &name, Content::File(Vec::new())),
@@ -229,11 +224,11 @@ impl VfsDir for MemoryDir {
             let node = state.existing(self.0.node, path, true)?;
             return state.dir(node).and(Err(Errno::Perm));
         }
+        let new = state.last(new_dir.0.node, new_path)?;
         let node = match old.name {
             "." | ".." => old.dir,
             name => state.lookup(old.dir, name)?.ok_or(Errno::NoEnt)?,
         };
-        let new = state.last(new_dir.0.node, new_path)?;
         new_name(&mut state, &new)?;
         match state.node(node)?.content {
             Content::Dir(_) => Err(Errno::Perm),
@@ -242,14 +237,13 @@ impl VfsDir for MemoryDir {
     }
 
     fn symbolic_link(&self, target: &str, path: &str) -> Result<(), Errno> {
-        if target.is_empty() {
-            return Err(Errno::NoEnt);
-        }
-        if target.len() > 4095 {
-            return Err(Errno::NameTooLong);
-        }
         let mut state = self.0.lock();
         let last = state.last(self.0.node, path)?;
+        match target.len() {
+            0 => return Err(Errno::NoEnt),
+            1..=state::PATH_BYTES_MAX => {}
+            _ => return Err(Errno::NameTooLong),
+        }
         new_name(&mut state, &last)?;
         state.create(last.dir, last.name, Content::Link(target.to_owned())).map(drop)
     }

@@ -13,8 +13,9 @@ use std::collections::BTreeMap;
 
 /// Links followed in one resolution, as many as Linux does.
 const LINKS_MAX: u32 = 40;
-/// Bytes of a path, and of a name in it, as Linux has them.
-const PATH_BYTES_MAX: usize = 4095;
+/// Bytes of a path, as Linux has it.
+pub const PATH_BYTES_MAX: usize = 4095;
+/// Bytes of a name in a path.
 const NAME_BYTES_MAX: usize = 255;
 /// What a name, a node or an entry costs besides its bytes.
 const NODE_BYTES: u64 = 256;
@@ -274,6 +275,12 @@ impl State {
     /// Where a path leads, from a directory that it may not leave. A link in the last place is followed if asked for, or
     /// if the path ends in a slash; then what is found is a directory.
     pub fn find(&mut self, start: NodeIndex, path: &str, follow: bool) -> Result<Found, Errno> {
+        self.find_or_create(start, path, follow, false)
+    }
+
+    /// As [`State::find`], for a call that may create a file: a name with a slash after it is none
+    /// ([`Errno::IsDir`], before it is looked up).
+    pub fn find_or_create(&mut self, start: NodeIndex, path: &str, follow: bool, create: bool) -> Result<Found, Errno> {
         let mut walk = Walk { entered: vec![start], pending: Vec::new(), links: 0, slash: false };
         walk.push(path, 0)?;
         while let Some(component) = walk.pending.pop() {
@@ -285,6 +292,7 @@ impl State {
                     walk.entered.pop();
                     *walk.entered.last().ok_or(Errno::Perm)?
                 }
+                _ if is_last && create && walk.slash => return Err(Errno::IsDir),
                 name => match self.lookup(here, name)? {
                     Some(node) => node,
                     None if is_last => return Ok(Found::Free { dir: here, name: component }),

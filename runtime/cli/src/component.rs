@@ -1,4 +1,5 @@
-//! Components on the command line: commands, and `wattest run --invoke 'add(1, 2)' FILE`.
+//! Components on the command line: commands, and `wattest run --invoke 'add(1, 2)' FILE`, where
+//! `'ns:pkg/iface#add(1, 2)'` is a function of an exported instance.
 //!
 //! Arguments and results are written in
 //! [WAVE](https://github.com/bytecodealliance/wasm-tools/tree/main/crates/wasm-wave).
@@ -16,7 +17,7 @@ use crate::run::Ended;
 use crate::suggest::hint;
 use std::path::Path;
 use std::time::Instant;
-use wattest::component::{Component, ComponentItem, Instance, Linker, Val, split_call};
+use wattest::component::{Component, ComponentFuncType, ComponentItem, Instance, Linker, Val, split_call};
 use wattest::{InstantiateError, Store};
 use wattest_wasi::p2;
 
@@ -51,7 +52,7 @@ enum Call {
     /// The function of a command, by its interface.
     Run(String),
     /// A function with its arguments.
-    Func((String, Vec<Val>)),
+    Func((Vec<String>, Vec<Val>)),
 }
 
 /// The interface through which a component is run.
@@ -69,24 +70,26 @@ fn command(path: &Path, component: &Component) -> Result<String, Failure> {
     Err(Failure::new(format!("{} is {what}{}", path.display(), exports(component))))
 }
 
-/// The function that `NAME(ARGS)` names, and its arguments: read before anything of the guest runs.
-fn find(path: &Path, component: &Component, call: &str) -> Result<(String, Vec<Val>), Failure> {
+/// The path of the function that `NAME(ARGS)` names, and its arguments: read before anything of the guest runs.
+fn find(path: &Path, component: &Component, call: &str) -> Result<(Vec<String>, Vec<Val>), Failure> {
     let (name, args) = split_call(call).unwrap_or((call, "()"));
-    let exported = component.exports();
-    let ty = match exported.iter().find(|(export, _)| export == name) {
-        Some((_, ComponentItem::Func(ty))) => ty,
-        Some((_, other)) => {
-            return Err(Failure::new(format!("--invoke {name}: the export is no function but: {other}")));
-        }
-        None => {
-            let functions = exported.iter().filter(|(_, item)| matches!(item, ComponentItem::Func(_)));
-            let suggestion = hint(name, functions.map(|(name, _)| name.as_str()));
-            let text = format!("{} exports no function `{name}`{suggestion}", path.display());
-            return Err(Failure::new(text + &exports(component)));
-        }
+    let exported = functions(component);
+    let Some((names, ty)) = exported.iter().find(|(names, _)| names.join("#") == name) else {
+        return Err(unknown(path, component, &exported, name));
     };
     let params = ty.parse_arguments(args).map_err(|error| Failure::usage(format!("{name}: {ty}: {error}")))?;
-    Ok((name.to_owned(), params))
+    Ok((names.clone(), params))
+}
+
+/// There is no function of this name.
+fn unknown(path: &Path, component: &Component, functions: &[Function], name: &str) -> Failure {
+    if let Some((_, other)) = component.exports().iter().find(|(export, _)| export == name) {
+        return Failure::new(format!("--invoke {name}: the export is no function but: {other}"));
+    }
+    let names: Vec<String> = functions.iter().map(|(names, _)| names.join("#")).collect();
+    let suggestion = hint(name, names.iter().map(String::as_str));
+    let text = format!("{} exports no function `{name}`{suggestion}", path.display());
+    Failure::new(text + &exports(component))
 }
 
 fn instantiate(store: &mut Store<Host>, component: &Component) -> Result<Instance, Ended> {
@@ -107,10 +110,11 @@ fn start(store: &mut Store<Host>, instance: &Instance, interface: &str) -> Resul
     Ok(u8::from(result.is_err()))
 }
 
-fn invoke(store: &mut Store<Host>, instance: &Instance, name: &str, params: &[Val]) -> Result<u8, Ended> {
+fn invoke(store: &mut Store<Host>, instance: &Instance, names: &[String], params: &[Val]) -> Result<u8, Ended> {
+    let path: Vec<&str> = names.iter().map(String::as_str).collect();
     let function = instance
-        .get_func(&mut *store, name)
-        .ok_or_else(|| Failure::new(format!("the instance does not export the function `{name}`")))?;
+        .get_func(&mut *store, &*path)
+        .ok_or_else(|| Failure::new(format!("the instance does not export the function `{}`", names.join("#"))))?;
     let mut results = vec![Val::Bool(false); usize::from(function.ty().result().is_some())];
     function.call(&mut *store, params, &mut results)?;
     for result in &results {
@@ -119,18 +123,28 @@ fn invoke(store: &mut Store<Host>, instance: &Instance, name: &str, params: &[Va
     Ok(0)
 }
 
-/// The functions that a component exports, a line each, those of instances with their path.
-fn exports(component: &Component) -> String {
-    let mut lines = String::new();
-    for (name, item) in component.exports() {
+/// A function by its path: the name of its export, after those of the instances it is in. `#` joins them.
+type Function = (Vec<String>, ComponentFuncType);
+
+/// The functions that a component exports, by itself or in instances, in order.
+fn functions(component: &Component) -> Vec<Function> {
+    let mut found = Vec::new();
+    let below = |names: &[String], items: Vec<(String, ComponentItem)>| {
+        let path = |name| names.iter().cloned().chain([name]).collect::<Vec<_>>();
+        items.into_iter().rev().map(|(name, item)| (path(name), item)).collect::<Vec<_>>()
+    };
+    let mut work = below(&[], component.exports());
+    while let Some((names, item)) = work.pop() {
         match item {
-            ComponentItem::Func(ty) => lines.push_str(&format!("\n  {name}: {ty}")),
-            ComponentItem::Instance(items) => {
-                let functions = items.iter().filter(|(_, item)| matches!(item, ComponentItem::Func(_)));
-                lines.extend(functions.map(|(function, ty)| format!("\n  {name:?} {function:?}: {ty}")));
-            }
+            ComponentItem::Func(ty) => found.push((names, ty)),
+            ComponentItem::Instance(items) => work.extend(below(&names, items)),
             _ => {}
         }
     }
-    lines
+    found
+}
+
+/// The functions that a component exports, a line each, those of instances with their path.
+fn exports(component: &Component) -> String {
+    functions(component).iter().map(|(names, ty)| format!("\n  {}: {ty}", names.join("#"))).collect()
 }

@@ -12,6 +12,8 @@
 
 mod compare;
 pub mod components;
+#[cfg(feature = "wattest")]
+pub mod dfg;
 mod engines;
 mod expose;
 mod host;

@@ -347,6 +347,16 @@ impl Store {
         (ty, Value::of_slot(slot, ty.content))
     }
 
+    /// Sets a global whose type the value has.
+    pub fn set_global(&mut self, global: GlobalAddr, value: Value) {
+        self.globals[global.0 as usize].slot = value.slot();
+    }
+
+    /// Every instance, in the order of instantiation; the last one may have failed.
+    pub fn instances(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter()
+    }
+
     /// Whether a passive data segment has been dropped, or had no bytes.
     #[must_use]
     pub fn is_data_empty(&self, instance: InstanceAddr, data: u32) -> bool {

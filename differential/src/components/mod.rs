@@ -136,9 +136,9 @@ impl ReferenceComponents {
 }
 
 /// The scripted host for the evaluator.
-struct ReferenceHost {
-    script: HostScript,
-    log: HostLog,
+pub(crate) struct ReferenceHost {
+    pub(crate) script: HostScript,
+    pub(crate) log: HostLog,
 }
 
 /// The last name of an import's path.
@@ -178,7 +178,7 @@ impl ReferenceHostTrait for ReferenceHost {
     }
 }
 
-fn reference_ending(failure: Failure) -> Result<ComponentEnding, String> {
+pub(crate) fn reference_ending(failure: Failure) -> Result<ComponentEnding, String> {
     match failure {
         Failure::Trap(trap) if matches!(trap.class, ReferenceTrap::OutOfFuel | ReferenceTrap::StackExhausted) => {
             Ok(ComponentEnding::Nothing(trap.class.text().to_owned()))
@@ -203,8 +203,13 @@ const REFUSALS: &[ReferenceTrap] = &[
     ReferenceTrap::Unreachable,
 ];
 
+/// Whether a trap is one of those.
+pub fn is_refusal(class: ReferenceTrap) -> bool {
+    REFUSALS.contains(&class)
+}
+
 /// Whether two values are the same when NaNs are.
-fn same_value(left: &Val, right: &Val) -> bool {
+pub fn same_value(left: &Val, right: &Val) -> bool {
     let all = |left: &[Val], right: &[Val]| {
         left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same_value(left, right))
     };

@@ -13,7 +13,7 @@ use crate::generate_component::{Scenario, Theme};
 use crate::panics;
 use crate::source::expand;
 use wattest_differential::components::{
-    ComponentEnding, ComponentEngine, ComponentRecord, ReferenceComponents, compare_components,
+    ComponentCase, ComponentEnding, ComponentEngine, ComponentRecord, ReferenceComponents, compare_components,
 };
 
 /// A property of components.
@@ -89,6 +89,7 @@ impl Outcome {
 /// The engines, kept between scenarios.
 pub struct ComponentChecker {
     subjects: Vec<Box<dyn ComponentEngine>>,
+    stages: Stages,
 }
 
 impl Default for ComponentChecker {
@@ -104,7 +105,7 @@ fn guarded(engine: &mut dyn ComponentEngine, scenario: &Scenario) -> Result<Comp
 impl ComponentChecker {
     /// Engines are built on first use.
     pub fn new() -> ComponentChecker {
-        ComponentChecker { subjects: subjects() }
+        ComponentChecker { subjects: subjects(), stages: Stages::default() }
     }
 
     /// Checks the scenario of some bytes.
@@ -127,7 +128,7 @@ impl ComponentChecker {
             Err(error) => return Outcome::failed("reference", error),
         };
         if property.theme.is_none() {
-            let staged = panics::record(|| check_stages(&scenario.case.wasm));
+            let staged = panics::record(|| self.stages.check(&scenario.case));
             if let Err((stage, what)) = staged.unwrap_or_else(|text| Err(("pipeline".to_owned(), text))) {
                 return Outcome { record, disagreement: Some((stage, what)), ..Outcome::default() };
             }
@@ -145,35 +146,41 @@ impl ComponentChecker {
     }
 }
 
-/// The stages between a binary and its plan, with each set of passes and each grouping of adapters: every plan is proven
-/// against its graph, and compiling twice gives the same plan.
+/// The stages before the last: graph and plan, each carried out, and compiling twice gives the same plan.
 #[cfg(feature = "wattest")]
-fn check_stages(wasm: &[u8]) -> Result<(), (String, String)> {
-    use wattest_component::schedule::Grouping;
-    use wattest_component::{CompileOptions, Features, Pass, Passes, Proposal, compile};
-    let features = Features::default().with(Proposal::Memory64);
-    let without = Pass::ALL.iter().map(|pass| Passes::all().without(*pass));
-    for passes in [Passes::NONE, Passes::all()].into_iter().chain(without) {
-        for grouping in [Grouping::Fewest, Grouping::Single] {
-            let mut options = CompileOptions { passes, grouping, verify: true, ..CompileOptions::default() };
-            options.decode.features = features;
-            options.decode.bodies = false;
-            let failed =
-                |error: &dyn std::fmt::Display| ("pipeline".to_owned(), format!("{passes:?} {grouping:?}: {error}"));
-            let plan = compile(wasm, &options).map_err(|error| failed(&error))?;
-            let again = compile(wasm, &options).map_err(|error| failed(&error))?;
-            if plan.linear != again.linear {
-                return Err(failed(&"compiling twice gives different plans"));
-            }
+#[derive(Default)]
+struct Stages {
+    engine: wattest_differential::dfg::Interpreters,
+}
+
+#[cfg(feature = "wattest")]
+impl Stages {
+    fn check(&self, case: &ComponentCase) -> Result<(), (String, String)> {
+        use wattest_differential::dfg::{Artifacts, check_stages};
+        // Legal orders and other plans are chosen by the component alone.
+        let seed = case
+            .wasm
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325u64, |seed, byte| (seed ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+        check_stages(&self.engine, case, seed).map_err(|found| (found.stage.name().to_owned(), found.what))?;
+        let compile = || Artifacts::of(&case.wasm, seed);
+        match (compile(), compile()) {
+            (Ok(one), Ok(other)) if one.plan.linear == other.plan.linear => Ok(()),
+            _ => Err(("compile".to_owned(), "compiling twice gives different plans".to_owned())),
         }
     }
-    Ok(())
 }
 
 /// Without the runtime there are no stages.
 #[cfg(not(feature = "wattest"))]
-fn check_stages(_wasm: &[u8]) -> Result<(), (String, String)> {
-    Ok(())
+#[derive(Default)]
+struct Stages;
+
+#[cfg(not(feature = "wattest"))]
+impl Stages {
+    fn check(&self, _: &ComponentCase) -> Result<(), (String, String)> {
+        Ok(())
+    }
 }
 
 #[cfg(not(feature = "wattest"))]

@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::flatten::flatten_types;
 use crate::layout::{align_to, tuple_layout};
 use crate::memory::{Lift, Options, checked_range, load_bits, locate_list};
-use crate::string::lift_string;
+use crate::string::{Form, lift_string};
 use crate::types::{Shape, TypeId, Types};
 use crate::value::Value;
 use smallvec::SmallVec;
@@ -190,6 +190,7 @@ impl<'a, C: Lift> Lifter<'a, C> {
             Shape::String => {
                 let (address, length) = self.read_slice(place)?;
                 let text = lift_string(self.cx.memory(), self.options, address, length, self.left)?;
+                self.cx.string_lifted(Form::of(self.options, length));
                 self.charge(text.len() as u64, 1)?;
                 Value::String(text)
             }

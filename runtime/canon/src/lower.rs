@@ -15,7 +15,7 @@ use crate::layout::tuple_layout;
 use crate::lift::{Place, check_area};
 use crate::memory::{LIST_BYTES_MAX, Lower, Options, reallocate, store_bits};
 use crate::scalar::Scalar;
-use crate::string::{StringSource, lower_string};
+use crate::string::{Form, StringSource, lower_string};
 use crate::types::{Shape, TypeId, Types};
 use crate::value::Value;
 use smallvec::SmallVec;
@@ -152,7 +152,13 @@ impl<'a, C: Lower> Lowerer<'a, C> {
                 self.write(place, scalar.bytes(), scalar.lower(value).ok_or(mismatch)?)?;
             }
             (Shape::String, Value::String(text)) => {
-                let (address, length) = lower_string(self.cx, self.options, StringSource::utf8(text.as_bytes()))?;
+                let (address, length) = match self.cx.string_form() {
+                    Form::Utf8 => lower_string(self.cx, self.options, StringSource::utf8(text.as_bytes()))?,
+                    form => {
+                        let bytes = form.encode(text);
+                        lower_string(self.cx, self.options, StringSource { form, bytes: &bytes })?
+                    }
+                };
                 self.write_slice(place, address, length)?;
             }
             (Shape::List(element), Value::List(values)) => self.put_list(*element, place, values, frames)?,

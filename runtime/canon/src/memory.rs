@@ -11,6 +11,7 @@
 
 use crate::fault::Fault;
 use crate::layout::{Layout, Width, align_to};
+use crate::string::Form;
 use crate::types::HandleKind;
 use crate::value::Token;
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,11 @@ pub trait Lift {
     /// # Errors
     /// When the index is not in the table or names something else.
     fn lift_handle(&mut self, handle: HandleKind, index: u32) -> Result<Token, Self::Error>;
+
+    /// Told of each string that is lifted, in their order: the form it was in, which a [`Value`](crate::Value) does not keep.
+    fn string_lifted(&mut self, form: Form) {
+        let _ = form;
+    }
 }
 
 /// What lowering asks of the component instance a value enters.
@@ -99,6 +105,12 @@ pub trait Lower {
     /// # Errors
     /// When the table is full.
     fn lower_handle(&mut self, handle: HandleKind, token: Token) -> Result<u32, Self::Error>;
+
+    /// Asked for each string that is lowered, in their order: the form it came in, on which it depends how `realloc` is
+    /// called.
+    fn string_form(&mut self) -> Form {
+        Form::Utf8
+    }
 }
 
 /// The part of a memory of `memory_bytes` that starts at `address` and is `bytes` long, or `None`.

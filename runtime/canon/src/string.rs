@@ -46,6 +46,30 @@ impl Form {
             _ => 2,
         }
     }
+
+    /// The form of a string with this possibly tagged length.
+    pub const fn of(options: &Options, tagged: u64) -> Form {
+        match options.encoding {
+            Encoding::Utf8 => Form::Utf8,
+            Encoding::Utf16 => Form::Utf16,
+            Encoding::Compact if tagged & options.width.utf16_tag() != 0 => Form::TaggedUtf16,
+            Encoding::Compact => Form::Latin1,
+        }
+    }
+
+    /// The bytes of a text in this form; a character that Latin-1 has not loses its upper bits.
+    pub fn encode(self, text: &str) -> Vec<u8> {
+        match self {
+            Form::Utf8 => text.as_bytes().to_vec(),
+            Form::Utf16 | Form::TaggedUtf16 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            Form::Latin1 => text.chars().map(low_byte).collect(),
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a character of Latin-1 is one byte")]
+const fn low_byte(char: char) -> u8 {
+    char as u32 as u8
 }
 
 /// A string to lower: its bytes, outside of the memory it goes to.

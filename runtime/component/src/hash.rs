@@ -9,7 +9,7 @@
 //!
 //! Does not know: what is hashed.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 /// An odd number without pattern (the golden ratio's bits).
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -31,6 +31,70 @@ impl BuildHasher for Folding {
 
     fn build_hasher(&self) -> FoldingHasher {
         FoldingHasher { state: self.key, key: self.key | 1 }
+    }
+}
+
+/// What stands in an empty place of an [`Index`].
+const EMPTY: u32 = u32::MAX;
+/// Places that an index keeps when it is cleared.
+const PLACES_KEPT: usize = 1 << 12;
+
+/// Finds rows of a vector by what they are, without a copy of them: a table of their numbers, open addressing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Index {
+    hashes: Folding,
+    places: Vec<(u64, u32)>,
+    len: usize,
+}
+
+impl Index {
+    /// The hash of a value, as the other functions want it.
+    pub(crate) fn hash(&self, value: &impl Hash) -> u64 {
+        self.hashes.hash_one(value)
+    }
+
+    /// The row with this hash for which `is_it` holds.
+    pub(crate) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let mask = self.places.len().checked_sub(1)?;
+        let mut at = hash as usize & mask;
+        loop {
+            let (known, row) = self.places[at];
+            if row == EMPTY {
+                return None;
+            }
+            if known == hash && is_it(row) {
+                return Some(row);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Adds a row that is not there.
+    pub(crate) fn insert(&mut self, hash: u64, row: u32) {
+        // At most three quarters are taken.
+        if self.places.len() * 3 <= self.len * 4 {
+            let more = (self.places.len() * 2).max(64);
+            let old = std::mem::replace(&mut self.places, vec![(0, EMPTY); more]);
+            old.into_iter().filter(|(_, row)| *row != EMPTY).for_each(|(hash, row)| self.put(hash, row));
+        }
+        self.put(hash, row);
+        self.len += 1;
+    }
+
+    fn put(&mut self, hash: u64, row: u32) {
+        let mask = self.places.len() - 1;
+        let mut at = hash as usize & mask;
+        while self.places[at].1 != EMPTY {
+            at = (at + 1) & mask;
+        }
+        self.places[at] = (hash, row);
+    }
+
+    /// Without rows again.
+    pub(crate) fn clear(&mut self) {
+        self.places.truncate(PLACES_KEPT);
+        self.places.fill((0, EMPTY));
+        self.len = 0;
     }
 }
 
@@ -87,6 +151,27 @@ impl Hasher for FoldingHasher {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn rows_are_found_by_what_they_are() {
+        let (mut index, mut rows) = (Index::default(), Vec::new());
+        for round in 0..3 {
+            for number in 0..1_000u32 {
+                let hash = index.hash(&number);
+                assert_eq!(index.find(hash, |row| rows[row as usize] == number), None);
+                index.insert(hash, rows.len() as u32);
+                rows.push(number);
+            }
+            for number in 0..1_000 {
+                let found = index.find(index.hash(&number), |row| rows[row as usize] == number);
+                assert_eq!(found, Some(number), "{round}");
+            }
+            // All hashes equal: still found.
+            assert_eq!(index.find(index.hash(&5), |_| false), None);
+            index.clear();
+            rows.clear();
+        }
+    }
 
     #[test]
     fn hashes_differ_in_every_part() {

@@ -54,6 +54,8 @@ pub enum Grouping {
     Fewest,
     /// One module for each adapter, as late as possible: to show that grouping changes nothing.
     Single,
+    /// Any legal one, by this seed: to show the same.
+    Seeded(u64),
 }
 
 /// Whether an operand in this role, when it is an adapter too, may be called within the same module.
@@ -128,7 +130,43 @@ impl Schedule {
                 let ranks = self.ranks(graph, &self.points(&adapters));
                 self.collect(graph, adapters, &ranks);
             }
+            Grouping::Seeded(seed) => {
+                let ranks = self.any_ranks(graph, seed);
+                self.collect(graph, adapters, &ranks);
+            }
         }
+    }
+
+    /// For each adapter any point between early and late and any layer, not before those of the adapters it reaches without
+    /// an effect in between, and after them unless it calls them directly.
+    fn any_ranks(&self, graph: &Graph, seed: u64) -> Vec<Option<(Position, u32)>> {
+        let mut state = seed | 1;
+        let mut below = |count: u32| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            u32::try_from(state % u64::from(count.max(1))).unwrap_or(0)
+        };
+        let mut ranks: Vec<Option<(Position, u32)>> = vec![None; graph.nodes().len()];
+        for (at, node) in graph.nodes().iter().enumerate().filter(|(at, node)| self.live[*at] && !node.is_effect()) {
+            // The least rank there may be.
+            let mut rank = None;
+            let adapter = matches!(node, Node::Fused(_));
+            node.for_each_operand(|role, operand| {
+                let direct = is_direct(role) && matches!(graph.node(operand), Node::Fused(_)) && below(2) == 0;
+                let after = u32::from(adapter && !direct);
+                rank = rank.max(ranks[operand.index()].map(|(point, layer)| (point, layer + after)));
+            });
+            if adapter {
+                let (least, layer) = rank.unwrap_or((Position(0), 0));
+                let least = least.max(self.early[at]);
+                let point = Position(least.0 + below(self.late[at].0.saturating_sub(least.0) + 1));
+                let layer = if rank.is_some_and(|(known, _)| known == point) { layer } else { below(3) };
+                rank = Some((point, layer));
+            }
+            ranks[at] = rank;
+        }
+        ranks
     }
 
     /// One group each. An adapter's late position is not before its operands', and identifiers break ties.

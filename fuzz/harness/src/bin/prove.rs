@@ -484,11 +484,13 @@ fn print_suites(suites: Option<&SuiteResult>, time: Duration) {
 
 fn print_graphs(graphs: &GraphStats) {
     println!(
-        "Component graphs: {} linearized and verified ({:.1} values and {:.1} effects on average, {:.0} per second), {} defects",
+        "Component graphs: {} linearized and verified ({:.1} values and {:.1} effects on average, {:.0} per second of a core); {} of them through passes and text too, {} with a planted fault that was found; {} defects",
         graphs.graphs,
         graphs.per_graph(graphs.nodes),
         graphs.per_graph(graphs.effects),
-        graphs.graphs as f64 / graphs.seconds.max(0.001),
+        graphs.per_core_second(),
+        graphs.thorough,
+        graphs.faulted,
         graphs.found.len(),
     );
     for (seed, defect) in &graphs.found {

@@ -9,6 +9,7 @@
 //! Does not know: engines.
 
 pub mod bodies;
+pub mod dataflow;
 pub mod layers;
 pub mod libc;
 pub mod resources;
@@ -25,7 +26,7 @@ use types::Types;
 use wattest_differential::components::{ComponentCall, ComponentCase, HostAction, HostScript};
 
 /// Changes when a seed gives another scenario.
-pub const GENERATOR_VERSION: u32 = 3;
+pub const GENERATOR_VERSION: u32 = 4;
 
 /// What scenarios are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +37,13 @@ pub enum Theme {
     Hostile,
     /// Owned and borrowed handles.
     Resources,
+    /// Instantiation that does things.
+    Dataflow,
 }
 
 impl Theme {
     /// All of them.
-    pub const ALL: [Theme; 3] = [Theme::Values, Theme::Hostile, Theme::Resources];
+    pub const ALL: [Theme; 4] = [Theme::Values, Theme::Hostile, Theme::Resources, Theme::Dataflow];
 }
 
 /// A component and what is called.
@@ -115,6 +118,7 @@ impl Draft {
             Theme::Values => draft.layers(&mut source, false),
             Theme::Hostile => draft.layers(&mut source, true),
             Theme::Resources => resources::generate(&mut source, &mut draft),
+            Theme::Dataflow => dataflow::generate(&mut source, &mut draft),
         }
         draft.text.push_str(")\n");
         (subject, draft)

@@ -27,9 +27,8 @@ pub use print::{print, print_plan};
 pub use statics::{Component, FuncType, HostModule, Import, ImportKind, Module, ResourceOrigin, Signature, Statics};
 
 use crate::error::{Limit, LimitError};
-use crate::hash::Folding;
+use crate::hash::Index;
 use crate::ids::{ExportIndex, NodeId};
-use std::collections::HashMap;
 
 /// How large a graph may become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,14 +59,23 @@ pub struct Graph {
     effects: Vec<NodeId>,
     exports: Vec<Export<NodeId>>,
     operands: u32,
-    // ORDER: only looked up; identifiers come from the vector.
-    ids: HashMap<Node<NodeId>, NodeId, Folding>,
+    /// Pure nodes by what they are.
+    index: Index,
 }
 
 impl Graph {
     /// A graph without nodes.
     pub fn new(statics: Statics, limits: GraphLimits) -> Graph {
         Graph { statics, limits, ..Graph::default() }
+    }
+
+    /// Without nodes and exports again; memory stays taken.
+    pub fn clear(&mut self) {
+        self.nodes.clear();
+        self.effects.clear();
+        self.exports.clear();
+        self.index.clear();
+        self.operands = 0;
     }
 
     /// How large it may become.
@@ -80,21 +88,21 @@ impl Graph {
     /// # Errors
     /// A [`LimitError`] when a limit is reached; the graph is then as before.
     pub fn add(&mut self, node: Node<NodeId>) -> Result<NodeId, LimitError> {
-        if !node.is_effect()
-            && let Some(id) = self.ids.get(&node)
-        {
-            return Ok(*id);
+        let is_effect = node.is_effect();
+        let hash = if is_effect { 0 } else { self.index.hash(&node) };
+        if !is_effect && let Some(id) = self.index.find(hash, |id| self.nodes[id as usize] == node) {
+            return Ok(NodeId(id));
         }
         let mut operands = self.operands;
         node.for_each_operand(|_, _| operands = operands.saturating_add(1));
         Limit::Operands.check(u64::from(operands), self.limits.operands_max)?;
         Limit::Nodes.check(self.nodes.len() as u64 + 1, self.limits.nodes_max)?;
         let id = NodeId::at(self.nodes.len());
-        if node.is_effect() {
+        if is_effect {
             Limit::Effects.check(self.effects.len() as u64 + 1, self.limits.effects_max)?;
             self.effects.push(id);
         } else {
-            self.ids.insert(node.clone(), id);
+            self.index.insert(hash, id.0);
         }
         self.operands = operands;
         self.nodes.push(node);

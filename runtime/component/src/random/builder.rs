@@ -38,12 +38,28 @@ pub(super) struct Builder {
     parents: Vec<ExportIndex>,
 }
 
-impl Builder {
-    pub(super) fn new() -> Builder {
+/// A graph as good as new, if its tables are still those of the palette and what recipes add to them.
+pub(super) fn reclaimed(mut graph: Graph) -> Option<Graph> {
+    let (statics, first) = (&mut graph.statics, &PALETTE.statics);
+    if statics.types.len() != first.types.len() {
+        return None;
+    }
+    statics.func_types.truncate(first.func_types.len());
+    statics.signatures.truncate(first.signatures.len());
+    statics.modules.clear();
+    statics.imports.truncate(first.imports.len());
+    statics.components.truncate(first.components.len());
+    statics.resources.truncate(first.resources.len());
+    graph.clear();
+    Some(graph)
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
         let palette = &*PALETTE;
         Builder {
             palette,
-            graph: Graph::new(palette.statics.clone(), GraphLimits::default()),
+            graph: Graph::default(),
             step: Step::default(),
             read: 0,
             instances: Vec::new(),
@@ -56,8 +72,20 @@ impl Builder {
             parents: Vec::new(),
         }
     }
+}
 
-    pub(super) fn build(mut self, steps: &[Step]) -> Graph {
+impl Builder {
+    fn clear(&mut self) {
+        let pools = [&mut self.instances, &mut self.host_instances, &mut self.others, &mut self.waiting];
+        let pools = pools.into_iter().chain([&mut self.resources]).chain(&mut self.funcs).chain(&mut self.memories);
+        pools.for_each(Vec::clear);
+        self.parents.clear();
+    }
+
+    /// The graph of a recipe, in the memory of a spare one.
+    pub(super) fn build(&mut self, spare: Option<Graph>, steps: &[Step]) -> Graph {
+        self.clear();
+        self.graph = spare.unwrap_or_else(|| Graph::new(self.palette.statics.clone(), GraphLimits::default()));
         for step in steps {
             self.step = *step;
             self.read = 0;
@@ -77,7 +105,7 @@ impl Builder {
                 StepKind::Component => self.component(),
             }
         }
-        self.graph
+        std::mem::take(&mut self.graph)
     }
 
     /// The step's next number; beyond its eight, mixtures of them, which are small when all are.

@@ -133,7 +133,26 @@ pub fn recipe(seed: u64) -> Vec<Step> {
 
 /// The graph of a recipe.
 pub fn graph(steps: &[Step]) -> Graph {
-    builder::Builder::new().build(steps)
+    Arena::default().graph(steps)
+}
+
+/// Makes graphs, one after the other, in the memory of those that are given back.
+#[derive(Default)]
+pub struct Arena {
+    builder: builder::Builder,
+    spare: Option<Graph>,
+}
+
+impl Arena {
+    /// The graph of a recipe: what [`graph`] gives.
+    pub fn graph(&mut self, steps: &[Step]) -> Graph {
+        self.builder.build(self.spare.take(), steps)
+    }
+
+    /// Takes a graph back, or what passes made of it.
+    pub fn reclaim(&mut self, graph: Graph) {
+        self.spare = builder::reclaimed(graph);
+    }
 }
 
 /// An emitter of modules that stand for adapter modules: they import what adapters of this kind import, and their functions

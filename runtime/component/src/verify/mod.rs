@@ -11,8 +11,10 @@
 //! | `symbolic` | P3 (order, module, instance), P4, P5, P6, P9 (exactly once), P11, P17, P18, P19 |
 //! | `types` | P13 (both memories, widths), P20, P21 |
 //! | `template` | P3 (nothing effectful in adapters), P9 (imports and exports of the module) |
-//! | `random/tests.rs`, the harness target `graph` | P12 (both groupings denote the same), P22, P24 (every subset of passes), P25, and all of the above |
-//! | traces of running components | P12 to P16 and P24 |
+//! | `random/tests.rs`, the harness target `graph` | P12 (groupings denote the same), P22, P24 (every subset of passes), P25, and all of the above |
+//! | traces of running components, the harness target `dfg` | P12 to P16 and P24 |
+//!
+//! Which test decides which property is a table in `fuzz/harness/tests/properties.rs`.
 //!
 //! Invariant: [`verify`] is linear in the sizes of graph and plan, and does not recurse; it never panics on any plan, so that
 //! a plan from outside may be held against a graph.

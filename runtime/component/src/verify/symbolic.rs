@@ -11,7 +11,7 @@
 //! Does not know: how the plan was made.
 
 use crate::graph::{Args, CoreEntity, Export, Graph, ImportKind, MemoryShape, ModuleRef, Node};
-use crate::hash::Folding;
+use crate::hash::{Folding, Index};
 use crate::ids::{ImportIndex, NodeId, Slot, SlotKind};
 use crate::linear::{AdapterRef, Linear, LoadKey, Op};
 use crate::verify::{Defect, Property};
@@ -50,14 +50,20 @@ enum Term {
 
 #[derive(Default)]
 struct Terms {
-    // ORDER: only looked up; numbers count up.
-    ids: HashMap<Term, TermId, Folding>,
+    terms: Vec<Term>,
+    index: Index,
 }
 
 impl Terms {
     fn id(&mut self, term: Term) -> TermId {
-        let next = TermId::try_from(self.ids.len()).unwrap_or(TermId::MAX);
-        *self.ids.entry(term).or_insert(next)
+        let hash = self.index.hash(&term);
+        if let Some(known) = self.index.find(hash, |id| self.terms[id as usize] == term) {
+            return known;
+        }
+        let next = TermId::try_from(self.terms.len()).unwrap_or(TermId::MAX);
+        self.index.insert(hash, next);
+        self.terms.push(term);
+        next
     }
 
     fn value(&mut self, node: Node<TermId>) -> TermId {

@@ -12,7 +12,7 @@ use crate::graph::{
     Args, Builtin, CoreEntity, Fused, Graph, ImportKind, Key, Module, ModuleRef, Node, ResourceOrigin, Role, Side,
     Signature, Sort,
 };
-use crate::ids::{ComponentIndex, NodeId, SignatureIndex};
+use crate::ids::{ComponentIndex, ModuleIndex, NodeId, SignatureIndex};
 use crate::verify::{Defect, Property};
 use wattest_canon::{Convention, CoreType, Width, flatten_function};
 
@@ -20,9 +20,7 @@ use wattest_canon::{Convention, CoreType, Width, flatten_function};
 pub(super) fn check(graph: &Graph) -> Result<(), Defect> {
     p20_ancestry(graph)?;
     p4_resources(graph)?;
-    let by_sort =
-        |module: &Module| Sort::ALL.map(|sort| module.imports.iter().copied().filter(|ty| ty.sort() == sort).collect());
-    let checker = Checker { graph, imports: graph.statics.modules.iter().map(by_sort).collect() };
+    let checker = Checker { graph, imports: Imports::of(&graph.statics.modules) };
     for (id, node) in (0..).map(NodeId).zip(graph.nodes()) {
         checker.node(id, node)?;
     }
@@ -54,8 +52,35 @@ fn p4_resources(graph: &Graph) -> Result<(), Defect> {
 
 struct Checker<'a> {
     graph: &'a Graph,
-    /// The imports of each module, by sort.
-    imports: Vec<[Vec<CoreEntity>; Sort::ALL.len()]>,
+    imports: Imports,
+}
+
+/// The imports of each module, by sort.
+#[derive(Default)]
+struct Imports {
+    all: Vec<CoreEntity>,
+    /// By module, where each sort begins in `all`, and where the last one ends.
+    begins: Vec<[usize; Sort::ALL.len() + 1]>,
+}
+
+impl Imports {
+    fn of(modules: &[Module]) -> Imports {
+        let mut imports = Imports::default();
+        for module in modules {
+            let mut begins = [imports.all.len(); Sort::ALL.len() + 1];
+            for (at, sort) in Sort::ALL.into_iter().enumerate() {
+                imports.all.extend(module.imports.iter().filter(|ty| ty.sort() == sort));
+                begins[at + 1] = imports.all.len();
+            }
+            imports.begins.push(begins);
+        }
+        imports
+    }
+
+    fn of_sort(&self, module: ModuleIndex, sort: Sort) -> &[CoreEntity] {
+        let sort = sort as usize;
+        self.begins.get(module.index()).map_or(&[], |begins| &self.all[begins[sort]..begins[sort + 1]])
+    }
 }
 
 impl Checker<'_> {
@@ -95,8 +120,7 @@ impl Checker<'_> {
         else {
             return Ok(());
         };
-        let sorts = self.imports.get(module.index());
-        let import = sorts.and_then(|sorts| sorts[ty.sort() as usize].get(index as usize).copied());
+        let import = self.imports.of_sort(*module, ty.sort()).get(index as usize).copied();
         let fits = import.is_none_or(|import| import == ty);
         Property::P21.require(fits, || format!("{id}: the export is an import of another type"))
     }

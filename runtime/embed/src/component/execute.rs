@@ -60,7 +60,7 @@ fn prepare<T: 'static>(store: &mut StoreContextMut<'_, T>, pre: &InstancePre<T>)
         let ty = GlobalType { content: ValType::I32, mutable: true };
         let made = inner.new_global(ty, Raw::I32(FLAGS_START));
         let flags = made.ok().flatten().ok_or_else(|| limit("globals"))?;
-        let instance = ComponentInstance { tree, handles: HandleTable::default(), flags };
+        let instance = ComponentInstance { tree, handles: HandleTable::default(), flags, context: [0; 2] };
         inner.components_mut().instances.push(instance);
     }
     let slots = PlanSlots {
@@ -113,7 +113,7 @@ fn step<T: 'static>(
 ) -> Result<(), InstantiateError> {
     let component = &pre.component.inner;
     match op {
-        Op::Instantiate { dst, module, args, .. } => {
+        Op::Instantiate { dst, module, args, component: owner } => {
             let module = match module {
                 ModuleRef::Static(module) => component.modules.get(module.index()),
                 ModuleRef::Host(slot) => match pre.imports.get(slot.index as usize) {
@@ -123,7 +123,11 @@ fn step<T: 'static>(
             };
             let module = module.ok_or_else(|| InstantiateError::Start(empty(*dst)))?.clone();
             let imports = arguments(store, pre, tree, &module, args)?;
-            instantiate(store, tree, *dst, &module, &imports)
+            let owner = ComponentId(store.inner_mut().components_mut().tree(tree).first.0 + owner.0);
+            let depth = store.inner_mut().components_mut().begin_instantiation(owner);
+            let made = instantiate(store, tree, *dst, &module, &imports);
+            store.inner_mut().components_mut().end_instantiation(owner, depth);
+            made
         }
         Op::Adapters { dst, adapter, args } => {
             let template = component.plan.linear.adapters.get(adapter.index()).map(|row| row.template as usize);

@@ -70,7 +70,8 @@ const LAYERS: &[Row] = &[
         6,
         "wattest-differential",
         "differential",
-        &["wattest", "wattest-spec-tests", "wattest-reference"],
+        // Canon, component and fuse: `dfg` carries out graphs and plans, which are no part of the public API.
+        &["wattest", "wattest-canon", "wattest-fuse", "wattest-component", "wattest-spec-tests", "wattest-reference"],
         // The `peers` benchmark runs command-line programs.
         &["wattest-wasi"],
     ),

@@ -41,6 +41,8 @@ pub struct ComponentInstance {
     pub handles: HandleTable,
     /// Its flags: a mutable `i32`, whose bit 0 says that it may be left.
     pub flags: GlobalHandle,
+    /// Storage of the thread that instantiates it, between its core instances.
+    pub context: [u64; 2],
 }
 
 /// What a resource type is.
@@ -204,6 +206,22 @@ impl ComponentState {
     pub fn check_may_block(&mut self, instance: ComponentId) -> Result<(), TrapCode> {
         let may_block = self.task_of(instance).is_some_and(|task| task.may_block);
         if may_block { Ok(()) } else { Err(TrapCode::CannotBlock) }
+    }
+
+    /// A core instance of a component instance is about to be made: its start function runs in a task, the same for all of
+    /// them. Gives how many tasks there were.
+    pub fn begin_instantiation(&mut self, instance: ComponentId) -> usize {
+        let context = self.instances.get(instance.0 as usize).map_or([0; 2], |row| row.context);
+        self.tasks.push(Task { context, ..Task::new(instance, false) });
+        self.tasks.len() - 1
+    }
+
+    /// It is made, or it is not: what tasks there were before are left.
+    pub fn end_instantiation(&mut self, instance: ComponentId, tasks: usize) {
+        if let (Some(task), Some(row)) = (self.tasks.get(tasks), self.instances.get_mut(instance.0 as usize)) {
+            row.context = task.context;
+        }
+        self.tasks.truncate(tasks);
     }
 
     /// The entry of a table at an index, whatever its type.

@@ -463,7 +463,6 @@ fn finish(
 fn step(machine: &Machine, trace: &mut Trace, result: Result<Option<Val>, Halt>) {
     let mut state = machine.state();
     if result.is_err() {
-        state.poisoned = true;
         state.tasks.clear();
     }
     let events = std::mem::take(&mut state.trace);
@@ -496,7 +495,12 @@ fn call_export(
     }
     let args = params.iter().zip(&call.args).map(|(ty, val)| to_canon(types, *ty, val));
     let args = args.collect::<Option<Vec<_>>>().ok_or_else(wrong)?;
-    let values = machine.call_lift(core, callee, &side, args)?;
+    // A function of the host that fails when it is called directly ends no instance.
+    let called = machine.call_lift(core, callee, &side, args);
+    if called.is_err() {
+        machine.state().poisoned = true;
+    }
+    let values = called?;
     match (result.first(), values.first()) {
         (Some(ty), Some(value)) => {
             let handles = || Halt::Nothing("handles of the host".to_owned());

@@ -62,6 +62,8 @@ enum Event {
 struct Worker {
     child: Child,
     progress: PathBuf,
+    /// The first case it may have run.
+    first: u64,
     heard: Instant,
 }
 
@@ -159,7 +161,7 @@ impl Campaign {
                 let _ = sender.send(Event::Closed(job));
             });
         }
-        Ok(Worker { child, progress, heard: Instant::now() })
+        Ok(Worker { child, progress, first, heard: Instant::now() })
     }
 
     fn receive(&self, events: &Receiver<Event>, workers: &mut [Option<Worker>], stats: &mut Stats) {
@@ -200,10 +202,20 @@ impl Campaign {
             }
             _ => return None,
         };
-        let bytes = std::fs::read(&worker.progress).ok()?;
-        let case = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
-        Some((reason, case))
+        match case_of(&worker.progress) {
+            Some(case) => Some((reason, case)),
+            // Without the file nobody knows the case; a death is told all the same, or the campaign would wait forever.
+            None => {
+                Some((format!("{reason}; its progress file is gone, the case is the first it might be"), worker.first))
+            }
+        }
     }
+}
+
+/// The case that a worker wrote down before it ran it.
+fn case_of(progress: &Path) -> Option<u64> {
+    let bytes = std::fs::read(progress).ok()?;
+    Some(u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?))
 }
 
 /// Asks a process of its own for the vote of the subject and the reference alone: it ends as well where the subject did.
@@ -247,4 +259,30 @@ pub(crate) fn describe(status: ExitStatus) -> String {
 #[cfg(not(unix))]
 pub(crate) fn describe(status: ExitStatus) -> String {
     format!("ended with {status}")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_death_is_told_without_a_progress_file() -> io::Result<()> {
+        let campaign = Campaign {
+            seed: 1,
+            time: Duration::ZERO,
+            only: None,
+            jobs: 1,
+            folder: PathBuf::new(),
+            cpu: None,
+            mutant: None,
+            until_found: false,
+        };
+        let mut child = Command::new("false").spawn()?;
+        child.wait()?;
+        let progress = PathBuf::from("no such folder/worker-0.case");
+        let mut slot = Some(Worker { child, progress, first: 7, heard: Instant::now() });
+        let death = campaign.death(&mut slot);
+        assert!(matches!(death, Some((ref reason, 7)) if reason.contains("ended with")), "{death:?}");
+        Ok(())
+    }
 }

@@ -71,6 +71,8 @@ pub struct Layer {
     by_alias: bool,
     /// Whether functions of odd numbers come from a second inner instance.
     pub twins: bool,
+    /// Whether it exports what is asynchronous below as synchronous functions, which then may not wait for it.
+    blocks: bool,
     unused: u8,
     seed: u64,
 }
@@ -112,8 +114,17 @@ impl Layer {
             wrapped,
             by_alias: wrapped > 0 && source.percent(50),
             twins: wrapped > 0 && source.percent(40),
+            blocks: false,
             unused: if source.percent(30) { source.byte() } else { 0 },
             seed: source.u64(),
+        }
+    }
+
+    /// Makes its functions synchronous, unless they are those of the layer below; nothing may stand above it then.
+    pub fn block(&mut self) {
+        if self.passing != Passing::Reexport {
+            self.blocks = true;
+            self.routes.iter_mut().for_each(|route| route.lifts_async = false);
         }
     }
 
@@ -182,7 +193,7 @@ impl Writer<'_> {
         // Types of the inner instance have no name out here: they are defined once more, and functions are ascribed to them.
         self.define_types(&mut text);
         for (at, func) in self.funcs.iter().enumerate() {
-            let (ty, prefix) = (self.func_type_text(func), layer.prefix);
+            let (ty, prefix) = (self.exported_type(layer, func), layer.prefix);
             let from = at % copies;
             let _ = writeln!(text, "(export \"{prefix}{at}\" (func $inner{from} \"{prefix}{at}\") (func{ty}))");
         }
@@ -337,6 +348,15 @@ impl Writer<'_> {
         format!("(core instance (instantiate $Fix (with \"\" (instance (export \"t\" (table $shim \"t\")){funcs}))))\n")
     }
 
+    /// The type that a layer exports a function with.
+    fn exported_type(&self, layer: &Layer, func: &Func) -> String {
+        let text = self.func_type_text(func);
+        match text.strip_prefix(" async") {
+            Some(synchronous) if layer.blocks => synchronous.to_owned(),
+            _ => text,
+        }
+    }
+
     /// The type of a function whose named types are `$t0`, ….
     fn func_type_text(&self, func: &Func) -> String {
         let mut text = if func.is_async { " async".to_owned() } else { String::new() };
@@ -411,7 +431,7 @@ impl Writer<'_> {
         };
         format!(
             "(func (export \"{prefix}{at}\"){} (canon lift (core func {core}) {options} string-encoding={}{post}{callback}))\n",
-            self.func_type_text(func),
+            self.exported_type(layer, func),
             ENCODINGS[encoding]
         )
     }
@@ -497,6 +517,7 @@ impl Writer<'_> {
             add(func.is_async && !lifts_async, Shape::SyncLiftOfAsync);
             add(number > 0 && lowers_async, Shape::AsyncLower);
             add(number > 0 && func.is_async && !lowers_async, Shape::SyncLowerOfAsync);
+            add(layer.blocks && func.is_async && !lowers_async, Shape::Blocks);
             add(number == 0 && lifts_async && func.leaf == super::world::Leaf::Never, Shape::AsyncNever);
             add(number == 0 && lifts_async && func.leaf == super::world::Leaf::Twice, Shape::AsyncTwice);
             if number > 0 && self.borrowed_allocator(layer, at).is_some() {

@@ -147,9 +147,13 @@ impl Draft {
             self.host = HostScript { instance: HOST.to_owned(), resources: Vec::new(), funcs };
             previous.push(Placed { name: HOST.to_owned(), layer: None, prefix: "f" });
         }
-        for at in 0..source.between(1, 4) {
-            let layer = Layer::generate(source, &funcs, at + first == 0, hostile);
+        let count = source.between(1, 4);
+        for at in 0..count {
             let number = at + first;
+            let mut layer = Layer::generate(source, &funcs, number == 0, hostile);
+            if hostile && number > 0 && at + 1 == count && source.percent(30) {
+                layer.block();
+            }
             let text = writer.component(number, &layer, &mut self.shapes);
             self.text.push_str(&text);
             layers.push(layer);

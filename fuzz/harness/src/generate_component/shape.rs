@@ -67,6 +67,7 @@ shapes! {
     AsyncLower = "an asynchronous lower";
     SyncLiftOfAsync = "a synchronous lift of an asynchronous function";
     SyncLowerOfAsync = "a synchronous lower of an asynchronous function";
+    Blocks = "a synchronous function that would wait for an asynchronous one";
     AsyncNever = "an asynchronous task that never returns";
     AsyncTwice = "an asynchronous task that returns twice";
     // Allocators.

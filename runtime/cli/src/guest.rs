@@ -198,6 +198,7 @@ pub fn report_denials(parsed: &Parsed, wasi: &WasiCtx) {
                     let what = if path.is_empty() { "something".to_owned() } else { format!("{path:?}") };
                     format!("{what} in {dir:?} was to be changed: give it without ::ro, with --dir HOST::{dir}")
                 }
+                Denial::Network { rule } => format!("{rule} is not in the list: allow it with --net {rule}"),
                 Denial::NoDirectory => "a directory, but it has none: give it one with --dir HOST::GUEST".to_owned(),
             }
         );

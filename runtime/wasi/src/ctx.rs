@@ -9,6 +9,7 @@ use crate::host::args::{ArgsError, StringList};
 use crate::host::clock::Clocks;
 use crate::host::denial::{Denial, Denials};
 use crate::host::fs::{Access, Dir};
+use crate::host::net::Network;
 use crate::host::random::Random;
 use crate::host::stdio::{InputStream, OutputStream};
 use crate::host::trace::Trace;
@@ -27,6 +28,7 @@ pub struct WasiCtx {
     pub(crate) stdout: OutputStream,
     pub(crate) stderr: OutputStream,
     pub(crate) preopens: Vec<(Dir, String)>,
+    pub(crate) network: Network,
     pub(crate) trace: Option<Trace>,
     pub(crate) denials: Denials,
     /// What preview 1 has open, by number.
@@ -39,6 +41,11 @@ impl WasiCtx {
     /// What the guest asked for and was not given.
     pub fn denials(&self) -> &Denials {
         &self.denials
+    }
+
+    /// What of the network the guest may use.
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// Notes that a guest looks for directories, if it has none.
@@ -66,6 +73,7 @@ pub struct WasiCtxBuilder {
     stdout: OutputStream,
     stderr: OutputStream,
     preopens: Vec<(Dir, String)>,
+    network: Network,
     clocks: Clocks,
     random: Random,
     trace: Option<Trace>,
@@ -129,6 +137,12 @@ impl WasiCtxBuilder {
         self
     }
 
+    /// Sets what of the network the guest may use.
+    pub fn network(&mut self, network: Network) -> &mut Self {
+        self.network = network;
+        self
+    }
+
     /// Sets who is told of every call.
     pub fn trace(&mut self, trace: Trace) -> &mut Self {
         self.trace = Some(trace);
@@ -149,12 +163,28 @@ impl WasiCtxBuilder {
 
     /// The guest's capabilities; the builder is empty afterwards.
     pub fn build(&mut self) -> WasiCtx {
-        let WasiCtxBuilder { args, env, stdin, stdout, stderr, preopens, clocks, random, trace } = std::mem::take(self);
+        let WasiCtxBuilder { args, env, stdin, stdout, stderr, preopens, network, clocks, random, trace } =
+            std::mem::take(self);
         let denials = Denials::default();
+        network.log_denials(&denials);
         let preopens = preopens.into_iter().map(|(dir, name)| (dir.log_denials(&denials, &name), name));
         let preopens: Vec<_> = preopens.collect();
         let descriptors = Descriptors::new(stdin.clone(), stdout.clone(), stderr.clone(), preopens.clone());
         let table = ResourceTable::new();
-        WasiCtx { args, env, clocks, random, stdin, stdout, stderr, preopens, trace, denials, descriptors, table }
+        WasiCtx {
+            args,
+            env,
+            clocks,
+            random,
+            stdin,
+            stdout,
+            stderr,
+            preopens,
+            network,
+            trace,
+            denials,
+            descriptors,
+            table,
+        }
     }
 }

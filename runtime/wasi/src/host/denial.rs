@@ -31,6 +31,11 @@ pub enum Denial {
     },
     /// A directory, when there is none.
     NoDirectory,
+    /// An address or a name of the network.
+    Network {
+        /// The rule that would permit it, as [`Rule`](super::net::Rule) prints it.
+        rule: String,
+    },
 }
 
 /// Keeps denials; clones share them.

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod denial;
 pub mod exit;
 pub mod fs;
+pub mod net;
 pub mod poll;
 pub mod random;
 pub mod resolve;

@@ -17,41 +17,41 @@ use wattest::{Error, Result};
 /// Most resources that a guest can hold at once.
 const RESOURCES_MAX: usize = 1 << 16;
 
-/// Why a function does not return what it is asked for.
+/// Why a function does not return what it is asked for; `E` is what the core calls it.
 #[derive(Debug)]
-pub enum Stop {
+pub enum Stop<E = Ended> {
     /// The guest is told.
-    Ended(Ended),
+    Told(E),
     /// The guest ends.
     Trap(Error),
 }
 
-impl From<Errno> for Stop {
-    fn from(error: Errno) -> Stop {
-        Stop::Ended(Ended::Failed(error))
+impl<E: From<Errno>> From<Errno> for Stop<E> {
+    fn from(error: Errno) -> Stop<E> {
+        Stop::Told(error.into())
     }
 }
 
 impl From<Ended> for Stop {
     fn from(ended: Ended) -> Stop {
-        Stop::Ended(ended)
+        Stop::Told(ended)
     }
 }
 
-impl From<ResourceTableError> for Stop {
-    fn from(error: ResourceTableError) -> Stop {
+impl<E> From<ResourceTableError> for Stop<E> {
+    fn from(error: ResourceTableError) -> Stop<E> {
         Stop::Trap(error.into())
     }
 }
 
-impl From<Error> for Stop {
-    fn from(error: Error) -> Stop {
+impl<E> From<Error> for Stop<E> {
+    fn from(error: Error) -> Stop<E> {
         Stop::Trap(error)
     }
 }
 
 /// What a function that may fail returns.
-pub type Answer<T> = std::result::Result<T, Stop>;
+pub type Answer<T, E = Ended> = std::result::Result<T, Stop<E>>;
 
 /// The linker that functions are defined in.
 pub struct Face<'a, T: 'static> {
@@ -128,11 +128,12 @@ impl<'a, T: 'static> Face<'a, T> {
         self.define(name, move |ctx, params| Ok((function(ctx, params)?,)))
     }
 
-    fn fallible<P, R, E>(
+    /// A function that fails, for a reason `C` of the core, with what `convert` makes of it.
+    fn fallible<P, R, C: 'static, E>(
         &mut self,
         name: &'static str,
-        function: fn(&mut WasiCtx, P) -> Answer<R>,
-        convert: fn(&mut WasiCtx, Ended) -> Result<E>,
+        function: fn(&mut WasiCtx, P) -> Answer<R, C>,
+        convert: fn(&mut WasiCtx, C) -> Result<E>,
     ) -> Result<(), LinkError>
     where
         P: ComponentList + Lift + Debug + 'static,
@@ -141,7 +142,7 @@ impl<'a, T: 'static> Face<'a, T> {
     {
         self.define(name, move |ctx, params| match function(ctx, params) {
             Ok(value) => Ok((Ok(value),)),
-            Err(Stop::Ended(ended)) => Ok((Err(convert(ctx, ended)?),)),
+            Err(Stop::Told(reason)) => Ok((Err(convert(ctx, reason)?),)),
             Err(Stop::Trap(error)) => Err(error),
         })
     }

@@ -11,7 +11,7 @@
 use super::core::{Core, FuncId, Halt, Value, slots};
 use super::machine::{CellId, Given, Lifted, Machine, Sink, Task, abi_type, flat_limits, out_pointer, results_of};
 use std::sync::Arc;
-use wattest_canon::{FLAT_PARAMS_MAX, FLAT_RESULTS_MAX, ResourceId};
+use wattest_canon::{FLAT_PARAMS_MAX, FLAT_RESULTS_MAX, Nans, ResourceId};
 use wattest_component::ComponentIndex;
 use wattest_component::graph::{Fused, Side};
 use wattest_reference::TrapClass;
@@ -80,7 +80,7 @@ impl Machine {
     fn call_fused(&self, core: &mut dyn Core, fused: &Fused<CellId>, args: &[Value]) -> Result<Vec<Value>, Halt> {
         let (lower, lift) = (&fused.lower, &fused.lift);
         self.check_lowered(core, lower)?;
-        let (from, to) = (self.place(&lower.opts)?, self.place(&lift.opts)?);
+        let (from, to) = (self.place(&lower.opts, Nans::Kept)?, self.place(&lift.opts, Nans::Kept)?);
         let signature = self.core_signature(lower, false)?;
         let (args, is_async) = (slots(args), lower.opts.is_async);
         let out = out_pointer(&signature, &args);
@@ -162,7 +162,7 @@ impl Machine {
             Sink::Host => Given::Host(values.values),
             Sink::Guest { lower, out } => {
                 let (_, result) = self.func_type(lower.ty)?;
-                let (place, is_async) = (self.place(&lower.opts)?, lower.opts.is_async);
+                let (place, is_async) = (self.place(&lower.opts, Nans::Kept)?, lower.opts.is_async);
                 let flat = self.lower(core, place, flat_limits(is_async).1, (&result, &values), out)?;
                 Given::Core(results_of(&self.core_signature(&lower, false)?, is_async, &flat))
             }
@@ -186,7 +186,7 @@ impl Machine {
         if self.state().poisoned {
             return Err(TrapClass::CannotEnter.into());
         }
-        let place = self.place(&lift.opts)?;
+        let place = self.place(&lift.opts, Nans::Canonical)?;
         let sink = if lift.opts.is_async { Sink::Host } else { Sink::None };
         self.enter(lift.opts.component, sink, Some(lift.clone()), self.is_async(lift))?;
         let (params, result) = self.func_type(lift.ty)?;

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmparser::{ExternalKind, Parser, Payload};
 use wattest_canon::{
     Convention, CoreSignature, FLAT_ASYNC_PARAMS_MAX, FLAT_PARAMS_MAX, FLAT_RESULTS_MAX, Form, HandleKind, Lift, Lower,
-    Options, Passing, ResourceId, Token, TypeId, flatten_function, lift_values, lower_values,
+    Nans, Options, Passing, ResourceId, Token, TypeId, flatten_function, lift_values, lower_values,
 };
 use wattest_component::graph::{Args, ImportKind, Key, ModuleRef, Opts, Side, Sort};
 use wattest_component::{ComponentIndex, FuncTypeIndex, ImportIndex, ModuleIndex, Statics};
@@ -379,10 +379,10 @@ impl Machine {
     ///
     /// # Errors
     /// When one of its options is not there yet.
-    pub fn place(&self, opts: &Opts<CellId>) -> Result<Place, Halt> {
+    pub fn place(&self, opts: &Opts<CellId>, nans: Nans) -> Result<Place, Halt> {
         Ok(Place {
             component: opts.component,
-            options: Options::new(opts.encoding, opts.width()),
+            options: Options { nans, ..Options::new(opts.encoding, opts.width()) },
             memory: opts.memory.map(|memory| self.memory(memory.memory)).transpose()?,
             realloc: opts.realloc.map(|realloc| self.func(realloc)).transpose()?,
         })
@@ -482,7 +482,7 @@ impl Machine {
         let Cell::Import(import) = self.cell(import)? else {
             return Err(Halt::Broken("what is lowered is no import".to_owned()));
         };
-        let (place, signature) = (self.place(&side.opts)?, self.core_signature(side, false)?);
+        let (place, signature) = (self.place(&side.opts, Nans::Canonical)?, self.core_signature(side, false)?);
         let (params, result) = self.func_type(side.ty)?;
         let (params_max, results_max) = flat_limits(side.opts.is_async);
         let args = slots(args);

@@ -13,7 +13,7 @@ use super::core::{Core, FuncId, Halt, Value, slots, values};
 use super::machine::{Cell, CellId, Given, Machine, Sink};
 use std::sync::Arc;
 use wattest_canon::transcode::{Room, Step, Text};
-use wattest_canon::{Encoding, FLAT_PARAMS_MAX, HandleKind, ResourceId};
+use wattest_canon::{Encoding, FLAT_PARAMS_MAX, HandleKind, Nans, ResourceId};
 use wattest_component::graph::{Builtin, Node, StubTrap};
 use wattest_component::intrinsics::Intrinsic as Row;
 use wattest_component::{ComponentIndex, SignatureIndex};
@@ -130,7 +130,7 @@ impl Machine {
                 return Err(TrapClass::TaskReturn.into());
             }
         }
-        let values = self.lift(core, self.place(&builtin.opts)?, FLAT_PARAMS_MAX, &result, args)?;
+        let values = self.lift(core, self.place(&builtin.opts, Nans::Kept)?, FLAT_PARAMS_MAX, &result, args)?;
         self.give(core, component, sink, values)
     }
 

@@ -37,7 +37,7 @@ pub use memory::{
     reallocate,
 };
 pub use scalar::{
-    CANONICAL_NAN_32, CANONICAL_NAN_64, Scalar, canonicalize_nan_32, canonicalize_nan_64, char_from_bits,
+    CANONICAL_NAN_32, CANONICAL_NAN_64, Nans, Scalar, canonicalize_nan_32, canonicalize_nan_64, char_from_bits,
 };
 pub use string::{Form, StringSource, lift_string, locate_string, lower_string};
 pub use types::{Case, Facts, Field, HandleKind, Limits, Name, ResourceId, Shape, Type, TypeId, Types};

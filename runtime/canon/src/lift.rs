@@ -186,7 +186,7 @@ impl<'a, C: Lift> Lifter<'a, C> {
     fn find(&mut self, ty: TypeId, place: Place) -> Result<Found<'a>, C::Error> {
         let types = self.types;
         Ok(Found::Value(match types.shape(ty) {
-            Shape::Scalar(scalar) => scalar.lift(self.read(place, scalar.bytes())?)?,
+            Shape::Scalar(scalar) => scalar.lift(self.read(place, scalar.bytes())?, self.options.nans)?,
             Shape::String => {
                 let (address, length) = self.read_slice(place)?;
                 let text = lift_string(self.cx.memory(), self.options, address, length, self.left)?;
@@ -240,7 +240,7 @@ impl<'a, C: Lift> Lifter<'a, C> {
         let memory = self.cx.memory();
         for at in 0..count as u64 {
             let bits = load_bits(memory, address + at * u64::from(bytes), bytes).ok_or(Fault::ListOutOfBounds)?;
-            done.push(scalar.lift(bits)?);
+            done.push(scalar.lift(bits, self.options.nans)?);
         }
         Ok(Found::Value(Value::List(done)))
     }

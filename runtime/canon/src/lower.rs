@@ -149,7 +149,7 @@ impl<'a, C: Lower> Lowerer<'a, C> {
         let mismatch = Fault::Mismatch(ty);
         match (types.shape(ty), value) {
             (Shape::Scalar(scalar), _) => {
-                self.write(place, scalar.bytes(), scalar.lower(value).ok_or(mismatch)?)?;
+                self.write(place, scalar.bytes(), scalar.lower(value, self.options.nans).ok_or(mismatch)?)?;
             }
             (Shape::String, Value::String(text)) => {
                 let (address, length) = match self.cx.string_form() {
@@ -217,11 +217,11 @@ impl<'a, C: Lower> Lowerer<'a, C> {
     }
 
     fn put_scalars(&mut self, scalar: Scalar, ty: TypeId, address: u64, values: &[Value]) -> Result<(), Fault> {
-        let bytes = scalar.bytes();
+        let (bytes, nans) = (scalar.bytes(), self.options.nans);
         let memory = self.cx.memory_mut();
         let mut next = address;
         for value in values {
-            let bits = scalar.lower(value).ok_or(Fault::Mismatch(ty))?;
+            let bits = scalar.lower(value, nans).ok_or(Fault::Mismatch(ty))?;
             store_bits(memory, next, bytes, bits).ok_or(Fault::ReallocOutOfBounds)?;
             next += u64::from(bytes);
         }

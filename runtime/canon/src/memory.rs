@@ -11,6 +11,7 @@
 
 use crate::fault::Fault;
 use crate::layout::{Layout, Width, align_to};
+use crate::scalar::Nans;
 use crate::string::Form;
 use crate::types::HandleKind;
 use crate::value::Token;
@@ -57,12 +58,14 @@ pub struct Options {
     pub width: Width,
     /// Most bytes of host memory one lift may build. A guest can make a list refer to one string a million times.
     pub lift_bytes_max: u64,
+    /// What becomes of NaNs.
+    pub nans: Nans,
 }
 
 impl Options {
     /// Options with the default budget.
     pub const fn new(encoding: Encoding, width: Width) -> Options {
-        Options { encoding, width, lift_bytes_max: LIFT_BYTES_DEFAULT }
+        Options { encoding, width, lift_bytes_max: LIFT_BYTES_DEFAULT, nans: Nans::Canonical }
     }
 }
 

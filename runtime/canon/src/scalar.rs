@@ -96,7 +96,7 @@ impl Scalar {
     /// # Errors
     /// [`Fault::Char`].
     #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "lifting takes the low bits")]
-    pub fn lift(self, bits: u64) -> Result<Value, Fault> {
+    pub fn lift(self, bits: u64, nans: Nans) -> Result<Value, Fault> {
         Ok(match self {
             Scalar::Bool => Value::Bool(bits as u32 != 0),
             Scalar::S8 => Value::S8(bits as i8),
@@ -107,15 +107,15 @@ impl Scalar {
             Scalar::U32 => Value::U32(bits as u32),
             Scalar::S64 => Value::S64(bits as i64),
             Scalar::U64 => Value::U64(bits),
-            Scalar::F32 => Value::F32(canonicalize_nan_32(bits as u32)),
-            Scalar::F64 => Value::F64(canonicalize_nan_64(bits)),
+            Scalar::F32 => Value::F32(nans.bits_32(bits as u32)),
+            Scalar::F64 => Value::F64(nans.bits_64(bits)),
             Scalar::Char => Value::Char(char_from_bits(bits as u32)?),
         })
     }
 
-    /// The slot of a value, or `None` when the value is of another type. In memory its low [`Scalar::bytes`] are stored.
+    /// The slot of a value, whose NaNs `nans` decides, or `None` when the value is of another type. In memory its low [`Scalar::bytes`] are stored.
     #[expect(clippy::cast_sign_loss, reason = "lowering stores two's complement")]
-    pub fn lower(self, value: &Value) -> Option<u64> {
+    pub fn lower(self, value: &Value, nans: Nans) -> Option<u64> {
         Some(match (self, value) {
             (Scalar::Bool, Value::Bool(v)) => u64::from(*v),
             (Scalar::S8, Value::S8(v)) => u64::from(i32::from(*v) as u32),
@@ -126,11 +126,31 @@ impl Scalar {
             (Scalar::U32, Value::U32(v)) => u64::from(*v),
             (Scalar::S64, Value::S64(v)) => *v as u64,
             (Scalar::U64, Value::U64(v)) => *v,
-            (Scalar::F32, Value::F32(v)) => u64::from(canonicalize_nan_32(*v)),
-            (Scalar::F64, Value::F64(v)) => canonicalize_nan_64(*v),
+            (Scalar::F32, Value::F32(v)) => u64::from(nans.bits_32(*v)),
+            (Scalar::F64, Value::F64(v)) => nans.bits_64(*v),
             (Scalar::Char, Value::Char(v)) => u64::from(u32::from(*v)),
             _ => return None,
         })
+    }
+}
+
+/// What becomes of a NaN that is lifted or lowered; the specification leaves its bits open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Nans {
+    /// It becomes the canonical one: what a host sees and gives.
+    #[default]
+    Canonical,
+    /// It keeps its bits: what adapters between guests do, which copy.
+    Kept,
+}
+
+impl Nans {
+    const fn bits_32(self, bits: u32) -> u32 {
+        if matches!(self, Nans::Kept) { bits } else { canonicalize_nan_32(bits) }
+    }
+
+    const fn bits_64(self, bits: u64) -> u64 {
+        if matches!(self, Nans::Kept) { bits } else { canonicalize_nan_64(bits) }
     }
 }
 
@@ -152,5 +172,23 @@ pub const fn char_from_bits(bits: u32) -> Result<char, Fault> {
     match char::from_u32(bits) {
         Some(c) => Ok(c),
         None => Err(Fault::Char),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nans_are_kept_where_adapters_copy() {
+        let check = |scalar: Scalar, nans: Nans, bits: u64, expected: u64| {
+            let value = scalar.lift(bits, nans).unwrap();
+            assert_eq!(scalar.lower(&value, nans), Some(expected), "{scalar:?} {nans:?} {bits:#x}");
+        };
+        check(Scalar::F32, Nans::Canonical, 0xffff_ffe0, u64::from(CANONICAL_NAN_32));
+        check(Scalar::F32, Nans::Kept, 0xffff_ffe0, 0xffff_ffe0);
+        check(Scalar::F64, Nans::Canonical, u64::MAX, CANONICAL_NAN_64);
+        check(Scalar::F64, Nans::Kept, u64::MAX, u64::MAX);
+        check(Scalar::F64, Nans::Canonical, 0xfff0_0000_0000_0000, 0xfff0_0000_0000_0000);
     }
 }

@@ -11,7 +11,7 @@ use super::lift::{Context, Flat};
 use super::state::{ComponentInstanceId, Options, Outcome, Resolver, Shared, Task};
 use super::trace::Event;
 use super::types::{FLAT_MAX, FuncType, Kind, ResourceId, Type};
-use super::value::{Handle, Val};
+use super::value::{Handle, Val, canonicalize_nans};
 use crate::error::{Failure, TrapClass};
 use crate::store::{FuncAddr, Store};
 use crate::value::Value;
@@ -92,9 +92,14 @@ impl Evaluation<'_> {
             return self.call_host(path, ty, args);
         };
         self.shared.lock().check_enter(None, lifted.inst)?;
-        let outcome = self.run_task(lifted, Resolver::Host, |_| Ok(args.to_vec()))?;
+        let mut args = args.to_vec();
+        canonicalize_nans(&mut args);
+        let outcome = self.run_task(lifted, Resolver::Host, |_| Ok(args))?;
         match outcome {
-            Outcome::Host(values) => Ok(values.into_iter().next()),
+            Outcome::Host(mut values) => {
+                canonicalize_nans(&mut values);
+                Ok(values.into_iter().next())
+            }
             Outcome::Guest(_) => Ok(None),
         }
     }
@@ -128,9 +133,11 @@ impl Evaluation<'_> {
         let mut flat = Flat::new(args);
         let lowered_results = match &*lowered.callee {
             Callee::Host { path, ty } => {
-                let values = self.lift_values(&mut cx, &mut flat, &params, params_max)?;
+                let mut values = self.lift_values(&mut cx, &mut flat, &params, params_max)?;
+                canonicalize_nans(&mut values);
                 let result = self.call_host(path, ty, &values)?;
-                let values: Vec<Val> = result.into_iter().collect();
+                let mut values: Vec<Val> = result.into_iter().collect();
+                canonicalize_nans(&mut values);
                 let max = if options.is_async { 0 } else { FLAT_RESULTS_MAX };
                 self.lower_values(&mut cx, &values, &results, max, Some(&mut flat))?
             }

@@ -136,7 +136,8 @@ impl Evaluator {
         Evaluator { store, shared: Shared::new(limits, host) }
     }
 
-    /// The same, in which a NaN that crosses a boundary keeps its bits. The specification allows any others as well
+    /// The same, in which a NaN that crosses from guest to guest keeps its bits; the host sees and gives canonical ones.
+    /// The specification allows any others as well
     /// ([loading](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#loading)); this is
     /// what engines do that copy bits.
     #[must_use]

@@ -98,6 +98,21 @@ pub enum Val {
     Borrow(Handle),
 }
 
+/// Makes all NaNs in these values the canonical one: lifting to a value the host sees does that
+/// ([loading](https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#loading)).
+pub(crate) fn canonicalize_nans(values: &mut [Val]) {
+    let mut open: Vec<&mut Val> = values.iter_mut().collect();
+    while let Some(value) = open.pop() {
+        match value {
+            Val::F32(bits) if f32::from_bits(*bits).is_nan() => *bits = 0x7fc0_0000,
+            Val::F64(bits) if f64::from_bits(*bits).is_nan() => *bits = 0x7ff8_0000_0000_0000,
+            Val::List(values) | Val::Record(values) => open.extend(values),
+            Val::Variant(_, Some(payload)) => open.push(payload),
+            _ => {}
+        }
+    }
+}
+
 /// A resource outside of every table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handle {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::time::{Duration, Instant};
 use wattest_canon::{
-    CANONICAL_NAN_32, CANONICAL_NAN_64, Encoding, FLAT_PARAMS_MAX, Fault, HandleKind, LIST_BYTES_MAX, Options,
+    CANONICAL_NAN_32, CANONICAL_NAN_64, Encoding, FLAT_PARAMS_MAX, Fault, HandleKind, LIST_BYTES_MAX, Nans, Options,
     ResourceId, Scalar, Shape, Token, Type, TypeId, Types, Value, Width, flatten_types, lift_at, lift_values, lower_at,
     lower_values, tuple_layout,
 };
@@ -87,7 +87,7 @@ impl Tape<'_> {
     fn value(&mut self, types: &Types, ty: TypeId) -> Value {
         match types.shape(ty) {
             Shape::Scalar(Scalar::Char) => Value::Char(['a', '\u{d7ff}', '\u{e000}', '\u{10ffff}'][self.below(4)]),
-            Shape::Scalar(scalar) => scalar.lift(self.bits()).unwrap(),
+            Shape::Scalar(scalar) => scalar.lift(self.bits(), Nans::Canonical).unwrap(),
             Shape::String => {
                 let text = ["", "a", "é", "plain ascii text of some length", "hö☃🍰"];
                 Value::String(text[self.below(5)].into())

@@ -18,6 +18,8 @@ mod memory;
 mod path;
 mod poll;
 mod process;
+#[cfg(any(test, feature = "random"))]
+pub mod random;
 mod rights;
 mod sock;
 

@@ -275,6 +275,12 @@ impl Dir {
         Ok(Dir::new(Arc::new(HostDir::open_ambient(path)?), access))
     }
 
+    /// The same, to be looked at only.
+    pub fn read_only(mut self) -> Dir {
+        self.access = Access::READ_ONLY;
+        self
+    }
+
     /// What may be done beneath.
     pub fn access(&self) -> Access {
         self.access

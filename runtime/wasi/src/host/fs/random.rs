@@ -28,24 +28,24 @@ const BYTES_MAX: u64 = 5000;
 const NAMES: &[&str] = &["a", "b", "c", "file", "link", "dir", ".", "..", "a", "b"];
 
 /// Bytes as choices; zeros when there are no more.
-struct Choices<'a>(&'a [u8]);
+pub(crate) struct Choices<'a>(pub(crate) &'a [u8]);
 
 impl Choices<'_> {
-    fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         let (first, rest) = self.0.split_first().map_or((0, self.0), |(first, rest)| (*first, rest));
         self.0 = rest;
         first
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::from(self.byte()) % bound
     }
 
-    fn offset(&mut self) -> u64 {
+    pub(crate) fn offset(&mut self) -> u64 {
         (u64::from(self.byte()) << 8 | u64::from(self.byte())) % BYTES_MAX
     }
 
-    fn path(&mut self) -> String {
+    pub(crate) fn path(&mut self) -> String {
         let shape = self.byte();
         let count = 1 + usize::from(shape % 8 >= 4) + usize::from(shape % 8 == 7);
         let names: Vec<_> = (0..count).map(|_| NAMES[self.below(NAMES.len())]).collect();
@@ -146,6 +146,9 @@ fn operation(choices: &mut Choices<'_>) -> Operation {
     }
 }
 
+/// Folders that no operation may change.
+const UNTOUCHED: &[&str] = &["canary", "lower"];
+
 /// One of the file systems, with what is open in it.
 struct World {
     name: &'static str,
@@ -190,7 +193,28 @@ impl World {
     fn new(name: &'static str, root: Dir) -> World {
         let mut dirs = vec![None; SLOTS];
         dirs[0] = Some(root.clone());
+        // What is opened through it may be looked at only.
+        dirs[1] = Some(root.clone().read_only());
         World { name, root, dirs, files: vec![None; SLOTS] }
+    }
+
+    /// Whether an operation would change something through a directory that may only be looked at.
+    fn forbids(&self, operation: &Operation) -> bool {
+        let read_only = |slot: &usize| !self.dir(*slot).access().write;
+        match operation {
+            Operation::Open { dir, options, .. } => {
+                read_only(dir) && (options.write || options.create || options.truncate)
+            }
+            Operation::CreateDir { dir, .. }
+            | Operation::RemoveDir { dir, .. }
+            | Operation::RemoveFile { dir, .. }
+            | Operation::SymbolicLink { dir, .. }
+            | Operation::SetTimes { dir, .. } => read_only(dir),
+            Operation::Rename { dir, new_dir, .. } | Operation::HardLink { dir, new_dir, .. } => {
+                read_only(dir) || read_only(new_dir)
+            }
+            _ => false,
+        }
     }
 
     fn dir(&self, slot: usize) -> &Dir {
@@ -310,7 +334,7 @@ impl World {
 }
 
 /// Makes the tree that every case starts from.
-fn plant(dir: &Dir) -> Result<(), Errno> {
+pub(crate) fn plant(dir: &Dir) -> Result<(), Errno> {
     dir.create_dir("dir")?;
     dir.create_dir("dir/a")?;
     let options = OpenOptions { write: true, create: true, ..OpenOptions::default() };
@@ -323,12 +347,12 @@ fn plant(dir: &Dir) -> Result<(), Errno> {
 }
 
 /// A file as it was: its number, when it was changed, and its contents.
-type Seen = (u64, i64, i64, Vec<u8>);
+pub(crate) type Seen = (u64, i64, i64, Vec<u8>);
 
-/// What lies beside the directory that is given, by path: numbers, times and contents.
-fn beside(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Seen>> {
+/// What lies in these folders of one, by path: numbers, times and contents.
+pub(crate) fn beside(folder: &Path, names: &[&str]) -> std::io::Result<BTreeMap<PathBuf, Seen>> {
     let mut rows = BTreeMap::new();
-    let mut open = vec![folder.join("canary"), folder.join("lower")];
+    let mut open: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
     while let Some(path) = open.pop() {
         let metadata = std::fs::symlink_metadata(&path)?;
         let mut bytes = Vec::new();
@@ -366,7 +390,7 @@ pub fn check(bytes: &[u8]) -> Result<usize, String> {
         plant(dir).map_err(|error| format!("the first tree: {error}"))?;
     }
     let overlay = MemoryFs::over(lower, MemoryLimits::default()).root(Access::READ_WRITE);
-    let before = beside(temp.path()).map_err(|error| text(&error))?;
+    let before = beside(temp.path(), UNTOUCHED).map_err(|error| text(&error))?;
     let mut outside: BTreeSet<u64> = before.values().map(|(inode, ..)| *inode).collect();
     outside.insert(std::fs::metadata(temp.path()).map_err(|error| text(&error))?.ino());
     let mut worlds = [World::new("host", host), World::new("memory", memory), World::new("overlay", overlay)];
@@ -375,6 +399,7 @@ pub fn check(bytes: &[u8]) -> Result<usize, String> {
     let mut history = Vec::new();
     while !choices.0.is_empty() && done < OPERATIONS_MAX {
         let operation = operation(&mut choices);
+        let forbidden = worlds[0].forbids(&operation);
         let [expected, rest @ ..] = worlds.each_mut().map(|world| (world.name, world.perform(&operation)));
         history.push(format!("{operation:?} -> {}", expected.1));
         for (name, result) in rest {
@@ -385,6 +410,9 @@ pub fn check(bytes: &[u8]) -> Result<usize, String> {
                     expected.1
                 ));
             }
+        }
+        if forbidden && expected.1.starts_with("Ok") {
+            return Err(format!("a change through a read-only directory, after:\n{}", history.join("\n")));
         }
         escaped(&worlds[0], &outside).map_err(|what| format!("{what}, after:\n{}", history.join("\n")))?;
         done += 1;
@@ -400,7 +428,7 @@ pub fn check(bytes: &[u8]) -> Result<usize, String> {
             ));
         }
     }
-    let after = beside(temp.path()).map_err(|error| text(&error))?;
+    let after = beside(temp.path(), UNTOUCHED).map_err(|error| text(&error))?;
     if before == after {
         Ok(done)
     } else {

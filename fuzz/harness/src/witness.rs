@@ -1,12 +1,14 @@
 //! Witnesses: for each planted fault a test that passes without it and fails with it.
 //!
 //! Most are scripts, `witnesses/NAME.wast`, run in the configuration that their header names; what a script cannot say is a
-//! row of [`CHECKS`]. A witness shows that a fault is no equivalent of the right code; it does not show that a generator
+//! row of [`CHECKS`], those of WASI of `witness/wasi.rs`. A witness shows that a fault is no equivalent of the right code; it does not show that a generator
 //! would ever find it.
 //!
 //! Invariant: a fault has exactly one witness, under its own name.
 //!
 //! Does not know: whether a fault is on.
+
+mod wasi;
 
 use std::path::{Path, PathBuf};
 use wattest::{Config, Engine, Error, Extern, Func, FuncType, Instance, Module, Store, TrapCode, Val, ValType};
@@ -30,6 +32,10 @@ pub const CHECKS: &[(&str, Check)] = &[
 /// A witness in Rust: what is wrong, if anything is.
 pub type Check = fn() -> Result<(), String>;
 
+fn checks() -> impl Iterator<Item = &'static (&'static str, Check)> {
+    CHECKS.iter().chain(wasi::CHECKS)
+}
+
 /// The folder of scripts.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("witnesses")
@@ -41,7 +47,7 @@ pub fn folder() -> PathBuf {
 ///
 /// When the folder cannot be read.
 pub fn names() -> std::io::Result<Vec<String>> {
-    let mut names: Vec<String> = CHECKS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut names: Vec<String> = checks().map(|(name, _)| (*name).to_owned()).collect();
     for entry in std::fs::read_dir(folder())? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "wast")
@@ -60,7 +66,7 @@ pub fn names() -> std::io::Result<Vec<String>> {
 ///
 /// What it found wrong: the fault is on, or there is a bug, or there is no such witness.
 pub fn run(name: &str) -> Result<(), String> {
-    if let Some((_, check)) = CHECKS.iter().find(|(known, _)| *known == name) {
+    if let Some((_, check)) = checks().find(|(known, _)| *known == name) {
         return check();
     }
     run_file(&folder().join(format!("{name}.wast")))

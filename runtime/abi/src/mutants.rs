@@ -246,6 +246,23 @@ mutants! {
     destructor_not_called, Component, "an owned handle is dropped, its resource is not";
     host_list_alignment_unchecked, Component, "as between components, at the boundary with the host";
     host_string_not_shrunk, Component, "as between components, at the boundary with the host";
+    // WASI.
+    wasi_path_escapes, Wasi, "the kernel is not told to stay beneath the directory";
+    wasi_trailing_slash_lost, Wasi, "GHSA-vqjp: a slash behind the last name says that it is a directory";
+    wasi_hard_link_follows, Wasi, "GHSA-4ch3: a hard link is made to what a symbolic link names";
+    wasi_exclusive_ignored, Wasi, "O_EXCL is dropped between the face and the host";
+    wasi_append_at_start, Wasi, "bytes that belong at the end overwrite the beginning";
+    wasi_cookie_of_the_entry, Wasi, "reading a directory goes on with the entry that was cut, not behind the last one";
+    wasi_seek_end_as_current, Wasi, "two origins of a seek are mistaken for each other";
+    wasi_pread_moves, Wasi, "reading at an offset moves the position";
+    wasi_wrong_errno, Wasi, "one error number of the host is taken for its neighbour";
+    wasi_truncate_without_right, Wasi, "GHSA-2r75: opening truncates a file that may not be resized";
+    wasi_rights_widen, Wasi, "a descriptor gets rights that its directory does not hand on";
+    wasi_set_rights_adds, Wasi, "rights that were given up come back";
+    wasi_rename_target_unchecked, Wasi, "of two directories only the first is asked for its right";
+    wasi_read_only_rename_target, Wasi, "of two directories only the first is asked whether it may be changed";
+    wasi_unknown_clock, Wasi, "a clock that there is not is answered by another";
+    wasi_poll_absolute_as_relative, Wasi, "a moment is waited for as if it were a duration";
     // Fuel and epochs.
     fuel_free_loops, Interruption, "loops cost nothing";
     fuel_lost_at_calls, Interruption, "what the callee used is forgotten";

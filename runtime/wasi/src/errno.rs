@@ -35,6 +35,8 @@ macro_rules! errnos {
             /// The number for a failed system call; [`Errno::Io`] for those a guest cannot know.
             fn from(error: Sys) -> Errno {
                 match error {
+                    #[cfg(wattest_mutants)]
+                    Sys::NOTEMPTY if wattest_abi::mutant!(wasi_wrong_errno) => Errno::Exist,
                     $($(Sys::$sys => Errno::$name,)?)*
                     // `openat2` reports a path that leaves its directory this way; so does a link across file systems,
                     // which `Dir` tells apart before it converts.

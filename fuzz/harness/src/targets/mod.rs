@@ -37,6 +37,8 @@ mod subject;
 mod tables_bulk;
 #[cfg(feature = "wattest")]
 mod threads;
+#[cfg(feature = "wasi")]
+mod wasi_fs;
 #[cfg(feature = "suites")]
 mod wast_configs;
 
@@ -185,6 +187,8 @@ pub const TARGETS: &[Row] = &[
     Row { name: "artifact", weight: 30, smoke: 20, make: || Box::<artifact::Artifacts>::default() },
     #[cfg(feature = "wattest")]
     Row { name: "threads", weight: 4, smoke: 6, make: || Box::new(threads::Threads) },
+    #[cfg(feature = "wasi")]
+    Row { name: "wasi_fs", weight: 20, smoke: 60, make: || Box::new(wasi_fs::WasiFs) },
 ];
 
 /// The lane that [`crate::kill`] compares all of these with; no target of campaigns.

@@ -29,6 +29,9 @@ pub fn open_beneath(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) 
     }
     let flags = flags | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    #[cfg(wattest_mutants)]
+    let resolve =
+        if wattest_abi::mutant!(wasi_path_escapes) { resolve.difference(ResolveFlags::BENEATH) } else { resolve };
     for _ in 0..RACES_MAX {
         match openat2(dir, path, flags, mode, resolve) {
             Err(Sys::AGAIN) => {}
@@ -75,6 +78,8 @@ pub fn open_parent<'a>(dir: BorrowedFd<'a>, path: &'a str) -> Result<Parent<'a>,
     let start = trimmed.rfind('/').map_or(0, |slash| slash + 1);
     // One trailing slash says as much as many.
     let end = path.len().min(trimmed.len() + 1);
+    #[cfg(wattest_mutants)]
+    let end = if wattest_abi::mutant!(wasi_trailing_slash_lost) { trimmed.len() } else { end };
     let name = &path[start..end];
     let opened = match start {
         0 => None,

@@ -15,6 +15,8 @@ pub fn decode(id: u32) -> Result<Clock, Errno> {
         1 => Ok(Clock::Monotonic),
         2 => Ok(Clock::ProcessCpu),
         3 => Ok(Clock::ThreadCpu),
+        #[cfg(wattest_mutants)]
+        _ if wattest_abi::mutant!(wasi_unknown_clock) => Ok(Clock::Monotonic),
         _ => Err(Errno::Inval),
     }
 }

@@ -100,7 +100,10 @@ pub fn fd_fdstat_set_rights(
 ) -> Result<(), Errno> {
     let descriptor = ctx.descriptors.get_mut(fd)?;
     let (base, inheriting) = (Rights(base), Rights(inheriting));
-    if !descriptor.base.contains(base) || !descriptor.inheriting.contains(inheriting) {
+    let shrinks = descriptor.base.contains(base) && descriptor.inheriting.contains(inheriting);
+    #[cfg(wattest_mutants)]
+    let shrinks = shrinks || wattest_abi::mutant!(wasi_set_rights_adds);
+    if !shrinks {
         return Err(Errno::NotCapable);
     }
     descriptor.base = base;

@@ -132,7 +132,10 @@ fn open_options(
     if flag(OPEN_CREATE) {
         needed = needed.or(Rights::PATH_CREATE_FILE);
     }
-    if flag(OPEN_TRUNCATE) {
+    let truncates = flag(OPEN_TRUNCATE);
+    #[cfg(wattest_mutants)]
+    let truncates = truncates && !wattest_abi::mutant!(wasi_truncate_without_right);
+    if truncates {
         needed = needed.or(Rights::PATH_FILESTAT_SET_SIZE);
     }
     let (follow, flags) = (follows(lookup)?, layout::decode_fd_flags(fd_flags)?);
@@ -180,7 +183,11 @@ pub fn path_open(
     memory.check(opened, 4)?;
     let path = memory.text(path, path_len)?;
     let (parent, dir, options) = open_options(ctx, fd, lookup, open_flags, Rights(base), fd_flags)?;
+    #[cfg(wattest_mutants)]
+    let asked = Rights(base);
     let (base, inheriting) = (Rights(base).and(parent.inheriting), Rights(inheriting).and(parent.inheriting));
+    #[cfg(wattest_mutants)]
+    let base = if wattest_abi::mutant!(wasi_rights_widen) { asked } else { base };
     let access = dir.access();
     let (resource, base, inheriting) = match open(dir, path, &options)? {
         Opened::Dir(dir) => (Resource::Dir(dir), base.and(Rights::dir(access)), inheriting),
@@ -233,7 +240,10 @@ pub fn path_rename(
     let path = memory.text(path, path_len)?;
     let new_path = memory.text(new_path, new_path_len)?;
     let dir = ctx.descriptors.dir(fd, Rights::PATH_RENAME_SOURCE)?;
-    let new_dir = ctx.descriptors.dir(new_fd, Rights::PATH_RENAME_TARGET)?;
+    let target = Rights::PATH_RENAME_TARGET;
+    #[cfg(wattest_mutants)]
+    let target = if wattest_abi::mutant!(wasi_rename_target_unchecked) { Rights::default() } else { target };
+    let new_dir = ctx.descriptors.dir(new_fd, target)?;
     dir.rename(path, new_dir, new_path)
 }
 

@@ -87,6 +87,8 @@ fn watch_stream(ctx: &WasiCtx, fd: u32, write: bool) -> Result<Watch<'_>, Errno>
 /// Nanoseconds until a clock subscription is due.
 fn due(clocks: &mut Clocks, id: u32, timeout: u64, absolute: bool) -> Result<u64, Errno> {
     let clock = decode_clock(id)?;
+    #[cfg(wattest_mutants)]
+    let absolute = absolute && !wattest_abi::mutant!(wasi_poll_absolute_as_relative);
     match (clock, absolute) {
         (Clock::ProcessCpu | Clock::ThreadCpu, _) => Err(Errno::NotSup),
         (_, true) => Ok(timeout.saturating_sub(clocks.now(clock)?)),

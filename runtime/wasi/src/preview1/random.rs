@@ -136,7 +136,7 @@ fn rights(choices: &mut Choices<'_>) -> u64 {
         0 => 0,
         1 => 1 << 1,
         2 => 1 << 6,
-        3 => u64::MAX & !(1 << choices.below(27)),
+        3 => !(1 << choices.below(27)),
         4 => 1 << 1 | 1 << 2 | 1 << 5 | 1 << 21,
         _ => (1 << 30) - 1,
     }
@@ -155,9 +155,15 @@ fn buffers(choices: &mut Choices<'_>, memory: &mut [u8]) -> u64 {
     2
 }
 
+/// A path; more often than not one that has been there from the start.
+fn path(choices: &mut Choices<'_>) -> String {
+    const PLANTED: [&str; 6] = ["file", "dir", "dir/b", "link", "dir/a", "."];
+    if choices.byte() < 140 { PLANTED[choices.below(PLANTED.len())].to_owned() } else { choices.path() }
+}
+
 fn on_path(choices: &mut Choices<'_>, memory: &mut [u8], kind: u8) -> Call {
     let fd = descriptor(choices);
-    let (path, length) = text(memory, PATH, &choices.path());
+    let (path, length) = text(memory, PATH, &path(choices));
     let follow = u64::from(choices.byte() & 1);
     match kind {
         0..=6 => {
@@ -197,7 +203,21 @@ fn descriptor(choices: &mut Choices<'_>) -> u64 {
     if any < 150 { u64::from(DIR) + u64::from(any % 3) } else { u64::from(any) % DESCRIPTORS as u64 }
 }
 
-fn on_descriptor(choices: &mut Choices<'_>, memory: &mut [u8], kind: u8) -> Call {
+/// Gives up a right or any, of what there is; the first directory keeps its own, or nothing would happen any more.
+fn give_up(choices: &mut Choices<'_>, rules: &Rules) -> Call {
+    let fd = descriptor(choices).max(u64::from(DIR) + 1);
+    let (base, inheriting) = rules.descriptors.get(fd as usize).copied().flatten().unwrap_or_default();
+    // Rights that only one of several conditions of a call asks for.
+    const SECOND: [u32; 4] = [10, 12, 17, 19];
+    let bit = if choices.byte() < 128 { SECOND[choices.below(4)] } else { choices.below(27) as u32 };
+    let kept = match choices.byte() {
+        0..=191 => !(1 << bit),
+        _ => rights(choices),
+    };
+    Call::new("fd_fdstat_set_rights", [fd, base & kept, inheriting & !(1 << choices.below(27))])
+}
+
+fn on_descriptor(choices: &mut Choices<'_>, memory: &mut [u8], rules: &Rules, kind: u8) -> Call {
     let fd = (choices.below(DESCRIPTORS - 6) + 6) as u64;
     let result = u64::from(RESULT);
     let offset = choices.offset();
@@ -218,10 +238,11 @@ fn on_descriptor(choices: &mut Choices<'_>, memory: &mut [u8], kind: u8) -> Call
         12 => Call::new("fd_fdstat_get", [descriptor(choices), result]),
         13 => Call::new("fd_fdstat_set_flags", [fd, u64::from(choices.byte() & 1)]),
         14 => Call::new("fd_fdstat_set_rights", [fd, rights(choices), rights(choices)]),
-        15 => Call::new("fd_renumber", [fd, (choices.below(DESCRIPTORS - 6) + 6) as u64]),
-        16 => Call::new("fd_sync", [fd]),
-        17 => Call::new("fd_datasync", [fd]),
-        18 => Call::new("fd_advise", [fd, offset, 10, choices.below(8) as u64]),
+        15 | 16 => give_up(choices, rules),
+        17 => Call::new("fd_renumber", [fd, (choices.below(DESCRIPTORS - 6) + 6) as u64]),
+        18 => Call::new("fd_sync", [fd]),
+        19 => Call::new("fd_datasync", [fd]),
+        20 => Call::new("fd_advise", [fd, offset, 10, choices.below(8) as u64]),
         _ => Call::new("fd_close", [fd]),
     }
 }
@@ -246,10 +267,10 @@ fn on_clocks(choices: &mut Choices<'_>, memory: &mut [u8], kind: u8) -> Call {
     }
 }
 
-fn next_call(choices: &mut Choices<'_>, memory: &mut [u8]) -> Call {
+fn next_call(choices: &mut Choices<'_>, memory: &mut [u8], rules: &Rules) -> Call {
     match choices.byte() {
         kind @ 0..=139 => on_path(choices, memory, kind % 17),
-        kind @ 140..=219 => on_descriptor(choices, memory, kind % 21),
+        kind @ 140..=219 => on_descriptor(choices, memory, rules, kind % 24),
         220..=239 => {
             Call::new("fd_readdir", [descriptor(choices), BYTES.into(), 40 + choices.byte() as u64, 0, RESULT.into()])
         }
@@ -494,7 +515,7 @@ pub fn check(bytes: &[u8]) -> Result<usize, String> {
         rules.descriptors.push(Some((long(&scratch, RESULT + 8), long(&scratch, RESULT + 16))));
     }
     while !choices.0.is_empty() && history.len() < CALLS_MAX {
-        let call = next_call(&mut choices, &mut memory);
+        let call = next_call(&mut choices, &mut memory, &rules);
         history.push(format!("{} {:?}", call.name, call.args));
         step(&mut guests, &mut rules, &call, &mut memory)
             .and_then(|()| confined(&guests[0], &outside))

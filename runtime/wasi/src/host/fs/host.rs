@@ -126,6 +126,8 @@ impl VfsDir for HostDir {
             (_, false) => OFlags::RDONLY,
         };
         let flags = rows.into_iter().filter(|(on, _)| *on).fold(mode_flags, |flags, (_, flag)| flags | flag);
+        #[cfg(wattest_mutants)]
+        let flags = if wattest_abi::mutant!(wasi_exclusive_ignored) { flags.difference(OFlags::EXCL) } else { flags };
         let mode = if options.create { Mode::from_raw_mode(0o666) } else { Mode::empty() };
         let flags = flags | options.flags.to_host() | OFlags::NOCTTY;
         let fd = open_beneath(self.fd.as_fd(), path, flags, mode)?;
@@ -184,6 +186,10 @@ impl VfsDir for HostDir {
             return Err(Errno::Perm);
         }
         let new = open_parent(new_dir.fd.as_fd(), new_path)?;
+        #[cfg(wattest_mutants)]
+        if wattest_abi::mutant!(wasi_hard_link_follows) {
+            return Ok(rustix::fs::linkat(&old, old.name, &new, new.name, AtFlags::SYMLINK_FOLLOW)?);
+        }
         Ok(rustix::fs::linkat(&old, old.name, &new, new.name, AtFlags::empty())?)
     }
 
@@ -209,7 +215,10 @@ impl VfsDir for HostDir {
             let name = entry.file_name().to_bytes();
             let inode = if name == b".." { 0 } else { entry.ino() };
             let kind = entry.file_type().into();
-            if !visit(Entry { next: entry.next_entry_cookie(), inode, kind, name }) {
+            let next = entry.next_entry_cookie();
+            #[cfg(wattest_mutants)]
+            let next = if wattest_abi::mutant!(wasi_cookie_of_the_entry) { cookie } else { next };
+            if !visit(Entry { next, inode, kind, name }) {
                 break;
             }
         }
@@ -227,6 +236,8 @@ fn host_seek(to: Seek) -> Result<SeekFrom, Errno> {
         Seek::Start(offset) if i64::try_from(offset).is_err() => return Err(Errno::Inval),
         Seek::Start(offset) => SeekFrom::Start(offset),
         Seek::Current(offset) => SeekFrom::Current(offset),
+        #[cfg(wattest_mutants)]
+        Seek::End(offset) if wattest_abi::mutant!(wasi_seek_end_as_current) => SeekFrom::Current(offset),
         Seek::End(offset) => SeekFrom::End(offset),
     })
 }
@@ -260,6 +271,11 @@ impl VfsFile for HostFile {
     }
 
     fn read_at(&self, buffers: &mut [IoSliceMut<'_>], offset: u64) -> Result<usize, Errno> {
+        #[cfg(wattest_mutants)]
+        if wattest_abi::mutant!(wasi_pread_moves) {
+            self.seek(Seek::Start(offset))?;
+            return self.read(buffers);
+        }
         Ok(rustix::io::preadv(&self.fd, buffers, offset)?)
     }
 
@@ -272,6 +288,10 @@ impl VfsFile for HostFile {
     }
 
     fn append(&self, buffers: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        #[cfg(wattest_mutants)]
+        if wattest_abi::mutant!(wasi_append_at_start) {
+            return self.write_at(buffers, 0);
+        }
         match rustix::io::pwritev2(&self.fd, buffers, 0, ReadWriteFlags::APPEND) {
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
                 Ok(rustix::io::pwritev(&self.fd, buffers, self.metadata()?.size_bytes)?)

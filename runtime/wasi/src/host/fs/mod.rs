@@ -370,6 +370,10 @@ impl Dir {
 
     /// Renames `path` to `new_path` of `new_dir`.
     pub fn rename(&self, path: &str, new_dir: &Dir, new_path: &str) -> Result<(), Errno> {
+        #[cfg(wattest_mutants)]
+        if wattest_abi::mutant!(wasi_read_only_rename_target) {
+            return self.noted(path, self.writable().and_then(|node| node.rename(path, &*new_dir.node, new_path)));
+        }
         let renamed = self.writable().and_then(|node| node.rename(path, new_dir.writable()?, new_path));
         self.noted(path, renamed)
     }

@@ -393,7 +393,8 @@ mod tests {
         api,
         alloc_fail,
         artifact,
-        threads
+        threads,
+        wasi_fs
     );
 
     #[test]

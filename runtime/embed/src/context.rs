@@ -45,7 +45,7 @@ impl<T: 'static> StoreContext<'_, T> {
     }
 }
 
-impl<T: 'static> StoreContextMut<'_, T> {
+impl<'a, T: 'static> StoreContextMut<'a, T> {
     /// The embedder's data.
     pub fn data(&self) -> &T {
         &self.0.data().data
@@ -53,6 +53,16 @@ impl<T: 'static> StoreContextMut<'_, T> {
 
     /// The embedder's data.
     pub fn data_mut(&mut self) -> &mut T {
+        &mut self.0.data_mut().data
+    }
+
+    /// As [`Store::collect_garbage`].
+    pub fn collect_garbage(&mut self) {
+        self.0.inner_mut().collect();
+    }
+
+    /// The embedder's data, for as long as the store was lent.
+    pub fn into_data_mut(self) -> &'a mut T {
         &mut self.0.data_mut().data
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wattest_abi::Tunables;
 use wattest_compile::{CpuFeatures, Target};
-use wattest_vm::pool::{MemoryPool, PoolConfig};
+use wattest_vm::pool::{MemoryPool, PoolConfig, StackPool, StackPoolConfig};
 use wattest_vm::{HeapConfig, MemorySource, StoreConfig, TypeRegistry};
 
 /// An engine. Cheap to clone; clones are the same engine.
@@ -67,7 +67,13 @@ impl Engine {
         if tunables.signals_based_traps {
             wattest_vm::sys::signal::install();
         }
+        let stacks = StackPool::new(StackPoolConfig {
+            stack_bytes: config.options.max_wasm_stack.saturating_add(config.options.host_stack),
+            stacks_max: config.options.own_stacks,
+            idle_max: config.options.idle_stacks,
+        });
         let store_config = StoreConfig {
+            stacks,
             stack_bytes_max: config.options.max_wasm_stack,
             memories,
             tunables,
@@ -101,6 +107,12 @@ impl Engine {
     /// The configuration that the engine was built from.
     pub fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    /// How many guests are on stacks of their own ([`Func::call_async`](crate::Func::call_async)), and how many stacks are
+    /// kept for others.
+    pub fn own_stacks(&self) -> (usize, usize) {
+        self.inner.store_config.stacks.counts()
     }
 
     /// Advances the epoch by one tick: stores whose deadline is reached are interrupted at their next poll. Safe to call

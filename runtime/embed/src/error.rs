@@ -248,6 +248,10 @@ pub enum UsageError {
     /// A value does not fit a global, table or memory, or an immutable global was set.
     #[error("{0}")]
     Invalid(String),
+    /// A host function has to wait, but the guest was called without `async`, or by a host function that was called by a
+    /// guest itself.
+    #[error("a host function has to wait: the guest that calls it must be called with `call_async`")]
+    CannotSuspend,
     /// The option that this call needs is off.
     #[error("this needs the engine option `{option}`")]
     OptionOff {

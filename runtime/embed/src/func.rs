@@ -9,7 +9,8 @@ use crate::engine::Engine;
 use crate::error::{Backtrace, Error, Frame, HostError, Result, Trap, UsageError};
 use crate::exception::{self, ExnRef, UncaughtException};
 use crate::store::StoreData;
-use crate::typed::{IntoFunc, WasmParams, WasmResults};
+use crate::suspend::{self, HostFuture};
+use crate::typed::{HostResult, IntoFunc, WasmParams, WasmResults};
 use crate::types::FuncType;
 use crate::value::Val;
 use std::sync::Arc;
@@ -105,6 +106,36 @@ impl Func {
         Ok(())
     }
 
+    /// Makes a function of a closure that waits: see [`Linker::func_wrap_async`](crate::Linker::func_wrap_async).
+    pub fn wrap_async<T, P, R>(
+        mut store: impl AsContextMut<Data = T>,
+        closure: impl for<'a> Fn(Caller<'a, T>, P) -> HostFuture<'a, R> + Send + Sync + 'static,
+    ) -> Func
+    where
+        T: 'static,
+        P: WasmParams,
+        R: HostResult,
+    {
+        let store = store.as_context_mut();
+        let host = crate::typed::waiting_host(store.engine(), closure);
+        Func { handle: store.0.add_host_function(&host) }
+    }
+
+    /// Calls the function on a stack of its own, so that host functions in it can wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`Func::call`]; or there is no stack.
+    pub fn call_async<'a, T: Send + 'static, S: Into<StoreContextMut<'a, T>>>(
+        &self,
+        store: S,
+        params: &'a [Val],
+        results: &'a mut [Val],
+    ) -> impl Future<Output = Result<()>> + Send + use<'a, T, S> {
+        let func = *self;
+        suspend::on_own_stack(store, suspend::call_refused, move |store| func.call(store, params, results))
+    }
+
     /// The function with its types fixed at compile time.
     ///
     /// # Errors
@@ -186,6 +217,43 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
             Ok(results) => Ok(R::from_abi(results, inner)),
             Err(error) => Err(call_error(&store, error)),
         }
+    }
+
+    /// Calls the function on a stack of its own, so that host functions in it can wait.
+    ///
+    /// ```
+    /// use wattest::{Engine, Linker, Module, Store};
+    /// # fn executor<R>(future: impl Future<Output = R>) -> R {
+    /// #     let mut future = std::pin::pin!(future);
+    /// #     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    /// #     loop {
+    /// #         if let std::task::Poll::Ready(result) = future.as_mut().poll(&mut context) {
+    /// #             return result;
+    /// #         }
+    /// #     }
+    /// # }
+    /// # async fn later(x: i32) -> i32 { x + 1 }
+    /// let engine = Engine::default();
+    /// let text = r#"(module (import "" "later" (func $f (param i32) (result i32))) (export "later" (func $f)))"#;
+    /// let mut linker = Linker::new(&engine);
+    /// linker.func_wrap_async("", "later", |_, (x,): (i32,)| Box::pin(async move { later(x).await }))?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = linker.instantiate(&mut store, &Module::new(&engine, text)?)?;
+    /// let func = instance.get_typed_func::<i32, i32>(&mut store, "later")?;
+    /// assert_eq!(executor(func.call_async(&mut store, 4))?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`TypedFunc::call`]; or there is no stack.
+    pub fn call_async<'a, T: Send + 'static, S: Into<StoreContextMut<'a, T>>>(
+        &self,
+        store: S,
+        params: P,
+    ) -> impl Future<Output = Result<R>> + Send + use<'a, T, S, P, R> {
+        let func = *self;
+        suspend::on_own_stack(store, suspend::call_refused, move |store| func.call(store, params))
     }
 
     /// The function without its types.

@@ -12,6 +12,7 @@ use crate::func::{Func, TypedFunc};
 use crate::global::Global;
 use crate::memory::Memory;
 use crate::module::Module;
+use crate::suspend;
 use crate::table::Table;
 use crate::typed::{WasmParams, WasmResults};
 use crate::types::ExternType;
@@ -63,6 +64,20 @@ impl Instance {
         }
         let given = imports.iter().map(|import| import.to_vm(store.inner_mut())).collect::<Result<Vec<_>, _>>()?;
         Instance::from_vm_imports(&mut store, module, &given)
+    }
+
+    /// As [`Instance::new`], on a stack of its own: host functions that the start function calls can wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`Instance::new`]; or there is no stack.
+    pub fn new_async<'a, T: Send + 'static, S: Into<StoreContextMut<'a, T>>>(
+        store: S,
+        module: &'a Module,
+        imports: &'a [Extern],
+    ) -> impl Future<Output = Result<Instance, InstantiateError>> + Send + use<'a, T, S> {
+        let refused = |text| Err(InstantiateError::Limit(text));
+        suspend::on_own_stack(store, refused, move |store| Instance::new(store, module, imports))
     }
 
     pub(crate) fn from_vm_imports<T: 'static>(

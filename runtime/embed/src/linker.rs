@@ -12,11 +12,13 @@ use crate::externs::Extern;
 use crate::instance::Instance;
 use crate::module::Module;
 use crate::store::StoreData;
-use crate::typed::IntoFunc;
+use crate::suspend::HostFuture;
+use crate::typed::{HostResult, IntoFunc, WasmParams};
 use crate::types::FuncType;
 use crate::value::Val;
 use std::collections::HashMap;
 use wattest_vm::HostFunction;
+use wattest_vm::suspend::Caller as Waits;
 
 enum Definition<T: 'static> {
     /// Something of one store.
@@ -110,6 +112,61 @@ impl<T: 'static> Linker<T> {
     ) -> Result<&mut Linker<T>, LinkError> {
         let host = closure.into_host(&self.engine);
         self.insert(module, name, Definition::Host(host))
+    }
+
+    /// Defines a name as a host function that waits for a future. Its parameters are a tuple, or one value.
+    ///
+    /// The guest that calls it is put aside as long as the future is not ready, if it was called with `call_async`.
+    ///
+    /// # Errors
+    ///
+    /// The name is defined already.
+    pub fn func_wrap_async<P: WasmParams, R: HostResult>(
+        &mut self,
+        module: &str,
+        name: &str,
+        closure: impl for<'a> Fn(Caller<'a, T>, P) -> HostFuture<'a, R> + Send + Sync + 'static,
+    ) -> Result<&mut Linker<T>, LinkError> {
+        let host = crate::typed::waiting_host(&self.engine, closure);
+        self.insert(module, name, Definition::Host(host))
+    }
+
+    /// Defines a name as a host function that waits for a future, and whose types are known at run time.
+    ///
+    /// # Errors
+    ///
+    /// The name is defined already.
+    pub fn func_new_async(
+        &mut self,
+        module: &str,
+        name: &str,
+        ty: FuncType,
+        closure: impl for<'a> Fn(Caller<'a, T>, &'a [Val], &'a mut [Val]) -> HostFuture<'a, Result<()>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<&mut Linker<T>, LinkError> {
+        let waiting = move |caller: Caller<'_, T>, params: &[Val], results: &mut [Val]| {
+            crate::suspend::wait_for(Waits::Guest, closure(caller, params, results))?
+        };
+        self.func_new(module, name, ty, waiting)
+    }
+
+    /// As [`Linker::instantiate`], on a stack of its own: host functions that the start function calls can wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`Linker::instantiate`]; or there is no stack.
+    pub fn instantiate_async<'a, S: Into<StoreContextMut<'a, T>>>(
+        &'a self,
+        store: S,
+        module: &'a Module,
+    ) -> impl Future<Output = Result<Instance, InstantiateError>> + Send + use<'a, T, S>
+    where
+        T: Send,
+    {
+        let refused = |text| Err(InstantiateError::Limit(text));
+        crate::suspend::on_own_stack(store, refused, move |store| self.instantiate(store, module))
     }
 
     /// Defines a name as a host function whose types are known at run time.

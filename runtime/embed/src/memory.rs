@@ -157,6 +157,12 @@ impl<'a, T: 'static> From<&'a mut crate::context::Caller<'_, T>> for StoreContex
     }
 }
 
+impl<'a, T: 'static> From<crate::context::Caller<'a, T>> for StoreContextMut<'a, T> {
+    fn from(caller: crate::context::Caller<'a, T>) -> Self {
+        caller.store
+    }
+}
+
 impl<'a, T: 'static> From<&'a mut StoreContextMut<'_, T>> for StoreContextMut<'a, T> {
     fn from(store: &'a mut StoreContextMut<'_, T>) -> Self {
         StoreContextMut(store.0)

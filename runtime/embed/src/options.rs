@@ -216,6 +216,12 @@ options! {
     gc_stress("gc-stress"): bool = false;
     /// Bytes of native stack that WebAssembly may use.
     max_wasm_stack("max-wasm-stack"): usize = 512 << 10;
+    /// Bytes of a stack of its own that are left to host functions, after what WebAssembly may use; see `Func::call_async`.
+    host_stack("host-stack"): usize = 1 << 20;
+    /// Guests that may be on stacks of their own at a time.
+    own_stacks("own-stacks"): usize = 10_000;
+    /// Stacks of their own that are kept for later guests.
+    idle_stacks("idle-stacks"): usize = 256;
     /// Where memories come from.
     allocation("allocation"): Strategy = Strategy::OnDemand;
     /// On demand: reuse the address space of dropped memories.

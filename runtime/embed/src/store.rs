@@ -7,6 +7,8 @@
 use crate::engine::Engine;
 use crate::error::{Error, Result, UsageError};
 use crate::limits::ResourceLimiter;
+use std::num::NonZeroU64;
+use wattest_vm::EpochAnswer;
 
 /// A store with the embedder's data `T`.
 ///
@@ -94,9 +96,27 @@ impl<T: 'static> Store<T> {
     /// Without a callback the computation traps.
     pub fn epoch_deadline_callback(&mut self, mut callback: impl FnMut(&mut T) -> Result<u64> + Send + Sync + 'static) {
         let callback = move |data: &mut StoreData<T>| {
-            callback(&mut data.data).map_err(|error| Box::new(error) as wattest_vm::HostError)
+            let ticks = callback(&mut data.data).map_err(|error| Box::new(error) as wattest_vm::HostError)?;
+            Ok(EpochAnswer::Continue(ticks))
         };
         self.vm.set_epoch_callback(Some(Box::new(callback)));
+    }
+
+    /// When the deadline is reached, lets the executor do something else, if the guest is on a stack of its own
+    /// ([`Func::call_async`](crate::Func::call_async)); it goes on for another `ticks` afterwards.
+    pub fn epoch_deadline_yield(&mut self, ticks: u64) {
+        self.vm.set_epoch_callback(Some(Box::new(move |_| Ok(EpochAnswer::Yield(ticks)))));
+    }
+
+    /// After every `fuel` units of fuel, lets the executor do something else, if the guest is on a stack of its own.
+    ///
+    /// # Errors
+    ///
+    /// The engine does not count fuel.
+    pub fn fuel_yield_interval(&mut self, fuel: Option<NonZeroU64>) -> Result<()> {
+        self.check_fuel()?;
+        self.vm.inner_mut().set_fuel_slice(fuel);
+        Ok(())
     }
 
     /// Sets what limits the growth of memories and tables and the number of instances.

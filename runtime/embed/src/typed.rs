@@ -15,8 +15,10 @@ use crate::exception::ExnRef;
 use crate::func::Func;
 use crate::reference::{AnyRef, ArrayRef, EqRef, ExternRef, StructRef};
 use crate::store::StoreData;
+use crate::suspend::{HostFuture, wait_for};
 use crate::types::FuncType;
 use wattest_module::{HeapType, RefType, ValType};
+use wattest_vm::suspend::Caller as Waits;
 use wattest_vm::{CallerInfo, FuncHandle, HostError, HostFunction, RawRef, StoreInner, V128, WasmValues};
 
 /// A Rust type that is a WebAssembly value type.
@@ -192,6 +194,21 @@ where
         Ok(results.into_abi(store.inner()))
     };
     HostFunction::typed(signature, body).expect("the signature was made from the same types")
+}
+
+/// The host function of a closure that waits.
+pub(crate) fn waiting_host<T, P, R>(
+    engine: &Engine,
+    closure: impl for<'a> Fn(Caller<'a, T>, P) -> HostFuture<'a, R> + Send + Sync + 'static,
+) -> HostFunction<StoreData<T>>
+where
+    T: 'static,
+    P: WasmParams,
+    R: HostResult,
+{
+    let closure =
+        move |caller: Caller<'_, T>, params: P| wait_for(Waits::Guest, closure(caller, params))?.into_result();
+    host::<T, P, Result<R::Results>, _>(engine, closure)
 }
 
 fn func_type<P: WasmParams, R: HostResult>() -> FuncType {

@@ -39,6 +39,19 @@ impl Drop for Active {
     }
 }
 
+/// The thread's active store. Not inlined, because the thread that asks may be another one after a wait
+/// ([`crate::suspend`]).
+#[inline(never)]
+pub(crate) fn active_store() -> *mut VmStoreContext {
+    ACTIVE.get()
+}
+
+/// Makes `store` the thread's active one; which one was. Not inlined, as [`active_store`].
+#[inline(never)]
+pub(crate) fn exchange(store: *mut VmStoreContext) -> *mut VmStoreContext {
+    ACTIVE.replace(store)
+}
+
 /// The stack limit of the store that is active on this thread; 0 when there is none.
 #[inline(always)]
 pub fn outer_stack_limit() -> usize {

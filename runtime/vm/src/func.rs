@@ -11,7 +11,7 @@ use crate::sys::trampoline::{self, Registers};
 use crate::trap::{self, CallFailure, Unwind};
 use std::ptr::NonNull;
 use wattest_abi::TrapCode;
-use wattest_abi::vmctx::VmFuncRef;
+use wattest_abi::vmctx::{VmFuncRef, VmStoreContext};
 
 /// A function of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +35,16 @@ impl FuncHandle {
     pub fn store(self) -> StoreId {
         self.store
     }
+}
+
+/// Enters WebAssembly that may go on on another thread after a wait: what is active is not restored through an address
+/// that was computed before.
+#[inline(never)]
+fn enter_movable(context: *mut VmStoreContext, enter: &mut dyn FnMut() -> u64) -> u64 {
+    let previous = activation::exchange(context);
+    let ended = enter();
+    activation::exchange(previous);
+    ended
 }
 
 impl StoreInner {
@@ -103,10 +113,14 @@ impl StoreInner {
         if here < self.context.stack_limit {
             return Ok(Err(self.stack_overflow()));
         }
-        let ended = {
+        // SAFETY: by the caller's promise; `target` is a function of this store.
+        let mut enter =
+            || unsafe { trampoline::enter::<FLOATS>(target.code, registers, context, stack.as_ptr(), stack.len()) };
+        let ended = if self.own_stack {
+            enter_movable(context, &mut enter)
+        } else {
             let _active = Active::enter(context);
-            // SAFETY: by the caller's promise; `target` is a function of this store.
-            unsafe { trampoline::enter::<FLOATS>(target.code, registers, context, stack.as_ptr(), stack.len()) }
+            enter()
         };
         if ended == 1 { Ok(Ok(())) } else { Ok(Err(self.take_failure())) }
     }

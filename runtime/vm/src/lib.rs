@@ -30,6 +30,7 @@ mod module;
 pub mod pool;
 pub mod registry;
 mod store;
+pub mod suspend;
 pub mod sys;
 mod table;
 mod trap;
@@ -48,8 +49,8 @@ pub use limits::{ResourceLimiter, TABLE_ELEMENTS_MAX};
 pub use memory::SharedMemory;
 pub use module::{ModuleBytes, RuntimeModule, vmctx_fits};
 pub use store::{
-    EpochCallback, InstanceId, LimiterOf, MemoryHandle, MemorySource, Store, StoreConfig, StoreId, StoreInner,
-    TableHandle, WrongStore,
+    EpochAnswer, EpochCallback, InstanceId, LimiterOf, MemoryHandle, MemorySource, Store, StoreConfig, StoreId,
+    StoreInner, TableHandle, WrongStore,
 };
 pub use table::{OutOfBounds, TableGrowError};
 pub use trap::{CallFailure, Frame, HostError};

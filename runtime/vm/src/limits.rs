@@ -5,7 +5,7 @@
 //!
 //! Does not know: how growth is done.
 
-use crate::store::{Store, StoreInner};
+use crate::store::{EpochAnswer, Store, StoreInner};
 use crate::trap::HostError;
 
 /// Decides whether memories and tables may grow. The default grants everything.
@@ -77,7 +77,7 @@ pub(crate) enum Growth {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hooks {
     grow: unsafe fn(*mut StoreInner, Growth) -> Result<bool, HostError>,
-    epoch: unsafe fn(*mut StoreInner) -> Option<Result<u64, HostError>>,
+    epoch: unsafe fn(*mut StoreInner) -> Option<Result<EpochAnswer, HostError>>,
 }
 
 impl Hooks {
@@ -96,8 +96,8 @@ impl StoreInner {
         unsafe { hook(self.owner(), growth) }
     }
 
-    /// Ticks to go on for after the epoch deadline; `None` without a callback.
-    pub(crate) fn ask_epoch(&mut self) -> Option<Result<u64, HostError>> {
+    /// What to do after the epoch deadline; `None` without a callback.
+    pub(crate) fn ask_epoch(&mut self) -> Option<Result<EpochAnswer, HostError>> {
         let hook = self.hooks.epoch;
         // SAFETY: as in `allows`.
         unsafe { hook(self.owner()) }
@@ -130,7 +130,7 @@ unsafe fn grow<T>(store: *mut StoreInner, growth: Growth) -> Result<bool, HostEr
 /// # Safety
 ///
 /// As [`grow`].
-unsafe fn epoch<T>(store: *mut StoreInner) -> Option<Result<u64, HostError>> {
+unsafe fn epoch<T>(store: *mut StoreInner) -> Option<Result<EpochAnswer, HostError>> {
     // SAFETY: by the caller's promise.
     let store = unsafe { &mut *store.cast::<Store<T>>() };
     store.ask_epoch_callback()

@@ -14,10 +14,11 @@ use crate::gc::{ConstValue, Heap, HeapConfig, HostValues, RootTable};
 use crate::host::HostFunctionEntry;
 use crate::instance::Instance;
 use crate::limits::{Hooks, ResourceLimiter};
-use crate::pool::MemoryPool;
+use crate::pool::{MemoryPool, StackPool};
 use crate::table::TableEntry;
 use crate::trap::{HostError, Unwind};
 use std::any::Any;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wattest_abi::vmctx::{MAGIC_HOST, VmHeader, VmStoreContext};
@@ -77,6 +78,8 @@ pub struct StoreConfig {
     pub types: Arc<crate::types::TypeRegistry>,
     /// How objects are collected.
     pub heap: HeapConfig,
+    /// Stacks for computations of their own.
+    pub stacks: Arc<StackPool>,
 }
 
 /// The `vmctx` that stands for the host when it calls a host function: a header with its instance number before it.
@@ -113,6 +116,10 @@ pub struct StoreInner {
     pub(crate) roots: Arc<RootTable>,
     pub(crate) const_stack: Vec<ConstValue>,
     pub(crate) fuel_reserve: u64,
+    /// Fuel after which a computation on a stack of its own lets others run; 0 for never.
+    pub(crate) fuel_slice: u64,
+    /// Whether its guest runs on a stack of its own.
+    pub(crate) own_stack: bool,
     pub(crate) components: crate::component::ComponentState,
 }
 
@@ -134,8 +141,17 @@ pub struct Store<T> {
 
 /// Finds the limiter in the embedder's data.
 pub type LimiterOf<T> = Box<dyn (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync>;
-/// What to do when the epoch deadline has passed: ticks to go on for, or an error.
-pub type EpochCallback<T> = Box<dyn FnMut(&mut T) -> Result<u64, HostError> + Send + Sync>;
+/// What to do when the epoch deadline has passed, or an error.
+pub type EpochCallback<T> = Box<dyn FnMut(&mut T) -> Result<EpochAnswer, HostError> + Send + Sync>;
+
+/// What to do when the epoch deadline has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EpochAnswer {
+    /// Go on for so many ticks.
+    Continue(u64),
+    /// Let others run first, if the guest is on a stack of its own; then go on for so many ticks.
+    Yield(u64),
+}
 
 impl<T> Store<T> {
     /// A new, empty store.
@@ -196,7 +212,7 @@ impl<T> Store<T> {
     }
 
     /// Asks the epoch callback, if there is one.
-    pub(crate) fn ask_epoch_callback(&mut self) -> Option<Result<u64, HostError>> {
+    pub(crate) fn ask_epoch_callback(&mut self) -> Option<Result<EpochAnswer, HostError>> {
         let callback = self.epoch_callback.as_mut()?;
         Some(callback(&mut self.data))
     }
@@ -252,6 +268,8 @@ impl StoreInner {
             roots: Arc::default(),
             const_stack: Vec::new(),
             fuel_reserve: 0,
+            fuel_slice: 0,
+            own_stack: false,
             components: crate::component::ComponentState::default(),
         }
     }
@@ -278,9 +296,22 @@ impl StoreInner {
 
     /// Sets the fuel that remains.
     pub fn set_fuel(&mut self, fuel: u64) {
-        let active = fuel.min(i64::MAX as u64);
+        let active = fuel.min(self.fuel_portion());
         self.context.fuel = -(active as i64);
         self.fuel_reserve = fuel - active;
+    }
+
+    /// Sets after how much fuel a computation on a stack of its own lets others run.
+    pub fn set_fuel_slice(&mut self, fuel: Option<NonZeroU64>) {
+        let remaining = self.fuel();
+        self.fuel_slice = fuel.map_or(0, NonZeroU64::get);
+        self.set_fuel(remaining);
+    }
+
+    /// How much fuel the counter gets at a time.
+    pub(crate) fn fuel_portion(&self) -> u64 {
+        let max = i64::MAX as u64;
+        if self.fuel_slice == 0 { max } else { self.fuel_slice.min(max) }
     }
 
     /// The fuel that remains.

@@ -13,6 +13,7 @@ use crate::host::net::Network;
 use crate::host::random::Random;
 use crate::host::stdio::{InputStream, OutputStream};
 use crate::host::trace::Trace;
+use crate::host::waiting::Waiting;
 use crate::preview1::Descriptors;
 use std::path::Path;
 use wattest::component::ResourceTable;
@@ -29,6 +30,7 @@ pub struct WasiCtx {
     pub(crate) stderr: OutputStream,
     pub(crate) preopens: Vec<(Dir, String)>,
     pub(crate) network: Network,
+    pub(crate) waiting: Waiting,
     pub(crate) trace: Option<Trace>,
     pub(crate) denials: Denials,
     /// What preview 1 has open, by number.
@@ -76,6 +78,7 @@ pub struct WasiCtxBuilder {
     network: Network,
     clocks: Clocks,
     random: Random,
+    waiting: Waiting,
     trace: Option<Trace>,
 }
 
@@ -149,6 +152,13 @@ impl WasiCtxBuilder {
         self
     }
 
+    /// Sets how the guest waits: its thread does, unless it is said otherwise here and the guest is called with
+    /// `call_async`.
+    pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
+        self.waiting = waiting;
+        self
+    }
+
     /// Sets where times come from.
     pub fn clocks(&mut self, clocks: Clocks) -> &mut Self {
         self.clocks = clocks;
@@ -163,7 +173,7 @@ impl WasiCtxBuilder {
 
     /// The guest's capabilities; the builder is empty afterwards.
     pub fn build(&mut self) -> WasiCtx {
-        let WasiCtxBuilder { args, env, stdin, stdout, stderr, preopens, network, clocks, random, trace } =
+        let WasiCtxBuilder { args, env, stdin, stdout, stderr, preopens, network, clocks, random, waiting, trace } =
             std::mem::take(self);
         let denials = Denials::default();
         network.log_denials(&denials);
@@ -181,6 +191,7 @@ impl WasiCtxBuilder {
             stderr,
             preopens,
             network,
+            waiting,
             trace,
             denials,
             descriptors,

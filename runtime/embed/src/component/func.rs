@@ -16,8 +16,9 @@ use super::typed::ComponentList;
 use super::types::ComponentFuncType;
 use super::value::{Handles, Val, from_value, to_value};
 use crate::TrapCode;
-use crate::context::AsContextMut;
+use crate::context::{AsContextMut, StoreContextMut};
 use crate::error::{Result, UsageError};
+use crate::suspend;
 use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -101,6 +102,21 @@ impl Func {
             *place = from_value(types, ty, value, &handles)?;
         }
         Ok(())
+    }
+
+    /// Calls the function on a stack of its own, so that host functions in it can wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`Func::call`]; or there is no stack.
+    pub fn call_async<'a, T: Send + 'static, S: Into<StoreContextMut<'a, T>>>(
+        &self,
+        store: S,
+        params: &'a [Val],
+        results: &'a mut [Val],
+    ) -> impl Future<Output = Result<()>> + Send + use<'a, T, S> {
+        let func = self.clone();
+        suspend::on_own_stack(store, suspend::call_refused, move |store| func.call(store, params, results))
     }
 
     /// The function with its types fixed.
@@ -211,6 +227,24 @@ where
         R: Send + Sync + 'static,
     {
         self.call_as(store, params)
+    }
+
+    /// Calls the function on a stack of its own, so that host functions in it can wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`TypedFunc::call`]; or there is no stack.
+    pub fn call_async<'a, T: Send + 'static, S: Into<StoreContextMut<'a, T>>>(
+        &self,
+        store: S,
+        params: P,
+    ) -> impl Future<Output = Result<R>> + Send + use<'a, T, S, P, R>
+    where
+        P: Send + 'a,
+        R: Send + Sync + 'static,
+    {
+        let func = self.clone();
+        suspend::on_own_stack(store, suspend::call_refused, move |store| func.call(store, params))
     }
 
     /// As [`TypedFunc::call`], with other Rust types for the same interface types: parameters that are borrowed.

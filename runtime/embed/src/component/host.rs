@@ -19,10 +19,12 @@ use super::value::{Handles, Val, from_value, to_value};
 use crate::context::StoreContextMut;
 use crate::error::{Error, Result, UsageError};
 use crate::store::StoreData;
+use crate::suspend::{HostFuture, wait_for};
 use std::sync::Arc;
 use wattest_canon::{FLAT_ASYNC_PARAMS_MAX, ResourceId, TypeId, flatten_types};
 use wattest_component::FuncTypeIndex;
 use wattest_vm::component::TreeId;
+use wattest_vm::suspend::{Caller as Waits, waiting_within};
 use wattest_vm::{FlatSlots, StoreInner};
 
 /// A lowered import that is being called.
@@ -39,7 +41,8 @@ pub(crate) struct HostCall<'a> {
 
 type VmStore<T> = wattest_vm::Store<StoreData<T>>;
 type Body<T> = dyn Fn(&mut VmStore<T>, &HostCall<'_>, &mut FlatSlots) -> Result<()> + Send + Sync;
-type Dynamic<T> = dyn Fn(StoreContextMut<'_, T>, &ComponentFuncType, &[Val], &mut [Val]) -> Result<()> + Send + Sync;
+type Dynamic<'a, T> =
+    dyn Fn(StoreContextMut<'_, T>, &ComponentFuncType, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'a;
 type Direct<T> =
     dyn Fn(StoreContextMut<'_, T>, (&ComponentFuncType, TreeId), &[Val], &mut [Val]) -> Result<()> + Send + Sync;
 type Check = dyn Fn(&ComponentInner, FuncTypeIndex, &dyn Fn(ResourceId) -> Option<std::any::TypeId>) -> Result<(), TypeMismatch>
@@ -132,8 +135,31 @@ where
     P: ComponentList + Lift + 'static,
     R: ComponentList + Lower + 'static,
 {
+    typed_for(move |_, store, params| closure(store, params))
+}
+
+/// A function whose types are known at compile time, and that waits.
+pub(crate) fn typed_waiting<T: 'static, P, R>(
+    closure: impl for<'a> Fn(StoreContextMut<'a, T>, P) -> HostFuture<'a, Result<R>> + Send + Sync + 'static,
+) -> HostFunc<T>
+where
+    P: ComponentList + Lift + 'static,
+    R: ComponentList + Lower + 'static,
+{
+    typed_for(move |caller, store, params| wait_for(caller, closure(store, params))?)
+}
+
+/// A function that knows who calls it.
+fn typed_for<T: 'static, P, R>(
+    closure: impl Fn(Waits, StoreContextMut<'_, T>, P) -> Result<R> + Send + Sync + 'static,
+) -> HostFunc<T>
+where
+    P: ComponentList + Lift + 'static,
+    R: ComponentList + Lower + 'static,
+{
     let closure = Arc::new(closure);
     let direct = Arc::clone(&closure);
+    let direct = move |store: StoreContextMut<'_, T>, params: P| direct(Waits::Host, store, params);
     let body = move |store: &mut VmStore<T>, call: &HostCall<'_>, slots: &mut FlatSlots| {
         around(store, call, slots, |store, slots| {
             let wide = usize::from(call.options.canon.width == wattest_canon::Width::W64);
@@ -154,7 +180,7 @@ where
                 }
             };
             let pointer = slots[if params_flat { flat } else { 1 }];
-            let result = closure(StoreContextMut(store), params)?;
+            let result = closure(Waits::Guest, StoreContextMut(store), params)?;
             if R::LENGTH == 0 {
                 return Ok(());
             }
@@ -174,7 +200,7 @@ where
         move |store: StoreContextMut<'_, T>,
               func: (&ComponentFuncType, TreeId),
               params: &[Val],
-              results: &mut [Val]| { super::direct::call(store, func, params, results, &*direct) },
+              results: &mut [Val]| { super::direct::call(store, func, params, results, &direct) },
     );
     HostFunc { body: Arc::new(body), check: Arc::new(check_func::<P, R>), direct }
 }
@@ -183,16 +209,44 @@ where
 pub(crate) fn dynamic<T: 'static>(
     closure: impl Fn(StoreContextMut<'_, T>, &ComponentFuncType, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
 ) -> HostFunc<T> {
+    dynamic_for(move |_, store, ty, params, results| closure(store, ty, params, results))
+}
+
+/// A function whose types are known at run time, and that waits.
+pub(crate) fn dynamic_waiting<T: 'static>(
+    closure: impl for<'a> Fn(
+        StoreContextMut<'a, T>,
+        &'a ComponentFuncType,
+        &'a [Val],
+        &'a mut [Val],
+    ) -> HostFuture<'a, Result<()>>
+    + Send
+    + Sync
+    + 'static,
+) -> HostFunc<T> {
+    dynamic_for(move |caller, store, ty, params, results| wait_for(caller, closure(store, ty, params, results))?)
+}
+
+/// A function that knows who calls it.
+fn dynamic_for<T: 'static>(
+    closure: impl Fn(Waits, StoreContextMut<'_, T>, &ComponentFuncType, &[Val], &mut [Val]) -> Result<()>
+    + Send
+    + Sync
+    + 'static,
+) -> HostFunc<T> {
     let closure = Arc::new(closure);
     let direct = Arc::clone(&closure);
     let body = move |store: &mut VmStore<T>, call: &HostCall<'_>, slots: &mut FlatSlots| {
-        around(store, call, slots, |store, slots| dynamic_body(store, call, slots, &*closure))
+        let closure = |store: StoreContextMut<'_, T>, ty: &ComponentFuncType, params: &[Val], results: &mut [Val]| {
+            closure(Waits::Guest, store, ty, params, results)
+        };
+        around(store, call, slots, |store, slots| dynamic_body(store, call, slots, &closure))
     };
     let direct = Arc::new(
         move |store: StoreContextMut<'_, T>,
               func: (&ComponentFuncType, TreeId),
               params: &[Val],
-              results: &mut [Val]| { direct(store, func.0, params, results) },
+              results: &mut [Val]| { direct(Waits::Host, store, func.0, params, results) },
     );
     HostFunc { body: Arc::new(body), check: Arc::new(|_, _, _| Ok(())), direct }
 }
@@ -212,7 +266,7 @@ fn dynamic_body<T: 'static>(
     store: &mut VmStore<T>,
     call: &HostCall<'_>,
     slots: &mut FlatSlots,
-    closure: &Dynamic<T>,
+    closure: &Dynamic<'_, T>,
 ) -> Result<()> {
     let statics = &call.component.plan.statics;
     let (types, canon) = (&statics.types, call.options.canon);
@@ -267,5 +321,10 @@ pub(crate) fn forward<T: 'static>(func: Func) -> HostFunc<T> {
             func.call(store, params, results)
         });
     made.check = Arc::new(check);
+    // The other component's guest may wait where this one may.
+    let body = made.body;
+    made.body = Arc::new(move |store, call, slots| {
+        waiting_within(store, wattest_vm::Store::inner_mut, |store| body(store, call, slots))
+    });
     made
 }

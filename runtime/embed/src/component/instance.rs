@@ -102,6 +102,22 @@ impl<T: 'static> InstancePre<T> {
     }
 }
 
+impl<T: Send + 'static> InstancePre<T> {
+    /// As [`InstancePre::instantiate`], on a stack of its own: host functions that start functions call can wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`InstancePre::instantiate`]; or there is no stack.
+    pub fn instantiate_async<'a, S: Into<StoreContextMut<'a, T>>>(
+        &self,
+        store: S,
+    ) -> impl Future<Output = Result<Instance, InstantiateError>> + Send + use<'a, T, S> {
+        let pre = self.clone();
+        let refused = |text| Err(InstantiateError::Limit(text));
+        crate::suspend::on_own_stack(store, refused, move |store| pre.instantiate(store))
+    }
+}
+
 impl<T: 'static> std::fmt::Debug for InstancePre<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("InstancePre").field("component", &self.component).finish_non_exhaustive()

@@ -10,7 +10,7 @@
 
 use super::abi::{Checked, Lift, Lower, TypeMismatch, check_of};
 use super::compiled::{Component, ComponentInner};
-use super::host::{HostFunc, dynamic, typed};
+use super::host::{HostFunc, dynamic, dynamic_waiting, typed, typed_waiting};
 use super::instance::{Instance, InstancePre, ResolvedImport};
 use super::resource::{ResourceOrigin, ResourceType};
 use super::typed::ComponentList;
@@ -21,6 +21,7 @@ use crate::engine::Engine;
 use crate::error::{InstantiateError, Result, UsageError};
 use crate::module::Module;
 use crate::store::StoreData;
+use crate::suspend::HostFuture;
 use crate::types::ExternType;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -177,6 +178,20 @@ impl<T: 'static> Linker<T> {
         component: &Component,
     ) -> Result<Instance, InstantiateError> {
         self.instantiate_pre(component)?.instantiate(store)
+    }
+
+    /// As [`Linker::instantiate`], on a stack of its own: host functions that start functions call can wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`Linker::instantiate`]; or there is no stack.
+    pub async fn instantiate_async<'a, S>(&self, store: S, component: &Component) -> Result<Instance, InstantiateError>
+    where
+        T: Send,
+        S: Into<StoreContextMut<'a, T>>,
+    {
+        let store = store.into();
+        self.instantiate_pre(component)?.instantiate_async(store).await
     }
 
     /// Defines every function and resource type that a component imports and the linker does not have. Such a function ends
@@ -380,6 +395,45 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
         R: ComponentList + Lower + 'static,
     {
         self.insert(name, Definition::Func(typed(closure)))
+    }
+
+    /// Defines a function that waits for a future; types as in [`LinkerInstance::func_wrap`]. The component that calls it is
+    /// put aside as long as the future is not ready, if it was called with `call_async`.
+    ///
+    /// # Errors
+    ///
+    /// The name is defined already.
+    pub fn func_wrap_async<P, R>(
+        &mut self,
+        name: &str,
+        closure: impl for<'b> Fn(StoreContextMut<'b, T>, P) -> HostFuture<'b, Result<R>> + Send + Sync + 'static,
+    ) -> Result<&mut Self, LinkError>
+    where
+        P: ComponentList + Lift + 'static,
+        R: ComponentList + Lower + 'static,
+    {
+        self.insert(name, Definition::Func(typed_waiting(closure)))
+    }
+
+    /// Defines a function that waits for a future, and whose types are known at run time.
+    ///
+    /// # Errors
+    ///
+    /// The name is defined already.
+    pub fn func_new_async(
+        &mut self,
+        name: &str,
+        closure: impl for<'b> Fn(
+            StoreContextMut<'b, T>,
+            &'b ComponentFuncType,
+            &'b [Val],
+            &'b mut [Val],
+        ) -> HostFuture<'b, Result<()>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<&mut Self, LinkError> {
+        self.insert(name, Definition::Func(dynamic_waiting(closure)))
     }
 
     /// Defines a function whose types are known at run time: it fits any type. The closure fills in the result, of which

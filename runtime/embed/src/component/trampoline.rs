@@ -23,6 +23,7 @@ use wattest_component::graph::{Builtin, Node, Side, StubTrap};
 use wattest_component::intrinsics::Intrinsic;
 use wattest_component::{Slot, SlotKind};
 use wattest_vm::component::{ComponentId, MAY_LEAVE, ResourceKind, ResourceSlot, TableId, TreeId};
+use wattest_vm::suspend::waiting_within;
 use wattest_vm::{FlatSlots, FuncHandle, HostFunction, Signature, StoreInner};
 
 type VmStore<T> = wattest_vm::Store<StoreData<T>>;
@@ -203,7 +204,8 @@ impl Place {
         match (state.resource_kind(slot.ty), &slot.dtor) {
             (Some(ResourceKind::Component { owner, .. }), dtor) => {
                 let ends = (self.instance(), *owner);
-                destroy(store, &self.component, ends, dtor.as_ref(), rep)
+                let destroy = |store: &mut _| destroy(store, &self.component, ends, dtor.as_ref(), rep);
+                waiting_within(store, |store| store, destroy)
             }
             (_, Some(dtor)) => super::call::call_destructor(store, dtor, rep),
             (_, None) => Ok(()),

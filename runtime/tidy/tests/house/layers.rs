@@ -135,6 +135,8 @@ const FENCES: &[Fenced] = &[
     // The system.
     fenced("rustix", &["wattest-vm", "wattest-wasi"], &["wattest-differential"]), // `peers` reads CPU clocks
     fenced("libc", &["wattest-vm", "wattest-wasi"], &[]),
+    // Stacks of their own for guests.
+    fenced("corosensei", &["wattest-vm"], &[]),
     // The network, behind a feature.
     fenced("tokio", &["wattest-wasi", "wattest-cli"], &[]),
     fenced("hyper", &["wattest-wasi", "wattest-cli"], &[]),

@@ -5,28 +5,49 @@
 //! Does not know: how often compiled code polls.
 
 use super::{Calling, guarded, returns};
+use crate::store::EpochAnswer;
+use crate::suspend;
 use crate::sys::trampoline::Outcome;
 use wattest_abi::TrapCode;
 
 pub(super) unsafe extern "C" fn out_of_fuel(vmctx: *mut u8) -> Outcome {
-    // SAFETY: compiled code passes its own `vmctx`.
-    let mut calling = unsafe { Calling::new(vmctx) };
-    let store = &mut *calling.store;
-    if store.fuel_reserve > 0 {
-        let refill = store.fuel_reserve.min(i64::MAX as u64);
+    let body = |calling: &mut Calling<'_>| {
+        let store = &mut *calling.store;
+        if store.fuel_reserve == 0 {
+            return calling.trap(TrapCode::OutOfFuel);
+        }
+        let refill = store.fuel_reserve.min(store.fuel_portion());
         store.fuel_reserve -= refill;
         store.context.fuel -= refill as i64;
-        return returns(0);
+        if store.fuel_slice > 0 { let_others_run(calling, 0) } else { returns(0) }
+    };
+    // SAFETY: compiled code passes its own `vmctx`.
+    unsafe { guarded(vmctx, body) }
+}
+
+/// Goes on with `value` after whoever else wants to run.
+fn let_others_run(calling: &mut Calling<'_>, value: u64) -> Outcome {
+    match suspend::yield_now() {
+        Ok(()) => returns(value),
+        Err(error) => calling.fail(Box::new(error)),
     }
-    calling.trap(TrapCode::OutOfFuel)
 }
 
 pub(super) unsafe extern "C" fn new_epoch(vmctx: *mut u8) -> Outcome {
     let body = |calling: &mut Calling<'_>| match calling.store.ask_epoch() {
         None => calling.trap(TrapCode::Interrupted),
-        Some(Ok(ticks)) => {
+        Some(Ok(answer)) => {
+            let yielded = match answer {
+                EpochAnswer::Continue(_) => Ok(()),
+                EpochAnswer::Yield(_) => suspend::yield_now(),
+            };
+            let (EpochAnswer::Continue(ticks) | EpochAnswer::Yield(ticks)) = answer;
+            // Counted from when it goes on.
             calling.store.set_epoch_deadline(ticks);
-            returns(calling.store.context.epoch_deadline)
+            match yielded {
+                Ok(()) => returns(calling.store.context.epoch_deadline),
+                Err(error) => calling.fail(Box::new(error)),
+            }
         }
         Some(Err(error)) => calling.fail(error),
     };

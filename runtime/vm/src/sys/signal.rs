@@ -12,6 +12,7 @@
 //! Does not know: what a trap means to the embedder.
 
 use crate::activation;
+use crate::suspend;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::Once;
@@ -55,7 +56,21 @@ extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *
         registers[libc::REG_RDI as usize] = store as i64;
         return;
     }
+    // SAFETY: as above; these signals carry an address.
+    if suspend::overflowed(unsafe { (*info).si_addr() } as usize) {
+        die_of_overflow();
+    }
     forward(signal, info, context);
+}
+
+/// Ends the process: a host function has used up a stack that guests run on, and left no way back.
+fn die_of_overflow() -> ! {
+    const TEXT: &str = "wattest: a host function has overflowed the stack of its own that the guest runs on\n";
+    // SAFETY: both calls are async-signal-safe, and the bytes are there.
+    unsafe {
+        libc::write(libc::STDERR_FILENO, TEXT.as_ptr().cast(), TEXT.len());
+        libc::abort()
+    }
 }
 
 /// Hands a fault that is not ours to whoever was asked before us.

@@ -19,3 +19,4 @@ pub mod resolve;
 pub mod stdio;
 pub mod stream;
 pub mod trace;
+pub mod waiting;

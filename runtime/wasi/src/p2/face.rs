@@ -12,7 +12,7 @@ use std::fmt::Debug;
 use wattest::component::{
     ComponentList, Lift, LinkError, Linker, LinkerInstance, Lower, Resource, ResourceTableError, ResourceType,
 };
-use wattest::{Error, Result};
+use wattest::{Error, HostFuture, Result};
 
 /// Most resources that a guest can hold at once.
 const RESOURCES_MAX: usize = 1 << 16;
@@ -104,6 +104,83 @@ impl<'a, T: 'static> Face<'a, T> {
             result
         };
         self.instance()?.func_wrap(name, call).map(drop)
+    }
+
+    /// A function that may wait.
+    fn define_waiting<P, R>(
+        &mut self,
+        name: &'static str,
+        function: impl for<'b> Fn(&'b mut WasiCtx, P) -> HostFuture<'b, Result<R>> + Send + Sync + 'static,
+    ) -> Result<(), LinkError>
+    where
+        P: ComponentList + Lift + Debug + 'static,
+        R: ComponentList + Lower + Debug + Send + 'static,
+    {
+        let (get, interface) = (self.get, self.interface);
+        self.instance()?
+            .func_wrap_async(name, move |store: wattest::StoreContextMut<'_, T>, params: P| {
+                let ctx = get(store.into_data_mut());
+                let Some(trace) = ctx.trace.clone() else { return function(ctx, params) };
+                let shown = format!("{params:?}");
+                let future = function(ctx, params);
+                Box::pin(async move {
+                    let result = future.await;
+                    trace.call(&format!("{interface}#{name}"), &shown, &format!("{result:?}"));
+                    result
+                })
+            })
+            .map(drop)
+    }
+
+    /// As [`Face::unit`], for a function that may wait.
+    pub fn waiting_unit<P>(
+        &mut self,
+        name: &'static str,
+        function: for<'b> fn(&'b mut WasiCtx, P) -> HostFuture<'b, Result<()>>,
+    ) -> Result<(), LinkError>
+    where
+        P: ComponentList + Lift + Debug + 'static,
+    {
+        self.define_waiting(name, function)
+    }
+
+    /// As [`Face::value`], for a function that may wait.
+    pub fn waiting_value<P, R>(
+        &mut self,
+        name: &'static str,
+        function: for<'b> fn(&'b mut WasiCtx, P) -> HostFuture<'b, Result<R>>,
+    ) -> Result<(), LinkError>
+    where
+        P: ComponentList + Lift + Debug + Send + 'static,
+        R: Lower + Debug + Send + 'static,
+        (R,): ComponentList + Lower,
+    {
+        self.define_waiting(name, move |ctx: &mut WasiCtx, params: P| {
+            let future = function(ctx, params);
+            Box::pin(async move { Ok((future.await?,)) })
+        })
+    }
+
+    /// As [`Face::stream`], for a function that may wait.
+    pub fn waiting_stream<P, R>(
+        &mut self,
+        name: &'static str,
+        function: for<'b> fn(&'b mut WasiCtx, P) -> HostFuture<'b, Answer<R>>,
+    ) -> Result<(), LinkError>
+    where
+        P: ComponentList + Lift + Debug + Send + 'static,
+        R: Lower + Debug + Send + 'static,
+    {
+        self.define_waiting(name, move |ctx: &mut WasiCtx, params: P| {
+            Box::pin(async move {
+                let answer = function(&mut *ctx, params).await;
+                match answer {
+                    Ok(value) => Ok((Ok(value),)),
+                    Err(Stop::Ended(ended)) => Ok((Err(StreamError::new(ctx, ended)?),)),
+                    Err(Stop::Trap(error)) => Err(error),
+                }
+            })
+        })
     }
 
     /// A function without a result.

@@ -7,9 +7,10 @@
 use super::face::{Answer, Stop};
 use crate::host::poll::{Watch, settle};
 use crate::host::stream::{BYTES_MAX, Ended, Pollable, Sink, Source};
+use crate::host::waiting::settled;
 use crate::{Errno, WasiCtx};
 use wattest::component::{ComponentType, Lower, Resource};
-use wattest::{Error, Result};
+use wattest::{Error, HostFuture, Result};
 
 /// What went wrong with a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +56,10 @@ pub fn to_debug_string(ctx: &mut WasiCtx, (this,): (This<IoError>,)) -> Result<S
 }
 
 /// Waits until one of the pollables has happened; which ones have.
-fn wait(ctx: &mut WasiCtx, list: &[Pollable]) -> Result<Vec<bool>, Errno> {
+async fn wait(ctx: &mut WasiCtx, list: &[Pollable]) -> Result<Vec<bool>, Errno> {
     let clocks = &mut ctx.clocks;
     let watches = list.iter().map(|pollable| pollable.watch(clocks)).collect::<Result<Vec<_>, _>>()?;
-    Ok(settle(clocks, &watches)?.iter().map(Option::is_some).collect())
+    Ok(settled(&ctx.waiting, clocks, &watches).await?.iter().map(Option::is_some).collect())
 }
 
 pub fn ready(ctx: &mut WasiCtx, (this,): (This<Pollable>,)) -> Result<bool> {
@@ -71,32 +72,40 @@ pub fn ready(ctx: &mut WasiCtx, (this,): (This<Pollable>,)) -> Result<bool> {
     Ok(happened)
 }
 
-pub fn block(ctx: &mut WasiCtx, (this,): (This<Pollable>,)) -> Result<()> {
-    let pollable = ctx.table.get(&this)?.clone();
-    wait(ctx, &[pollable]).map(drop).map_err(Error::host)
+pub fn block(ctx: &mut WasiCtx, (this,): (This<Pollable>,)) -> HostFuture<'_, Result<()>> {
+    Box::pin(async move {
+        let pollable = ctx.table.get(&this)?.clone();
+        wait(ctx, &[pollable]).await.map(drop).map_err(Error::host)
+    })
 }
 
-pub fn poll(ctx: &mut WasiCtx, (list,): (Vec<This<Pollable>>,)) -> Result<Vec<u32>> {
-    if list.is_empty() {
-        return Err(Error::msg("wasi:io/poll#poll was called with an empty list"));
-    }
-    let list = list.iter().map(|this| Ok(ctx.table.get(this)?.clone())).collect::<Result<Vec<_>>>()?;
-    let happened = wait(ctx, &list).map_err(Error::host)?;
-    Ok((0..).zip(happened).filter(|(_, happened)| *happened).map(|(position, _)| position).collect())
+pub fn poll(ctx: &mut WasiCtx, (list,): (Vec<This<Pollable>>,)) -> HostFuture<'_, Result<Vec<u32>>> {
+    Box::pin(async move {
+        if list.is_empty() {
+            return Err(Error::msg("wasi:io/poll#poll was called with an empty list"));
+        }
+        let list = list.iter().map(|this| Ok(ctx.table.get(this)?.clone())).collect::<Result<Vec<_>>>()?;
+        let happened = wait(ctx, &list).await.map_err(Error::host)?;
+        Ok((0..).zip(happened).filter(|(_, happened)| *happened).map(|(position, _)| position).collect())
+    })
 }
 
 pub fn read(ctx: &mut WasiCtx, (this, length): (This<Source>, u64)) -> Answer<Vec<u8>> {
     Ok(ctx.table.get_mut(&this)?.read(length)?)
 }
 
-pub fn blocking_read(ctx: &mut WasiCtx, (this, length): (This<Source>, u64)) -> Answer<Vec<u8>> {
+pub fn blocking_read(ctx: &mut WasiCtx, (this, length): (This<Source>, u64)) -> HostFuture<'_, Answer<Vec<u8>>> {
+    Box::pin(read_some(ctx, this, length))
+}
+
+async fn read_some(ctx: &mut WasiCtx, this: This<Source>, length: u64) -> Answer<Vec<u8>> {
     loop {
         let bytes = ctx.table.get_mut(&this)?.read(length)?;
         if length == 0 || !bytes.is_empty() {
             return Ok(bytes);
         }
         let pollable = ctx.table.get(&this)?.pollable();
-        wait(ctx, &[pollable])?;
+        wait(ctx, &[pollable]).await?;
     }
 }
 
@@ -104,8 +113,8 @@ pub fn skip(ctx: &mut WasiCtx, params: (This<Source>, u64)) -> Answer<u64> {
     read(ctx, params).map(|bytes| bytes.len() as u64)
 }
 
-pub fn blocking_skip(ctx: &mut WasiCtx, params: (This<Source>, u64)) -> Answer<u64> {
-    blocking_read(ctx, params).map(|bytes| bytes.len() as u64)
+pub fn blocking_skip(ctx: &mut WasiCtx, (this, length): (This<Source>, u64)) -> HostFuture<'_, Answer<u64>> {
+    Box::pin(async move { Ok(read_some(ctx, this, length).await?.len() as u64) })
 }
 
 pub fn subscribe_input(ctx: &mut WasiCtx, (this,): (This<Source>,)) -> Result<Resource<Pollable>> {
@@ -130,7 +139,7 @@ fn not_permitted() -> Stop {
 }
 
 /// Waits until something can be written; how much.
-fn wait_for_permit(ctx: &mut WasiCtx, this: &This<Output>) -> Answer<u64> {
+async fn wait_for_permit(ctx: &mut WasiCtx, this: &This<Output>) -> Answer<u64> {
     loop {
         let output = ctx.table.get_mut(this)?;
         let permit = output.sink.permit()?;
@@ -138,14 +147,14 @@ fn wait_for_permit(ctx: &mut WasiCtx, this: &This<Output>) -> Answer<u64> {
             return Ok(permit);
         }
         let pollable = output.sink.pollable();
-        wait(ctx, &[pollable])?;
+        wait(ctx, &[pollable]).await?;
     }
 }
 
 /// Writes, waiting for room as often as needed.
-fn write_all(ctx: &mut WasiCtx, this: &This<Output>, mut bytes: &[u8]) -> Answer<()> {
+async fn write_all(ctx: &mut WasiCtx, this: &This<Output>, mut bytes: &[u8]) -> Answer<()> {
     while !bytes.is_empty() {
-        let permit = wait_for_permit(ctx, this)?;
+        let permit = wait_for_permit(ctx, this).await?;
         let (now, later) = bytes.split_at(bytes.len().min(permit as usize));
         ctx.table.get_mut(this)?.sink.write(now)?;
         bytes = later;
@@ -153,12 +162,17 @@ fn write_all(ctx: &mut WasiCtx, this: &This<Output>, mut bytes: &[u8]) -> Answer
     Ok(())
 }
 
-pub fn blocking_write_and_flush(ctx: &mut WasiCtx, (this, contents): (This<Output>, Vec<u8>)) -> Answer<()> {
-    if contents.len() as u64 > BLOCKING_BYTES_MAX {
-        return Err(not_permitted());
-    }
-    write_all(ctx, &this, &contents)?;
-    flush(ctx, (this,))
+pub fn blocking_write_and_flush(
+    ctx: &mut WasiCtx,
+    (this, contents): (This<Output>, Vec<u8>),
+) -> HostFuture<'_, Answer<()>> {
+    Box::pin(async move {
+        if contents.len() as u64 > BLOCKING_BYTES_MAX {
+            return Err(not_permitted());
+        }
+        write_all(ctx, &this, &contents).await?;
+        flush(ctx, (this,))
+    })
 }
 
 pub fn flush(ctx: &mut WasiCtx, (this,): (This<Output>,)) -> Answer<()> {
@@ -177,9 +191,12 @@ pub fn write_zeroes(ctx: &mut WasiCtx, (this, length): (This<Output>, u64)) -> A
     write(ctx, (this, vec![0; length as usize]))
 }
 
-pub fn blocking_write_zeroes_and_flush(ctx: &mut WasiCtx, (this, length): (This<Output>, u64)) -> Answer<()> {
+pub fn blocking_write_zeroes_and_flush(
+    ctx: &mut WasiCtx,
+    (this, length): (This<Output>, u64),
+) -> HostFuture<'_, Answer<()>> {
     if length > BLOCKING_BYTES_MAX {
-        return Err(not_permitted());
+        return Box::pin(std::future::ready(Err(not_permitted())));
     }
     blocking_write_and_flush(ctx, (this, vec![0; length as usize]))
 }
@@ -191,9 +208,14 @@ pub fn splice(ctx: &mut WasiCtx, (this, source, length): (This<Output>, This<Sou
     Ok(bytes.len() as u64)
 }
 
-pub fn blocking_splice(ctx: &mut WasiCtx, (this, source, length): (This<Output>, This<Source>, u64)) -> Answer<u64> {
-    let permit = wait_for_permit(ctx, &this)?;
-    let bytes = blocking_read(ctx, (source, length.min(permit)))?;
-    ctx.table.get_mut(&this)?.sink.write(&bytes)?;
-    Ok(bytes.len() as u64)
+pub fn blocking_splice(
+    ctx: &mut WasiCtx,
+    (this, source, length): (This<Output>, This<Source>, u64),
+) -> HostFuture<'_, Answer<u64>> {
+    Box::pin(async move {
+        let permit = wait_for_permit(ctx, &this).await?;
+        let bytes = read_some(ctx, source, length.min(permit)).await?;
+        ctx.table.get_mut(&this)?.sink.write(&bytes)?;
+        Ok(bytes.len() as u64)
+    })
 }

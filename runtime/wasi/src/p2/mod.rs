@@ -53,25 +53,25 @@ interfaces! {
     }
     "wasi:io/poll" ["pollable": Pollable] {
         value "[method]pollable.ready" = io::ready;
-        unit "[method]pollable.block" = io::block;
-        value "poll" = io::poll;
+        waiting_unit "[method]pollable.block" = io::block;
+        waiting_value "poll" = io::poll;
     }
     "wasi:io/streams" ["input-stream": Source, "output-stream": Output] {
         stream "[method]input-stream.read" = io::read;
-        stream "[method]input-stream.blocking-read" = io::blocking_read;
+        waiting_stream "[method]input-stream.blocking-read" = io::blocking_read;
         stream "[method]input-stream.skip" = io::skip;
-        stream "[method]input-stream.blocking-skip" = io::blocking_skip;
+        waiting_stream "[method]input-stream.blocking-skip" = io::blocking_skip;
         value "[method]input-stream.subscribe" = io::subscribe_input;
         stream "[method]output-stream.check-write" = io::check_write;
         stream "[method]output-stream.write" = io::write;
-        stream "[method]output-stream.blocking-write-and-flush" = io::blocking_write_and_flush;
+        waiting_stream "[method]output-stream.blocking-write-and-flush" = io::blocking_write_and_flush;
         stream "[method]output-stream.flush" = io::flush;
         stream "[method]output-stream.blocking-flush" = io::flush;
         value "[method]output-stream.subscribe" = io::subscribe_output;
         stream "[method]output-stream.write-zeroes" = io::write_zeroes;
-        stream "[method]output-stream.blocking-write-zeroes-and-flush" = io::blocking_write_zeroes_and_flush;
+        waiting_stream "[method]output-stream.blocking-write-zeroes-and-flush" = io::blocking_write_zeroes_and_flush;
         stream "[method]output-stream.splice" = io::splice;
-        stream "[method]output-stream.blocking-splice" = io::blocking_splice;
+        waiting_stream "[method]output-stream.blocking-splice" = io::blocking_splice;
     }
     "wasi:clocks/monotonic-clock" [] {
         value "now" = clocks::now;

@@ -9,7 +9,9 @@ use super::descriptors::Resource;
 use super::layout;
 use super::rights::Rights;
 use crate::host::fs::{Advice, FileFlags, FileKind, Metadata, Seek};
+use crate::host::waiting::{Waiting, settled};
 use crate::{Errno, WasiCtx};
+use wattest::HostFuture;
 
 pub fn fd_advise(
     ctx: &mut WasiCtx,
@@ -188,12 +190,29 @@ pub fn fd_prestat_dir_name(
     memory.write(path, name.as_bytes())
 }
 
-pub fn fd_read(
-    ctx: &mut WasiCtx,
-    memory: &mut GuestMemory<'_>,
+pub fn fd_read<'a>(
+    ctx: &'a mut WasiCtx,
+    memory: &'a mut GuestMemory<'_>,
     fd: u32,
     iovs: u32,
     iovs_len: u32,
+    read: u32,
+) -> HostFuture<'a, Result<(), Errno>> {
+    Box::pin(async move {
+        if let (Waiting::Suspend(_), Ok(descriptor)) = (&ctx.waiting, ctx.descriptors.get(fd))
+            && let Resource::Input(stream) = &descriptor.resource
+        {
+            settled(&ctx.waiting, &mut ctx.clocks, &[stream.watch()]).await?;
+        }
+        read_now(ctx, memory, fd, (iovs, iovs_len), read)
+    })
+}
+
+fn read_now(
+    ctx: &mut WasiCtx,
+    memory: &mut GuestMemory<'_>,
+    fd: u32,
+    (iovs, iovs_len): (u32, u32),
     read: u32,
 ) -> Result<(), Errno> {
     memory.check(read, 4)?;

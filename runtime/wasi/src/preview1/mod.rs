@@ -66,8 +66,17 @@ pub struct Function {
     pub call: fn(&mut WasiCtx, &mut GuestMemory<'_>, &[u64]) -> Result<(), Errno>,
 }
 
+/// The answer of a function that may wait, to a caller that does not let it.
+fn at_once(future: &mut (dyn Future<Output = Result<(), Errno>> + Send + Unpin)) -> Result<(), Errno> {
+    match std::pin::Pin::new(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(answer) => answer,
+        std::task::Poll::Pending => Err(Errno::NotSup),
+    }
+}
+
 /// Expands `$expand` with the table of functions. A row is a name, the module and function that answers it, and its
-/// parameters; the second group are the `wasi_unstable` functions whose records that edition lays out otherwise.
+/// parameters; the second group are the `wasi_unstable` functions whose records that edition lays out otherwise. The third and
+/// the fourth are the same for functions that may wait, and return futures.
 macro_rules! with_functions {
     ($expand:ident) => {
         $expand! {
@@ -92,7 +101,6 @@ macro_rules! with_functions {
                 fd_prestat_get = fd::fd_prestat_get(fd: u32, prestat: u32);
                 fd_prestat_dir_name = fd::fd_prestat_dir_name(fd: u32, path: u32, path_len: u32);
                 fd_pwrite = fd::fd_pwrite(fd: u32, iovs: u32, iovs_len: u32, offset: u64, written: u32);
-                fd_read = fd::fd_read(fd: u32, iovs: u32, iovs_len: u32, read: u32);
                 fd_readdir = fd::fd_readdir(fd: u32, buf: u32, buf_len: u32, cookie: u64, used: u32);
                 fd_renumber = fd::fd_renumber(from: u32, to: u32);
                 fd_seek = fd::fd_seek(fd: u32, offset: u64, whence: u32, position: u32);
@@ -119,7 +127,6 @@ macro_rules! with_functions {
                 );
                 path_symlink = path::path_symlink(target: u32, target_len: u32, fd: u32, path: u32, path_len: u32);
                 path_unlink_file = path::path_unlink_file(fd: u32, path: u32, path_len: u32);
-                poll_oneoff = poll::poll_oneoff(subscriptions: u32, events: u32, count: u32, stored: u32);
                 proc_raise = process::proc_raise(signal: u32);
                 sched_yield = process::sched_yield();
                 random_get = process::random_get(buf: u32, buf_len: u32);
@@ -136,6 +143,12 @@ macro_rules! with_functions {
                 path_filestat_get = path::path_filestat_get_unstable(
                     fd: u32, lookup: u32, path: u32, path_len: u32, stat: u32
                 );
+            }
+            {
+                fd_read = fd::fd_read(fd: u32, iovs: u32, iovs_len: u32, read: u32);
+                poll_oneoff = poll::poll_oneoff(subscriptions: u32, events: u32, count: u32, stored: u32);
+            }
+            {
                 poll_oneoff = poll::poll_oneoff_unstable(subscriptions: u32, events: u32, count: u32, stored: u32);
             }
         }
@@ -144,7 +157,10 @@ macro_rules! with_functions {
 use with_functions;
 
 macro_rules! plain_functions {
-    ({ $($name:ident = $subject:ident::$function:ident($($param:ident: $ty:ty),*);)* } { $($unstable:tt)* }) => {
+    (
+        { $($name:ident = $subject:ident::$function:ident($($param:ident: $ty:ty),*);)* } { $($unstable:tt)* }
+        { $($late:ident = $place:ident::$waiting:ident($($given:ident: $kind:ty),*);)* } { $($unstable_late:tt)* }
+    ) => {
         /// Every function but `proc_exit`, which does not return.
         pub const FUNCTIONS: &[Function] = &[$(Function {
             name: stringify!($name),
@@ -154,7 +170,15 @@ macro_rules! plain_functions {
                 $(let $param = _raw.next().unwrap_or(0) as $ty;)*
                 $subject::$function(ctx, memory, $($param),*)
             },
-        }),*];
+        },)* $(Function {
+            name: stringify!($late),
+            params: &[$(<$kind as ParamType>::PARAM),*],
+            call: |ctx, memory, raw| {
+                let mut raw = raw.iter().copied();
+                $(let $given = raw.next().unwrap_or(0) as $kind;)*
+                at_once(&mut *$place::$waiting(ctx, memory, $($given),*))
+            },
+        },)*];
     };
 }
 

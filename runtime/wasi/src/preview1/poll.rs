@@ -12,8 +12,10 @@ use super::layout::{EVENT_BYTES, Event, event};
 use super::rights::Rights;
 use crate::host::clock::{Clock, Clocks};
 use crate::host::fs::{File, Seek};
-use crate::host::poll::{Happened, Interest, Watch, settle};
+use crate::host::poll::{Happened, Interest, Watch};
+use crate::host::waiting::settled;
 use crate::{Errno, WasiCtx};
+use wattest::HostFuture;
 
 /// Most subscriptions in one call.
 const SUBSCRIPTIONS_MAX: u32 = 4096;
@@ -96,7 +98,7 @@ fn due(clocks: &mut Clocks, id: u32, timeout: u64, absolute: bool) -> Result<u64
     }
 }
 
-fn poll(
+async fn poll(
     ctx: &mut WasiCtx,
     memory: &mut GuestMemory<'_>,
     (subscriptions, bytes): (u32, u32),
@@ -111,14 +113,14 @@ fn poll(
     memory.check(events, count * EVENT_BYTES)?;
     let records = memory.read(subscriptions, count * bytes)?.chunks_exact(bytes as usize);
     let list = records.map(decode).collect::<Result<Vec<_>, _>>()?;
-    let happened = watch_all(ctx, &list)?;
+    let happened = watch_all(ctx, &list).await?;
     for (position, happening) in happened.iter().enumerate() {
         memory.write(events + position as u32 * EVENT_BYTES, &event(happening))?;
     }
     memory.write_u32(stored, happened.len() as u32)
 }
 
-fn watch_all(ctx: &mut WasiCtx, list: &[Subscription]) -> Result<Vec<Event>, Errno> {
+async fn watch_all(ctx: &mut WasiCtx, list: &[Subscription]) -> Result<Vec<Event>, Errno> {
     let mut clocks = ctx.clocks.clone();
     let watches: Vec<Watch<'_>> = list
         .iter()
@@ -131,7 +133,7 @@ fn watch_all(ctx: &mut WasiCtx, list: &[Subscription]) -> Result<Vec<Event>, Err
             }
         })
         .collect();
-    let outcomes = settle(&mut clocks, &watches)?;
+    let outcomes = settled(&ctx.waiting, &mut clocks, &watches).await?;
     let happened = list.iter().zip(outcomes).filter_map(|(subscription, outcome)| {
         let outcome = outcome?;
         let Happened { bytes, hangup } = outcome.unwrap_or(Happened { bytes: 0, hangup: false });
@@ -144,25 +146,25 @@ fn watch_all(ctx: &mut WasiCtx, list: &[Subscription]) -> Result<Vec<Event>, Err
     Ok(happened)
 }
 
-pub fn poll_oneoff(
-    ctx: &mut WasiCtx,
-    memory: &mut GuestMemory<'_>,
+pub fn poll_oneoff<'a>(
+    ctx: &'a mut WasiCtx,
+    memory: &'a mut GuestMemory<'_>,
     subscriptions: u32,
     events: u32,
     count: u32,
     stored: u32,
-) -> Result<(), Errno> {
-    poll(ctx, memory, (subscriptions, SUBSCRIPTION_BYTES), events, count, stored)
+) -> HostFuture<'a, Result<(), Errno>> {
+    Box::pin(poll(ctx, memory, (subscriptions, SUBSCRIPTION_BYTES), events, count, stored))
 }
 
 /// `poll_oneoff` of the first edition.
-pub fn poll_oneoff_unstable(
-    ctx: &mut WasiCtx,
-    memory: &mut GuestMemory<'_>,
+pub fn poll_oneoff_unstable<'a>(
+    ctx: &'a mut WasiCtx,
+    memory: &'a mut GuestMemory<'_>,
     subscriptions: u32,
     events: u32,
     count: u32,
     stored: u32,
-) -> Result<(), Errno> {
-    poll(ctx, memory, (subscriptions, SUBSCRIPTION_UNSTABLE_BYTES), events, count, stored)
+) -> HostFuture<'a, Result<(), Errno>> {
+    Box::pin(poll(ctx, memory, (subscriptions, SUBSCRIPTION_UNSTABLE_BYTES), events, count, stored))
 }

@@ -88,4 +88,4 @@ pub use wattest_component::ComponentError;
 pub use wattest_module::{
     Feature, Features, FieldType, GlobalType, HeapType, MemoryType, RefType, StorageType, TableType, ValType,
 };
-pub use wattest_vm::V128;
+pub use wattest_vm::{EpochAnswer, V128};

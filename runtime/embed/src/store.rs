@@ -102,6 +102,17 @@ impl<T: 'static> Store<T> {
         self.vm.set_epoch_callback(Some(Box::new(callback)));
     }
 
+    /// As [`Store::epoch_deadline_callback`], with a callback that may also let the executor do something else first.
+    pub fn epoch_deadline_answer(
+        &mut self,
+        mut callback: impl FnMut(&mut T) -> Result<EpochAnswer> + Send + Sync + 'static,
+    ) {
+        let callback = move |data: &mut StoreData<T>| {
+            callback(&mut data.data).map_err(|error| Box::new(error) as wattest_vm::HostError)
+        };
+        self.vm.set_epoch_callback(Some(Box::new(callback)));
+    }
+
     /// When the deadline is reached, lets the executor do something else, if the guest is on a stack of its own
     /// ([`Func::call_async`](crate::Func::call_async)); it goes on for another `ticks` afterwards.
     pub fn epoch_deadline_yield(&mut self, ticks: u64) {

@@ -317,7 +317,9 @@ impl StoreInner {
     /// The fuel that remains.
     pub fn fuel(&self) -> u64 {
         let active = self.context.fuel.min(0).unsigned_abs();
-        active.saturating_add(self.fuel_reserve)
+        // What was used beyond the last portion, and not asked for yet, comes from the next.
+        let owed = self.context.fuel.max(0).unsigned_abs();
+        active.saturating_add(self.fuel_reserve).saturating_sub(owed)
     }
 
     /// Sets the epoch, relative to the current one, at which WebAssembly is interrupted.

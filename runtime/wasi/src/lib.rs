@@ -9,7 +9,7 @@
 //!
 //! **Many guests on few threads.** A guest that waits blocks its thread, unless its context says otherwise
 //! ([`WasiCtxBuilder::waiting`], [`host::waiting`]): then it has to be called with `call_async`, and is put aside while a
-//! reactor watches. Other functions are not affected: read and written while the thread waits.
+//! reactor watches. Files are read and written while the thread waits, all the same.
 //!
 //! Does not know: how guests are compiled, async runtimes (but for what serves and sends HTTP).
 #![forbid(unsafe_code)]

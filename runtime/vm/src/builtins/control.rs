@@ -13,12 +13,14 @@ use wattest_abi::TrapCode;
 pub(super) unsafe extern "C" fn out_of_fuel(vmctx: *mut u8) -> Outcome {
     let body = |calling: &mut Calling<'_>| {
         let store = &mut *calling.store;
-        if store.fuel_reserve == 0 {
+        let owed = store.context.fuel.max(0).unsigned_abs();
+        if store.fuel_reserve <= owed {
             return calling.trap(TrapCode::OutOfFuel);
         }
-        let refill = store.fuel_reserve.min(store.fuel_portion());
+        // What is owed is paid at once, however small a portion is.
+        let refill = store.fuel_reserve.min(store.fuel_portion().saturating_add(owed));
         store.fuel_reserve -= refill;
-        store.context.fuel -= refill as i64;
+        store.context.fuel = -((refill - owed) as i64);
         if store.fuel_slice > 0 { let_others_run(calling, 0) } else { returns(0) }
     };
     // SAFETY: compiled code passes its own `vmctx`.

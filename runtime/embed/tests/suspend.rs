@@ -622,7 +622,7 @@ fn component_linker(engine: &Engine, dynamic: bool) -> component::Linker<u32> {
                 let component::Val::U32(n) = params[0] else { return Err(Error::msg("not a number")) };
                 turns(n as i32).await;
                 *store.data_mut() += n;
-                results[0] = component::Val::String(n.to_string().into());
+                results[0] = component::Val::String(n.to_string());
                 Ok(())
             })
         });

@@ -176,7 +176,7 @@ impl<'a, T: 'static> Face<'a, T> {
                 let answer = function(&mut *ctx, params).await;
                 match answer {
                     Ok(value) => Ok((Ok(value),)),
-                    Err(Stop::Ended(ended)) => Ok((Err(StreamError::new(ctx, ended)?),)),
+                    Err(Stop::Told(ended)) => Ok((Err(StreamError::new(ctx, ended)?),)),
                     Err(Stop::Trap(error)) => Err(error),
                 }
             })

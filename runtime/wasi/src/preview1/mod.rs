@@ -28,6 +28,8 @@ pub use linker::{add_module_to_linker, add_to_linker};
 pub use memory::GuestMemory;
 
 use crate::{Errno, WasiCtx};
+use std::task::{Context, Poll, Waker};
+use wattest::HostFuture;
 
 /// Module name of the imports.
 pub const MODULE: &str = "wasi_snapshot_preview1";
@@ -67,10 +69,10 @@ pub struct Function {
 }
 
 /// The answer of a function that may wait, to a caller that does not let it.
-fn at_once(future: &mut (dyn Future<Output = Result<(), Errno>> + Send + Unpin)) -> Result<(), Errno> {
-    match std::pin::Pin::new(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
-        std::task::Poll::Ready(answer) => answer,
-        std::task::Poll::Pending => Err(Errno::NotSup),
+fn at_once(mut future: HostFuture<'_, Result<(), Errno>>) -> Result<(), Errno> {
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => Err(Errno::NotSup),
     }
 }
 
@@ -176,7 +178,7 @@ macro_rules! plain_functions {
             call: |ctx, memory, raw| {
                 let mut raw = raw.iter().copied();
                 $(let $given = raw.next().unwrap_or(0) as $kind;)*
-                at_once(&mut *$place::$waiting(ctx, memory, $($given),*))
+                at_once($place::$waiting(ctx, memory, $($given),*))
             },
         },)*];
     };

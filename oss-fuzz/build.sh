@@ -8,6 +8,8 @@
 export CARGO_INCREMENTAL=0
 export CARGO_PROFILE_RELEASE_LTO=false
 export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+# Counters and sanitizers for our own code only.
+export RUSTC_WRAPPER=$PWD/oss-fuzz/rustc.sh
 
 # Coverage reports need paths that exist in the report's file tree.
 root=$PWD

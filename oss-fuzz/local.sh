@@ -84,7 +84,9 @@ targets() { # folder
 asan_options() { # folder target
   local options=handle_abort=1:handle_segv=1:handle_sigill=1:detect_leaks=1:detect_stack_use_after_return=1
   options=$options:use_sigaltstack=1:allocator_may_return_null=1:quarantine_size_mb=10:symbolize=0
-  section "$1/$2.options" asan | while read -r line; do printf ':%s' "$line"; done | sed "s|^|$options|"
+  local own
+  own=$(section "$1/$2.options" asan | paste -sd: -)
+  echo "$options${own:+:$own}"
 }
 
 section() { # file name: lines `key=value` of a section, without blanks
@@ -102,9 +104,11 @@ check_target() { # folder target
   local out=$1 target=$2 log
   log=$work/check-$target.log
   file "$out/$target" | grep -q 'x86-64' || fail "$target is no x86-64 program"
-  # 1. It runs, and has counters.
-  ASAN_OPTIONS=$(asan_options "$out" "$target") "$out/$target" -seed=1337 -runs=4 -rss_limit_mb=0 >"$log" 2>&1 \
-    </dev/null || fail "$target does not run four inputs: see $log"
+  ASAN_OPTIONS=$(asan_options "$out" "$target")
+  export ASAN_OPTIONS
+  # 1. It runs by itself, and has counters.
+  (cd "$out" && "./$target" -seed=1337 -runs=4) >"$log" 2>&1 </dev/null ||
+    fail "$target does not run four inputs: see $log"
   local counters
   counters=$(sed -n 's/^INFO: Loaded [0-9]* modules *(\([0-9]*\) .*counters).*/\1/p' "$log" | head -1)
   [ "${counters:-0}" -ge 100 ] || fail "$target has ${counters:-no} counters"
@@ -112,21 +116,24 @@ check_target() { # folder target
   grep -q 'Done 4 runs' "$log" || fail "$target does not say that four runs are done"
   # 2. It is built with the sanitizer, and with no other.
   local asan others
-  asan=$(objdump -dC "$out/$target" | grep -c 'call.*__asan' || true)
-  others=$(objdump -dC "$out/$target" | grep -cE 'call.*__(dfsan|msan)' || true)
+  read -r asan others < <(objdump -d --no-show-raw-insn "$out/$target" |
+    awk '/call.*__asan/ { asan++ } /call.*__(dfsan|msan)/ { others++ } END { print asan + 0, others + 0 }')
   [ "$asan" -ge 1000 ] || fail "$target calls AddressSanitizer only $asan times"
   [ "$others" -le 3 ] || fail "$target is built with another sanitizer"
-  # 3. Its seeds run.
+  # 3. It runs as the runner starts it, with its options and its dictionary.
+  # shellcheck disable=SC2046
+  (cd "$out" && "./$target" $(libfuzzer_arguments "$out" "$target") -seed=1337 -runs=4) >>"$log" 2>&1 </dev/null ||
+    fail "$target does not run with its options: see $log"
+  # 4. Its seeds run.
   local seeds=0
   if [ -f "$out/${target}_seed_corpus.zip" ]; then
     rm -rf "$work/seeds"
     mkdir -p "$work/seeds"
     unzip -q "$out/${target}_seed_corpus.zip" -d "$work/seeds"
     seeds=$(find "$work/seeds" -type f | wc -l)
-    ASAN_OPTIONS=$(asan_options "$out" "$target") "$out/$target" -runs=0 "$work/seeds" >>"$log" 2>&1 ||
-      fail "$target fails on its seeds: see $log"
+    "$out/$target" -runs=0 "$work/seeds" >>"$log" 2>&1 || fail "$target fails on its seeds: see $log"
   fi
-  # 4. From another folder that it may not write to, nothing is written and no process is started.
+  # 5. Nothing is written outside the temporary folder, and no process is started.
   check_confined "$out" "$target" "$log"
   say "$target: $counters counters, $asan calls of AddressSanitizer, $seeds seeds"
 }
@@ -136,23 +143,34 @@ check_confined() { # folder target log
   rm -rf "$cage"
   mkdir -p "$cage/tmp" "$cage/cwd"
   chmod a-w "$cage/cwd"
-  (cd "$cage/cwd" && TMPDIR=$cage/tmp ASAN_OPTIONS=$(asan_options "$1" "$2") "$1/$2" -seed=1 -runs=4 >>"$3" 2>&1) ||
-    fail "$2 does not run in a folder that cannot be written to"
-  [ -z "$(find "$cage/cwd" -mindepth 1)" ] || fail "$2 writes outside its temporary folder"
-  chmod u+w "$cage/cwd"
+  local trace=()
+  # Whoever may write everywhere, as in a container, is not stopped by permissions: the calls tell.
   if command -v strace >/dev/null; then
-    strace -f -qq -e trace=execve,openat -o "$cage/trace" "$1/$2" -runs=1 >>"$3" 2>&1 || true
-    [ "$(grep -c 'execve(' "$cage/trace")" -le 1 ] || fail "$2 starts a process"
-    ! grep -E 'O_(WRONLY|RDWR|CREAT)' "$cage/trace" | grep -qvE '"/(dev|proc|tmp)/' || fail "$2 opens files to write"
+    trace=(strace -f -qq -e 'trace=execve,clone,clone3,fork,vfork,openat,open,creat,unlink,rename,mkdir' -o "$cage/trace")
+  else
+    say "$2: no strace, only the current folder is looked at"
+  fi
+  (cd "$cage/cwd" && TMPDIR=$cage/tmp "${trace[@]}" "$1/$2" -seed=1 -runs=4 >>"$3" 2>&1 </dev/null) ||
+    fail "$2 does not run in a folder that cannot be written to: see $3"
+  [ -z "$(find "$cage/cwd" -mindepth 1)" ] || fail "$2 writes into its current folder"
+  chmod u+w "$cage/cwd"
+  [ -f "$cage/trace" ] || return 0
+  # The first call starts the target itself; threads share everything, processes do not.
+  [ "$(grep -c 'execve(' "$cage/trace")" -le 1 ] || fail "$2 starts a program: see $cage/trace"
+  if grep -E '(clone3?|v?fork)\(' "$cage/trace" | grep -qv CLONE_THREAD; then
+    fail "$2 starts a process: see $cage/trace"
+  fi
+  if grep -E 'O_(WRONLY|RDWR|CREAT)|(creat|unlink|rename|mkdir)\(' "$cage/trace" |
+    grep -vE '= -1 E' | grep -qvE "\"(/dev/|/proc/self/|/tmp/|$cage/tmp)"; then
+    fail "$2 writes outside its temporary folder: see $cage/trace"
   fi
 }
 
 check() {
-  local moved=$work/moved out
   out=$(out_of address)
+  moved=$work/moved-$$
   [ -d "$out" ] || fail "nothing is built: oss-fuzz/local.sh build"
   # The service moves the folder before it runs anything.
-  rm -rf "$moved"
   mv "$out" "$moved"
   trap 'mv "$moved" "$out"' EXIT
   local list

@@ -112,9 +112,21 @@ impl WastEngine for WattestEngine {
 
     fn session(&self, features: &FeatureSet) -> Result<Box<dyn Session>, Failure> {
         let engine = self.engine(features)?;
-        Ok(Box::new(WattestSession::new(engine, self.row.round_trip, features.contains("threads"))?))
+        let mut session = WattestSession::new(engine, self.row.round_trip, features.contains("threads"))?;
+        // Scripts end by themselves; a header may still ask for code that counts.
+        session.store.set_epoch_deadline(ENDLESS);
+        if self.row.options.contains(&("fuel", "true")) {
+            session.store.set_fuel(FUEL).map_err(broken)?;
+        }
+        Ok(Box::new(session))
     }
 }
+
+/// Epochs that never come.
+const ENDLESS: u64 = 1 << 40;
+
+/// Fuel that no script needs that ends: less than a second of it.
+const FUEL: u64 = 1 << 29;
 
 /// What instances of a session export.
 #[derive(Clone)]

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 #[cfg(feature = "wattest")]
-pub use wattest::{LinkedWattest, implements, row};
+pub use wattest::{LinkedWattest, configuration, implements, row};
 
 /// A module of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -30,6 +30,12 @@ pub fn row(choice: usize, stressed: bool) -> usize {
     if stressed && possible { choice % STRESS.len() } else { STRESS.len() + choice % CONFIGS.len() }
 }
 
+/// The configuration of the row that [`row`] gave, modulo their number.
+pub fn configuration(row: usize) -> &'static WattestConfig {
+    let row = row % (STRESS.len() + CONFIGS.len());
+    STRESS.get(row).unwrap_or_else(|| &CONFIGS[row - STRESS.len()])
+}
+
 /// Whether the runtime implements a proposal, by the feature table's name.
 pub fn implements(feature: &str) -> bool {
     Feature::ALL.iter().any(|row| row.name() == feature && row.is_implemented())
@@ -44,9 +50,7 @@ pub struct LinkedWattest {
 impl LinkedWattest {
     /// The row that [`row`] gave, modulo their number; the engine is made on first use.
     pub fn new(row: usize) -> LinkedWattest {
-        let row = row % (STRESS.len() + CONFIGS.len());
-        let config = STRESS.get(row).unwrap_or_else(|| &CONFIGS[row - STRESS.len()]);
-        LinkedWattest { config, engine: None }
+        LinkedWattest { config: configuration(row), engine: None }
     }
 }
 

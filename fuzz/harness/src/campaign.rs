@@ -8,6 +8,7 @@
 //! Does not know: how workers check, how results are shown.
 
 use crate::diff_core;
+use crate::patience::Patience;
 use crate::source::case_seed;
 use crate::stats::{Found, Stats};
 use crate::targets::target_of;
@@ -18,7 +19,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// A worker that says nothing for this long hangs.
+/// A worker that says nothing for this much processor time hangs.
 pub const SILENCE_MAX: Duration = Duration::from_secs(20);
 
 /// Workers that die are replaced this often.
@@ -64,7 +65,7 @@ struct Worker {
     progress: PathBuf,
     /// The first case it may have run.
     first: u64,
-    heard: Instant,
+    patience: Patience,
 }
 
 /// The arguments behind the hidden `--worker` flag, in order: seed, first case, stride, milliseconds, progress file, the only
@@ -161,7 +162,8 @@ impl Campaign {
                 let _ = sender.send(Event::Closed(job));
             });
         }
-        Ok(Worker { child, progress, first, heard: Instant::now() })
+        let patience = Patience::new(child.id());
+        Ok(Worker { child, progress, first, patience })
     }
 
     fn receive(&self, events: &Receiver<Event>, workers: &mut [Option<Worker>], stats: &mut Stats) {
@@ -170,7 +172,7 @@ impl Campaign {
             match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Event::Line(job, line)) => {
                     if let Some(worker) = &mut workers[job as usize] {
-                        worker.heard = Instant::now();
+                        worker.patience.heard();
                     }
                     if let Ok(part) = serde_json::from_str(&line) {
                         stats.merge(part);
@@ -194,7 +196,7 @@ impl Campaign {
         let worker = slot.as_mut()?;
         let reason = match worker.child.try_wait() {
             Ok(Some(status)) if !status.success() => describe(status),
-            Ok(None) if worker.heard.elapsed() > SILENCE_MAX => {
+            Ok(None) if worker.patience.is_over(SILENCE_MAX) => {
                 // It may have ended by itself meanwhile.
                 let _ = worker.child.kill();
                 let _ = worker.child.wait();
@@ -280,7 +282,8 @@ mod tests {
         let mut child = Command::new("false").spawn()?;
         child.wait()?;
         let progress = PathBuf::from("no such folder/worker-0.case");
-        let mut slot = Some(Worker { child, progress, first: 7, heard: Instant::now() });
+        let patience = Patience::new(child.id());
+        let mut slot = Some(Worker { child, progress, first: 7, patience });
         let death = campaign.death(&mut slot);
         assert!(matches!(death, Some((ref reason, 7)) if reason.contains("ended with")), "{death:?}");
         Ok(())

@@ -188,13 +188,19 @@ fn subjects() -> Vec<Box<dyn ComponentEngine>> {
     Vec::new()
 }
 
+/// Rows of the configurations that do not stop calls: those that scenarios run in.
+#[cfg(feature = "wattest")]
+pub(crate) fn rows() -> Vec<usize> {
+    use wattest_differential::CONFIGS;
+    let is_endless = |row: &usize| !CONFIGS[*row].options.iter().any(|(key, _)| ["fuel", "epoch"].contains(key));
+    (0..CONFIGS.len()).filter(is_endless).collect()
+}
+
 /// Every configuration that does not stop calls.
 #[cfg(feature = "wattest")]
 fn subjects() -> Vec<Box<dyn ComponentEngine>> {
-    use wattest_differential::{CONFIGS, WattestComponents};
-    let is_endless = |row: &usize| !CONFIGS[*row].options.iter().any(|(key, _)| ["fuel", "epoch"].contains(key));
-    let rows = (0..CONFIGS.len()).filter(is_endless);
-    rows.map(|row| Box::new(WattestComponents::new(row)) as Box<dyn ComponentEngine>).collect()
+    let engine = |row| Box::new(wattest_differential::WattestComponents::new(row)) as Box<dyn ComponentEngine>;
+    rows().into_iter().map(engine).collect()
 }
 
 #[cfg(test)]

@@ -9,14 +9,19 @@
 
 use crate::campaign::{MUTANT_VARIABLE, describe};
 use crate::envelope::Envelope;
+use crate::patience::Patience;
 use crate::targets::{Outcome, Targets};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// A case may take this long.
-const CASE_MAX: Duration = Duration::from_secs(20);
+/// A case may take this much processor time.
+const CASE_MAX: Duration = Duration::from_secs(5);
+
+/// Time between looks at what a silent process uses.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The hidden flag by which this binary serves.
 pub const SERVE_FLAG: &str = "--serve-cases";
@@ -46,6 +51,18 @@ pub fn serve(input: &mut dyn Read, output: &mut dyn Write) -> io::Result<()> {
     }
 }
 
+/// The program that runs cases: this one, unless another build is named.
+///
+/// # Errors
+///
+/// When this program's own file cannot be found.
+pub fn program(other: Option<&Path>) -> io::Result<PathBuf> {
+    match other {
+        Some(other) => Ok(other.to_owned()),
+        None => std::env::current_exe(),
+    }
+}
+
 struct Process {
     child: Child,
     input: ChildStdin,
@@ -57,17 +74,26 @@ struct Process {
 pub struct Isolated {
     /// The planted fault of the process.
     mutant: Option<String>,
+    /// Another build of this program, if cases run in that.
+    program: Option<PathBuf>,
     process: Option<Process>,
 }
 
 impl Isolated {
     /// Starts a process on first use.
     pub fn new(mutant: Option<String>) -> Isolated {
-        Isolated { mutant, process: None }
+        Isolated { mutant, program: None, process: None }
+    }
+
+    /// The same in another build of this program: one with planted faults, or an older one.
+    #[must_use]
+    pub fn in_program(mut self, program: Option<&Path>) -> Isolated {
+        self.program = program.map(Path::to_owned);
+        self
     }
 
     fn start(&self) -> io::Result<Process> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(program(self.program.as_deref())?);
         if let Some(mutant) = &self.mutant {
             command.env(MUTANT_VARIABLE, mutant);
         }
@@ -104,22 +130,33 @@ impl Isolated {
         // A process that died while idle does not take the case: what it says is asked below.
         let _ = process.input.write_all(&(bytes.len() as u32).to_le_bytes());
         let _ = process.input.write_all(&bytes).and_then(|()| process.input.flush());
-        match process.lines.recv_timeout(CASE_MAX) {
+        match wait(&process) {
             Ok(line) => {
                 let outcome: Option<Outcome> = serde_json::from_str(&line)?;
                 self.process = Some(process);
                 Ok(outcome.unwrap_or_default())
             }
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
+            Err(RecvTimeoutError::Disconnected) => {
                 let status = process.child.wait()?;
                 Ok(Outcome::failed("process", describe(status)))
             }
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+            Err(RecvTimeoutError::Timeout) => {
                 // It may have ended by itself meanwhile.
                 let _ = process.child.kill();
                 process.child.wait()?;
                 Ok(Outcome::failed("process", "hangs"))
             }
+        }
+    }
+}
+
+/// The next line of a process that is not out of patience.
+fn wait(process: &Process) -> Result<String, RecvTimeoutError> {
+    let patience = Patience::new(process.child.id());
+    loop {
+        match process.lines.recv_timeout(LOOK_EVERY) {
+            Err(RecvTimeoutError::Timeout) if !patience.is_over(CASE_MAX) => {}
+            other => return other,
         }
     }
 }

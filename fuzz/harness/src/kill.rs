@@ -10,13 +10,12 @@
 //! Does not know: what the faults are.
 
 use crate::campaign::Campaign;
-use crate::isolate::Isolated;
-use crate::minimize::minimize;
+use crate::html;
+use crate::reduction::{self, Place};
 use crate::report;
 use crate::source::expand;
 use crate::stats::{Found, Stats};
 use crate::targets::{BASELINE, Targets};
-use crate::{html, regression};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -302,31 +301,12 @@ fn reduce(folder: &Path, mutant: &str, kill: &Kill) -> Result<Option<Reduced>, B
     let mut targets = Targets::default();
     let case = targets.get(&kill.target).and_then(|target| target.decode(&expand(kill.seed)));
     let Some(case) = case else { return Ok(None) };
-    let mut isolated = Isolated::new(Some(mutant.to_owned()));
-    let small = minimize(&case, REDUCTION_MAX, &mut |case| isolated.run(case).signature());
-    let script = regression::script(&small, &format!("found while the fault {mutant} was on"));
-    let operations = regression::operations(&small);
-    let (file, is_script) = match script {
-        Some(script) => {
-            let file = folder.join(format!("{mutant}.wast"));
-            std::fs::write(&file, script.text)?;
-            // A script counts only if it fails with the fault on, and passes without.
-            let status = |mutant: &str| {
-                let mut command = Command::new(std::env::current_exe()?);
-                command.arg("repro").arg(&file).arg("--quiet").env(crate::campaign::MUTANT_VARIABLE, mutant);
-                command.output().map(|output| output.status.success())
-            };
-            let shows = status("")? && !status(mutant)?;
-            (file, shows)
-        }
-        None => {
-            let file = folder.join(format!("{mutant}.case"));
-            std::fs::write(&file, small.to_bytes())?;
-            (file, false)
-        }
-    };
+    let name = mutant.replace(':', "-");
+    let reduced =
+        reduction::reduce(&case, Place { mutant: Some(mutant), program: None }, REDUCTION_MAX, folder, &name)?;
     let seconds = start.elapsed().as_secs_f64();
-    Ok(Some(Reduced { operations, is_script, seconds, file: file.display().to_string() }))
+    let file = reduced.file.display().to_string();
+    Ok(Some(Reduced { operations: reduced.operations, is_script: reduced.is_script, seconds, file }))
 }
 
 fn print_kill(kill: Option<&Kill>) -> String {

@@ -32,10 +32,15 @@ pub mod model;
 pub mod mutate;
 pub mod op_matrix;
 pub mod panics;
+pub mod patience;
 mod pieces;
 pub mod quarantine;
+#[cfg(feature = "suites")]
+pub mod reduction;
 #[cfg(feature = "wattest")]
 pub mod regression;
+#[cfg(feature = "wattest")]
+mod regression_component;
 pub mod report;
 #[cfg(feature = "suites")]
 pub mod repro;

@@ -10,12 +10,13 @@
 
 use crate::envelope::{Argument, Envelope};
 use crate::pieces::split;
-use crate::targets;
+use crate::{regression_component, targets};
 use std::fmt::Write;
 use wasmparser::{Parser, Payload};
-use wattest_differential::linked::{LinkedEnding, LinkedEngine, Observed};
+use wattest_differential::linked::{LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, Observed, configuration};
 use wattest_differential::{
     CONFIGS, DefinitionalEngine, Ending, Engine, Form, FuncIdentity, NanRule, Plan, Program, TrapClass, Value,
+    WattestConfig,
 };
 
 /// A script.
@@ -29,12 +30,45 @@ pub struct Regression {
 
 /// The options of a case's configuration, as the header of a script has them.
 pub fn options_of(case: &Envelope) -> String {
-    let row = &CONFIGS[case.number("subject", 0) as usize % CONFIGS.len()];
+    let subject = case.number("subject", 0) as usize;
+    let row = match is_linked(case) {
+        true => configuration(subject),
+        false if is_of_components(case) => component_configuration(subject),
+        false => &CONFIGS[subject % CONFIGS.len()],
+    };
     let mut words: Vec<String> = row.options.iter().map(|(key, value)| format!("{key}={value}")).collect();
     if row.round_trip {
         words.push("round-trip".to_owned());
     }
     words.join(" ")
+}
+
+/// Whether the modules are linked with each other, and configurations are those of linked programs.
+fn is_linked(case: &Envelope) -> bool {
+    ["gc_model", "eh_model", "diff_linked"].contains(&case.target.as_str())
+}
+
+fn is_of_components(case: &Envelope) -> bool {
+    ["component_abi", "hostile_abi", "resources", "dfg"].contains(&case.target.as_str())
+}
+
+/// The row of a scenario of components: one of those that do not stop calls.
+fn component_configuration(subject: usize) -> &'static WattestConfig {
+    let rows = crate::components::rows();
+    // A scenario has one byte for it.
+    &CONFIGS[rows[subject % 256 % rows.len()]]
+}
+
+/// Options that make results what the harness compares, where they may show in a script.
+fn fixed_options(case: &Envelope, script: &str) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    if script.contains("nan:") && !case.is("nans", "arithmetic") {
+        words.push("nan-canonicalization=true");
+    }
+    if script.contains(".relaxed_") {
+        words.push("relaxed-simd-deterministic=true");
+    }
+    words
 }
 
 /// Operations in the bodies of all modules.
@@ -46,25 +80,31 @@ pub fn operations(case: &Envelope) -> usize {
 /// The case as a script; `None` where a script cannot say it: host functions that answer, values of no text form, steps
 /// that the reference does not finish.
 pub fn script(case: &Envelope, what: &str) -> Option<Regression> {
-    let mut text = String::new();
-    // Writing to a string does not fail.
-    let _ = writeln!(text, ";; {}: {}", case.target, what.replace('\n', " "));
-    let options = options_of(case);
-    if !options.is_empty() {
-        let _ = writeln!(text, ";; options: {options}");
-    }
+    let mut body = String::new();
     match case.target.as_str() {
-        "gc_model" | "eh_model" | "diff_linked" => linked(case, &mut text)?,
-        "self_configs" if case.is("linked", "true") => linked(case, &mut text)?,
-        "diff_core" | "op_matrix" | "self_configs" | "emi" | "bounds" | "tables_bulk" => core(case, &mut text)?,
-        "calls_abi" => calls(case, &mut text)?,
+        "gc_model" | "eh_model" | "diff_linked" => linked(case, what, &mut body)?,
+        "self_configs" if case.is("linked", "true") => linked(case, what, &mut body)?,
+        "diff_core" | "op_matrix" | "self_configs" | "emi" | "bounds" | "tables_bulk" => core(case, what, &mut body)?,
+        "calls_abi" => calls(case, &mut body)?,
+        "component_abi" | "hostile_abi" | "resources" | "dfg" => body = regression_component::script(case)?,
         _ => return None,
     }
+    let mut text = format!(";; {}: {}\n", case.target, what.replace('\n', " "));
+    let options = options_of(case);
+    let options: Vec<&str> = options.split_whitespace().chain(fixed_options(case, &body)).collect();
+    if !options.is_empty() {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, ";; options: {}", options.join(" "));
+    }
+    text.push_str(&body);
     Some(Regression { text, operations: operations(case) })
 }
 
 fn imports_something(wasm: &[u8]) -> bool {
-    Parser::new(0).parse_all(wasm).any(|payload| matches!(payload, Ok(Payload::ImportSection(_))))
+    Parser::new(0).parse_all(wasm).any(|payload| match payload {
+        Ok(Payload::ImportSection(reader)) => reader.count() > 0,
+        _ => false,
+    })
 }
 
 fn print_module(wasm: &[u8], text: &mut String) -> Option<()> {
@@ -73,7 +113,7 @@ fn print_module(wasm: &[u8], text: &mut String) -> Option<()> {
     Some(())
 }
 
-fn core(case: &Envelope, text: &mut String) -> Option<()> {
+fn core(case: &Envelope, what: &str, text: &mut String) -> Option<()> {
     let program = Program::new(case.bytes(0).to_vec()).ok()?;
     if imports_something(&program.wasm) {
         return None;
@@ -88,6 +128,7 @@ fn core(case: &Envelope, text: &mut String) -> Option<()> {
         capture: None,
     };
     let run = Engine::run(&mut DefinitionalEngine, &program, &plan).ok()?;
+    let probes = Probes::of(&program, &run, what);
     let mut steps = run.steps.iter();
     match &steps.next()?.ending {
         Ending::Trap(class) => {
@@ -96,7 +137,11 @@ fn core(case: &Envelope, text: &mut String) -> Option<()> {
             let _ = writeln!(text, "  \"{}\")", trap_text(*class));
             return Some(());
         }
-        Ending::Values(_) => print_module(&program.wasm, text)?,
+        Ending::Values(_) => {
+            print_module(&program.wasm, text)?;
+            let end = text.rfind(')')?;
+            text.insert_str(end, &probes.fields);
+        }
     }
     for (call, step) in plan.calls.iter().zip(steps) {
         let name = program.shape.export_names[call.func as usize].as_ref()?;
@@ -112,29 +157,95 @@ fn core(case: &Envelope, text: &mut String) -> Option<()> {
             }
         }
     }
-    state_checks(&program, &run, text);
+    text.push_str(&probes.checks);
     Some(())
 }
 
-/// Exported globals, which no call returns.
-fn state_checks(program: &Program, run: &wattest_differential::Run, text: &mut String) {
-    let Some(last) = run.steps.last() else { return };
-    for payload in Parser::new(0).parse_all(&program.wasm) {
-        let Ok(Payload::ExportSection(reader)) = payload else { continue };
-        for export in reader.into_iter().filter_map(Result::ok) {
-            if export.kind == wasmparser::ExternalKind::Global
-                && let Some(value) = last.state.globals.get(export.index as usize).and_then(expectation)
-            {
-                let _ = writeln!(text, "(assert_return (get {}){value})", quoted(export.name));
+/// Exports by which a script looks at what no call returns, and what it has to see there in the end.
+#[derive(Default)]
+struct Probes {
+    fields: String,
+    checks: String,
+}
+
+/// Elements of a table that are looked at.
+const ELEMENTS_MAX: usize = 64;
+
+impl Probes {
+    /// Every global and table element, the size of every memory, and the byte that `what` names.
+    fn of(program: &Program, run: &wattest_differential::Run, what: &str) -> Probes {
+        let mut probes = Probes::default();
+        let Some(last) = run.steps.last() else { return probes };
+        // Only what the message is about: a script is read by people.
+        if what.contains(": global ") {
+            for (index, value) in last.state.globals.iter().enumerate() {
+                let Some(value) = expectation(value) else { continue };
+                probes.field(format!("(export \"global {index}\" (global {index}))"));
+                probes.check(format!("(assert_return (get \"global {index}\"){value})"));
             }
         }
+        if what.contains(": table ") {
+            for (index, elements) in last.state.tables.iter().enumerate() {
+                probes.table(program, index, elements);
+            }
+        }
+        for (index, (memory, shape)) in last.state.memories.iter().zip(&program.shape.memories).enumerate() {
+            let ty = if shape.memory64 { "i64" } else { "i32" };
+            if what.contains(": memory ") {
+                probes.field(format!(
+                    "(func (export \"size {index}\") (result {ty}) (memory.size {index}))\n  \
+                    (func (export \"byte {index}\") (param {ty}) (result i32) (i32.load8_u {index} (local.get 0)))"
+                ));
+                let pages = memory.bytes >> shape.page_bytes_log2;
+                probes.check(format!("(assert_return (invoke \"size {index}\") ({ty}.const {pages}))"));
+            }
+            if let Some((offset, expected)) = byte_named(what, index) {
+                probes.check(format!(
+                    "(assert_return (invoke \"byte {index}\" ({ty}.const {offset:#x})) (i32.const {expected:#x}))"
+                ));
+            }
+        }
+        probes
+    }
+
+    fn table(&mut self, program: &Program, index: usize, elements: &[Value]) {
+        let Some(shape) = program.shape.tables.get(index) else { return };
+        let ty = if shape.table64 { "i64" } else { "i32" };
+        let element = if shape.element == wattest_differential::ValueType::FuncRef { "funcref" } else { "externref" };
+        self.field(format!(
+            "(func (export \"element {index}\") (param {ty}) (result {element}) (table.get {index} (local.get 0)))"
+        ));
+        for (at, value) in elements.iter().take(ELEMENTS_MAX).enumerate() {
+            let Some(value) = expectation(value) else { continue };
+            self.check(format!("(assert_return (invoke \"element {index}\" ({ty}.const {at})){value})"));
+        }
+    }
+
+    fn field(&mut self, text: String) {
+        self.fields.push_str("  ");
+        self.fields.push_str(&text);
+        self.fields.push('\n');
+    }
+
+    fn check(&mut self, text: String) {
+        self.checks.push_str(&text);
+        self.checks.push('\n');
     }
 }
 
-fn linked(case: &Envelope, text: &mut String) -> Option<()> {
+/// The byte of a memory that a disagreement names ([`crate::diff_core`] writes it), with the value that is right.
+fn byte_named(what: &str, memory: usize) -> Option<(u64, u8)> {
+    let mut words = what.rsplit_once(&format!("; memory {memory} at 0x"))?.1.split(": 0x");
+    let offset = u64::from_str_radix(words.next()?, 16).ok()?;
+    let right = words.next()?.split_whitespace().next()?;
+    Some((offset, u8::from_str_radix(right, 16).ok()?))
+}
+
+fn linked(case: &Envelope, what: &str, text: &mut String) -> Option<()> {
     let program = targets::linked_program(case);
     let run = LinkedEngine::run(&mut DefinitionalEngine, &program, 1_000_000).ok()?;
     let mut steps = run.steps.iter();
+    let word = word_named(&program, &run, what);
     for (index, module) in program.modules.iter().enumerate() {
         if !matches!(steps.next()?.ending, LinkedEnding::Values(_)) {
             return None;
@@ -146,6 +257,10 @@ fn linked(case: &Envelope, text: &mut String) -> Option<()> {
         let rest =
             if rest.starts_with('$') { rest.split_once(|c: char| c.is_whitespace() || c == '(')?.1 } else { rest };
         let _ = writeln!(text, "(module $m{index} {rest}");
+        if let Some((_, field, _)) = word.as_ref().filter(|(module, ..)| *module == index) {
+            let end = text.rfind(')')?;
+            text.insert_str(end, field);
+        }
         let _ = writeln!(text, "(register {} $m{index})", quoted(&module.name));
     }
     for (call, step) in program.calls.iter().zip(steps) {
@@ -167,7 +282,85 @@ fn linked(case: &Envelope, text: &mut String) -> Option<()> {
             }
         };
     }
+    if what.contains("exported global") {
+        linked_globals(&program, &run, text);
+    }
+    if let Some((_, _, check)) = word {
+        text.push_str(&check);
+    }
     Some(())
+}
+
+/// The word of an exported memory that a disagreement of linked programs names: the module, a function that reads it, and
+/// what that has to find in the end.
+fn word_named(program: &LinkedProgram, run: &LinkedRun, what: &str) -> Option<(usize, String, String)> {
+    let mut numbers = what.rsplit_once("exported memory ")?.1.split(", word ");
+    let position: usize = numbers.next()?.parse().ok()?;
+    let word: usize = numbers.next()?.split(':').next()?.parse().ok()?;
+    let bytes = run.steps.last()?.memories.get(position)?;
+    let expected = (0..8).rev().fold(0u64, |all, at| all << 8 | u64::from(*bytes.get(word * 8 + at).unwrap_or(&0)));
+    let mut seen = 0;
+    for (index, module) in program.modules.iter().enumerate() {
+        let memories = exported_memories(&module.wasm);
+        if let Some((memory, is_wide)) = memories.get(position - seen) {
+            let ty = if *is_wide { "i64" } else { "i32" };
+            let field =
+                format!("  (func (export \"word\") (param {ty}) (result i64) (i64.load {memory} (local.get 0)))\n");
+            let address = word * 8;
+            let invoke = format!("(invoke $m{index} \"word\" ({ty}.const {address}))");
+            return Some((index, field, format!("(assert_return {invoke} (i64.const {expected:#x}))\n")));
+        }
+        seen += memories.len();
+    }
+    None
+}
+
+/// Exported memories by name: index, and whether addresses are 64-bit.
+fn exported_memories(wasm: &[u8]) -> Vec<(u32, bool)> {
+    let (mut types, mut names) = (Vec::new(), Vec::new());
+    for payload in Parser::new(0).parse_all(wasm).filter_map(Result::ok) {
+        match payload {
+            Payload::ImportSection(reader) => {
+                types.extend(reader.into_imports().filter_map(Result::ok).filter_map(|import| match import.ty {
+                    wasmparser::TypeRef::Memory(ty) => Some(ty.memory64),
+                    _ => None,
+                }));
+            }
+            Payload::MemorySection(reader) => {
+                types.extend(reader.into_iter().filter_map(Result::ok).map(|ty| ty.memory64))
+            }
+            Payload::ExportSection(reader) => {
+                let exports = reader.into_iter().filter_map(Result::ok);
+                let memories = exports.filter(|export| export.kind == wasmparser::ExternalKind::Memory);
+                names.extend(memories.map(|export| (export.name.to_owned(), export.index)));
+            }
+            _ => {}
+        }
+    }
+    names.sort();
+    names.iter().map(|(_, index)| (*index, types.get(*index as usize).copied().unwrap_or(false))).collect()
+}
+
+/// What exported globals of numbers hold in the end.
+fn linked_globals(program: &LinkedProgram, run: &LinkedRun, text: &mut String) {
+    let Some(last) = run.steps.last() else { return };
+    let mut values = last.globals.iter();
+    for (index, module) in program.modules.iter().enumerate() {
+        let exports = Parser::new(0).parse_all(&module.wasm).filter_map(|payload| match payload {
+            Ok(Payload::ExportSection(reader)) => Some(reader.into_iter().filter_map(Result::ok)),
+            _ => None,
+        });
+        let globals = exports.flatten().filter(|export| export.kind == wasmparser::ExternalKind::Global);
+        let mut names: Vec<&str> = globals.map(|export| export.name).collect();
+        names.sort_unstable();
+        for name in names {
+            if let Some(Observed::Number(value)) = values.next()
+                && let Some(value) = expectation(value)
+            {
+                let _ = writeln!(text, "(assert_return (get $m{index} {}){value})", quoted(name));
+            }
+        }
+    }
 }
 
 fn calls(case: &Envelope, text: &mut String) -> Option<()> {

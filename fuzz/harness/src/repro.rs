@@ -13,14 +13,14 @@ use crate::campaign::MUTANT_VARIABLE;
 use crate::case::Case;
 use crate::envelope::Envelope;
 use crate::isolate::Isolated;
-use crate::minimize::minimize;
 use crate::pieces::{join, split};
+use crate::reduction::{self, Place};
 use crate::targets::{Outcome, TARGETS, Targets, core_envelope};
 use crate::{model, regression, report, witness};
 use serde::Serialize;
 use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use wattest_differential::{CONFIGS, Form, NanRule};
 
 /// What is asked for.
@@ -37,6 +37,12 @@ pub struct Arguments {
     /// Where the regression goes; a folder of the output folder unless given.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Run cases in this build of the program instead: one with planted faults, or an older one.
+    #[arg(long, value_name = "FILE")]
+    with: Option<PathBuf>,
+    /// With --with a build that has planted faults: switch this one on.
+    #[arg(long, value_name = "NAME", requires = "with")]
+    fault: Option<String>,
     /// Print everything as one JSON object.
     #[arg(long)]
     json: bool,
@@ -75,6 +81,12 @@ pub struct Findings {
     pub culprit_functions: Vec<usize>,
     /// Operations of the reduced case.
     pub operations: usize,
+    /// How long the reduction took.
+    pub reduced_in_seconds: f64,
+    /// What is wrong in it.
+    pub reduced_failure: Option<String>,
+    /// Its configuration as a command line.
+    pub reduced_command: Option<String>,
     /// The regression or the reduced case.
     pub file: Option<PathBuf>,
     /// Whether that is a script.
@@ -91,7 +103,8 @@ pub fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         return run_script(arguments);
     }
     let case = read(arguments)?;
-    let mut isolated = Isolated::new(std::env::var(MUTANT_VARIABLE).ok());
+    let fault = fault(arguments);
+    let mut isolated = Isolated::new(fault).in_program(arguments.with.as_deref());
     let outcome = isolated.run(&case);
     let mut findings = Findings { target: case.target.clone(), command: command(&case), ..Findings::default() };
     note(&mut findings, &outcome);
@@ -100,10 +113,8 @@ pub fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     }
     findings.configurations = every_configuration(&case, &mut isolated);
     if findings.failure.is_some() {
-        let time = Duration::from_secs(arguments.time);
-        let small = minimize(&case, time, &mut |case| isolated.run(case).signature());
+        let small = reduce(arguments, &case, &mut findings)?;
         bisect(&small, &mut findings, &mut isolated);
-        write(arguments, &small, &mut findings)?;
     }
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
@@ -111,6 +122,37 @@ pub fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         print(&findings);
     }
     Ok(findings.failure.is_none())
+}
+
+/// The planted fault that cases run with.
+fn fault(arguments: &Arguments) -> Option<String> {
+    arguments.fault.clone().or_else(|| std::env::var(MUTANT_VARIABLE).ok())
+}
+
+/// Makes the case small and writes what is left.
+fn reduce(arguments: &Arguments, case: &Envelope, findings: &mut Findings) -> Result<Envelope, Box<dyn Error>> {
+    let stem = arguments.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let folder = report::output_folder().join(format!("repro-{stem}"));
+    std::fs::create_dir_all(&folder)?;
+    let fault = fault(arguments);
+    let place = Place { mutant: fault.as_deref(), program: arguments.with.as_deref() };
+    let time = Duration::from_secs(arguments.time);
+    let start = Instant::now();
+    let reduced = reduction::reduce(case, place, time, &folder, "regression")?;
+    findings.reduced_in_seconds = start.elapsed().as_secs_f64();
+    report::write_envelope(&folder, "reduced", &reduced.case)?;
+    findings.operations = reduced.operations;
+    findings.reduced_failure = Some(reduced.what);
+    findings.reduced_command = Some(command(&reduced.case));
+    findings.is_script = reduced.is_script;
+    findings.file = Some(match &arguments.out {
+        Some(out) => {
+            std::fs::copy(&reduced.file, out)?;
+            out.clone()
+        }
+        None => reduced.file,
+    });
+    Ok(reduced.case)
 }
 
 fn note(findings: &mut Findings, outcome: &Outcome) {
@@ -124,7 +166,7 @@ fn note(findings: &mut Findings, outcome: &Outcome) {
 fn run_script(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     let own = witness::run_file(&arguments.file);
     if arguments.quiet {
-        return Ok(own.is_ok());
+        return Ok(own.is_ok() && witness::passes_on_reference(&arguments.file)?);
     }
     let all = witness::run_file_everywhere(&arguments.file)?;
     let failed: Vec<&(String, Option<String>)> = all.iter().filter(|(_, what)| what.is_some()).collect();
@@ -216,30 +258,6 @@ fn bisect(case: &Envelope, findings: &mut Findings, isolated: &mut Isolated) {
     }
 }
 
-fn write(arguments: &Arguments, small: &Envelope, findings: &mut Findings) -> Result<(), Box<dyn Error>> {
-    let stem = arguments.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let folder = report::write_envelope(&report::output_folder(), &format!("repro-{stem}"), small)?;
-    findings.operations = regression::operations(small);
-    let what = findings.failure.clone().unwrap_or_default();
-    match regression::script(small, &what) {
-        Some(script) => {
-            let file = arguments.out.clone().unwrap_or_else(|| folder.join("regression.wast"));
-            std::fs::write(&file, script.text)?;
-            findings.is_script = true;
-            findings.file = Some(file);
-        }
-        None => {
-            let file: PathBuf = match &arguments.out {
-                Some(out) => out.clone(),
-                None => Path::new(&folder).join("case"),
-            };
-            std::fs::write(&file, small.to_bytes())?;
-            findings.file = Some(file);
-        }
-    }
-    Ok(())
-}
-
 fn print(findings: &Findings) {
     println!("target {}\n{}", findings.target, findings.command);
     match (&findings.failure, &findings.suspect) {
@@ -252,7 +270,12 @@ fn print(findings: &Findings) {
     if findings.failure.is_some() {
         println!("options that matter: {}", findings.culprit_options.join(" "));
         println!("functions that matter: {:?}", findings.culprit_functions);
-        println!("{} operations left", findings.operations);
+        println!(
+            "reduced to {} operations: {}",
+            findings.operations,
+            findings.reduced_failure.as_deref().unwrap_or("")
+        );
+        println!("{}", findings.reduced_command.as_deref().unwrap_or(""));
     }
     if let Some(file) = &findings.file {
         println!("{} in {}", if findings.is_script { "script" } else { "reduced case" }, file.display());

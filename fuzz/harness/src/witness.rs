@@ -117,11 +117,20 @@ pub fn run_file_everywhere(path: &Path) -> Result<Vec<(String, Option<String>)>,
 ///
 /// When there is no such script.
 pub fn run_on_reference(name: &str) -> Result<bool, String> {
-    let path = folder().join(format!("{name}.wast"));
-    let source = std::fs::read_to_string(&path).map_err(text)?;
+    passes_on_reference(&folder().join(format!("{name}.wast")))
+}
+
+/// Whether a script passes on the definitional interpreter.
+///
+/// # Errors
+///
+/// When the file is no script.
+pub fn passes_on_reference(path: &Path) -> Result<bool, String> {
+    let source = std::fs::read_to_string(path).map_err(text)?;
     let script = Script::parse(&source).map_err(|error| format!("line {}: {}", error.line, error.text))?;
     let features = WattestEngine::everything();
-    Ok(run_script(name, &script, &wattest_differential::DefinitionalEngine, &features).passed())
+    let name = path.display().to_string();
+    Ok(run_script(&name, &script, &wattest_differential::DefinitionalEngine, &features).passed())
 }
 
 fn engine(options: &[(&str, &str)]) -> Result<Engine, String> {

@@ -81,12 +81,7 @@ pub fn work(assignment: &Assignment, report: &mut dyn Write) -> io::Result<()> {
 
 /// User and system time of this process so far, in milliseconds; 0 where the system does not tell.
 pub fn cpu_ms() -> u64 {
-    // Linux counts these fields in hundredths of a second on every architecture.
-    const MS_PER_TICK: u64 = 10;
-    let Ok(text) = std::fs::read_to_string("/proc/self/stat") else { return 0 };
-    // The name of the process may hold blanks; it ends with the last parenthesis.
-    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
-    fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>() * MS_PER_TICK
+    crate::patience::cpu_ms("self")
 }
 
 /// What becomes of a disagreement: a known finding explains it, or the definitional interpreter votes.

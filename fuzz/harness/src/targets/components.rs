@@ -63,16 +63,8 @@ impl Target for Components {
     }
 
     fn run(&mut self, case: &Envelope) -> Outcome {
-        let mut calls = Vec::new();
-        for call in &case.calls {
-            let Some((instance, func)) = call.func.split_once('#') else { continue };
-            let value = |argument: &Argument| if let Argument::Text(text) = argument { parse(text) } else { None };
-            let Some(args) = call.args.iter().map(value).collect::<Option<Vec<_>>>() else { continue };
-            calls.push(ComponentCall { instance: instance.to_owned(), func: func.to_owned(), args });
-        }
+        let Some(own) = case_of(case) else { return Outcome::default() };
         let subject = case.number("subject", 0) as u8;
-        let Some(host) = host_of(case) else { return Outcome::default() };
-        let own = ComponentCase { wasm: case.bytes(0).to_vec(), host, calls, renews: case.is("renews", "true") };
         let scenario = Scenario { subject, text: String::new(), case: own, shapes: Shapes::default() };
         let found = self.checker.check(self.property, &scenario);
         self.outcome(found)
@@ -85,6 +77,19 @@ impl Target for Components {
         let found = self.checker.check_bytes(self.property, bytes);
         Some(self.outcome(found))
     }
+}
+
+/// The component of an envelope, its host and its calls; calls that cannot be read are left out.
+pub(super) fn case_of(case: &Envelope) -> Option<ComponentCase> {
+    let mut calls = Vec::new();
+    for call in &case.calls {
+        let Some((instance, func)) = call.func.split_once('#') else { continue };
+        let value = |argument: &Argument| if let Argument::Text(text) = argument { parse(text) } else { None };
+        let Some(args) = call.args.iter().map(value).collect::<Option<Vec<_>>>() else { continue };
+        calls.push(ComponentCall { instance: instance.to_owned(), func: func.to_owned(), args });
+    }
+    let host = host_of(case)?;
+    Some(ComponentCase { wasm: case.bytes(0).to_vec(), host, calls, renews: case.is("renews", "true") })
 }
 
 /// The case with the host's script among its settings; `None` where a value of it has no text.

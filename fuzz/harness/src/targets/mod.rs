@@ -109,7 +109,7 @@ fn nobody() -> Vote {
 
 /// The subject without its configuration, and the words of the message that are no numbers.
 fn signature(subject: &str, what: &str) -> String {
-    let engine = subject.split(" (").next().unwrap_or_default();
+    let engine = subject.split([' ', '/']).next().unwrap_or_default();
     let word = |word: &str| -> String { word.chars().filter(|c| c.is_ascii_alphabetic()).collect() };
     let words: Vec<String> = what.split(|c: char| c.is_whitespace() || ",;[](){}".contains(c)).map(word).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| word.len() > 2).take(8).collect();
@@ -267,6 +267,16 @@ impl Targets {
 /// The envelope of a case of `diff_core`.
 pub(crate) fn core_envelope(target: &str, case: &crate::case::Case) -> Envelope {
     core::envelope(target, case)
+}
+
+/// The case of an envelope of one module.
+pub(crate) fn core_case(case: &Envelope) -> Option<crate::case::Case> {
+    core::case_of(case)
+}
+
+/// The component of an envelope, with its host and its calls.
+pub(crate) fn component_case(case: &Envelope) -> Option<wattest_differential::components::ComponentCase> {
+    components::case_of(case)
 }
 
 /// The calls of a stored case of one module.

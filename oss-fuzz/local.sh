@@ -131,7 +131,7 @@ check_target() { # folder target
     mkdir -p "$work/seeds"
     unzip -q "$out/${target}_seed_corpus.zip" -d "$work/seeds"
     seeds=$(find "$work/seeds" -type f | wc -l)
-    "$out/$target" -runs=0 "$work/seeds" >>"$log" 2>&1 || fail "$target fails on its seeds: see $log"
+    "$out/$target" -runs=0 -artifact_prefix="$work/" "$work/seeds" >>"$log" 2>&1 || fail "$target fails on its seeds: see $log"
   fi
   # 5. Nothing is written outside the temporary folder, and no process is started.
   check_confined "$out" "$target" "$log"
@@ -167,12 +167,12 @@ check_confined() { # folder target log
 }
 
 check() {
-  out=$(out_of address)
+  built=$(out_of address)
   moved=$work/moved-$$
-  [ -d "$out" ] || fail "nothing is built: oss-fuzz/local.sh build"
+  [ -d "$built" ] || fail "nothing is built: oss-fuzz/local.sh build"
   # The service moves the folder before it runs anything.
-  mv "$out" "$moved"
-  trap 'mv "$moved" "$out"' EXIT
+  mv "$built" "$moved"
+  trap 'mv "$moved" "$built"' EXIT
   local list
   list=${*:-$(targets "$moved")}
   for target in $list; do check_target "$moved" "$target"; done

@@ -8,12 +8,14 @@
 //!
 //! Does not know: which modules are worth caching.
 
+use crate::load::Loaded;
 use crate::precompiled;
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use wattest::component::Component;
 use wattest::{Engine, Module};
 
 /// Most bytes the cache takes; beyond, the oldest entries go until half of it is free.
@@ -87,12 +89,49 @@ impl Entry {
         module
     }
 
-    /// Keeps a compiled module. Not being able to is nobody's concern.
-    pub fn store(&self, module: &Module) {
-        let Ok(artifact) = module.serialize() else { return };
+    /// The compiled component, if all of it is there and fits the engine.
+    pub fn load_component(&self, engine: &Engine) -> Option<Component> {
+        let description = fs::read(&self.path).ok()?;
+        let component = precompiled::load_cached_component(engine, &description, |number| self.part(number)).ok();
+        if component.is_none() {
+            let _ = fs::remove_file(&self.path);
+        }
+        component
+    }
+
+    /// Where a component's module is kept.
+    fn part(&self, number: usize) -> PathBuf {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.path.file_name().unwrap_or_default().as_encoded_bytes());
+        hasher.update(&(number as u64).to_le_bytes());
+        self.path.with_file_name(hasher.finalize().to_hex().as_str())
+    }
+
+    /// Keeps what was compiled. Not being able to is nobody's concern.
+    pub fn store(&self, loaded: &Loaded) {
+        match loaded {
+            Loaded::Module(module) => {
+                let Ok(artifact) = module.serialize() else { return };
+                self.write(artifact.len(), [(&self.path, artifact)]);
+            }
+            Loaded::Component(component) => {
+                let Ok((description, modules)) = component.serialize_parts() else { return };
+                let total = description.len() + modules.iter().map(Vec::len).sum::<usize>();
+                let paths: Vec<_> = (0..modules.len()).map(|number| self.part(number)).collect();
+                // The description last: whoever finds it finds the modules.
+                self.write(total, paths.iter().zip(modules).chain([(&self.path, description)]));
+            }
+        }
+    }
+
+    fn write<'a>(&self, total: usize, files: impl IntoIterator<Item = (&'a PathBuf, Vec<u8>)>) {
         let Some(folder) = self.path.parent() else { return };
-        make_room(folder, artifact.len() as u64, BYTES_MAX);
-        let _ = write_atomically(&self.path, &artifact);
+        make_room(folder, total as u64, BYTES_MAX);
+        for (path, bytes) in files {
+            if write_atomically(path, &bytes).is_err() {
+                return;
+            }
+        }
     }
 }
 

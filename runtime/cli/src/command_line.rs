@@ -110,8 +110,18 @@ pub fn parse(
     match &*first {
         "help" | "--help" | "-h" => {
             let topic = words.get(1).map(|word| word.to_string_lossy().into_owned());
-            let command = topic.and_then(|topic| commands.iter().find(|command| command.name == topic));
-            output::print(&command.map_or_else(|| overview(commands), |command| explain(command)))?;
+            let text = match topic.as_deref() {
+                None | Some("help") => overview(commands),
+                Some(topic) => match commands.iter().find(|command| command.name == topic) {
+                    Some(command) => explain(command),
+                    None => {
+                        let near = hint(topic, commands.iter().map(|command| command.name));
+                        let message = format!("there is no command `{topic}`{near}");
+                        return Err(Failure::usage(format!("{message}\n(`wattest help` lists the commands)")));
+                    }
+                },
+            };
+            output::print(&text)?;
             return Ok((&PRINTED, Parsed::default()));
         }
         "--version" | "-V" => {

@@ -103,6 +103,9 @@ pub fn config(parsed: &Parsed) -> Result<Config, Failure> {
             return Err(Failure::usage(format!("--{option} needs the engine option {key}")));
         }
     }
+    if matches!(crate::profile::kind(parsed)?, Some(crate::profile::Kind::Guest(_))) {
+        config.set("epoch", "true").map_err(Failure::usage)?;
+    }
     Ok(config)
 }
 

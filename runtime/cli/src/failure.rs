@@ -5,9 +5,12 @@
 //!
 //! Does not know: how failures come about.
 
+use crate::dwarf::Place;
+use crate::output::printable;
+use crate::sources::Sources;
 use std::fmt::Display;
 use std::process::ExitCode;
-use wattest::{Backtrace, Error, Frame, TrapCode};
+use wattest::{Backtrace, Error, FailedAccess, Frame, TrapCode};
 
 /// Status after a trap or an uncaught exception: what a shell shows for an aborted process.
 const STATUS_TRAP: u8 = 134;
@@ -46,52 +49,91 @@ impl Failure {
     }
 
     /// What running a guest ended in.
-    pub fn run(error: &Error) -> Failure {
+    pub fn run(error: &Error, sources: &Sources) -> Failure {
         match error {
             Error::Trap(trap) => {
                 let hint = HINTS.iter().find(|(code, _)| *code == trap.code()).map_or("", |(_, hint)| hint);
-                let what = format!("wasm trap: {} [{}]{hint}", trap.code().text(), trap.code().name());
-                Failure { message: describe(what, trap.backtrace()), status: STATUS_TRAP }
+                let access = trap.failed_access().map_or_else(String::new, describe_access);
+                let what = format!("wasm trap: {} [{}]{access}{hint}", trap.code().text(), trap.code().name());
+                Failure { message: describe(what, trap.backtrace(), sources), status: STATUS_TRAP }
             }
             Error::Exception(thrown) => {
-                Failure { message: describe(thrown.to_string(), thrown.backtrace()), status: STATUS_TRAP }
+                Failure { message: describe(thrown.to_string(), thrown.backtrace(), sources), status: STATUS_TRAP }
             }
+            Error::Host(error) => Failure::new(describe(error.error().to_string(), error.backtrace(), sources)),
             other => Failure::new(other),
         }
     }
 
     /// Prints the message; the status to end with.
     pub fn report(&self) -> ExitCode {
-        eprintln!("error: {}", self.message);
+        self.print();
         ExitCode::from(self.status)
+    }
+
+    /// Prints the message.
+    pub fn print(&self) {
+        eprintln!("error: {}", self.message);
     }
 }
 
 /// Most frames that are printed.
 const FRAMES_MAX: usize = 16;
 
+/// Which access of which memory was out of bounds.
+fn describe_access(access: &FailedAccess) -> String {
+    const PAGE_BYTES: u64 = 64 << 10;
+    let FailedAccess { address, memory_bytes, .. } = access;
+    let size = match memory_bytes {
+        0 => "an empty memory".to_owned(),
+        bytes if bytes % PAGE_BYTES == 0 => {
+            format!("a memory of {bytes:#x} bytes ({} page(s) of 64 KiB)", bytes / PAGE_BYTES)
+        }
+        bytes => format!("a memory of {bytes:#x} bytes"),
+    };
+    match access.bytes {
+        None => format!("\nthe access reached address {address:#x} of {size}"),
+        Some(bytes) => format!("\nthe operation wanted {bytes:#x} bytes at address {address:#x} of {size}"),
+    }
+}
+
 /// What happened, and where: innermost frame first, frames that repeat once.
-fn describe(mut text: String, backtrace: &Backtrace) -> String {
+fn describe(mut text: String, backtrace: &Backtrace, sources: &Sources) -> String {
     let frames = backtrace.frames();
     if !frames.is_empty() {
         text.push_str("\nwasm backtrace, innermost frame first:");
     }
-    for (position, run) in frames.chunk_by(|one, next| one == next).enumerate() {
-        if position == FRAMES_MAX {
-            text.push_str("\n  …");
-            break;
-        }
-        text.push_str(&describe_frame(&run[0]));
+    let runs: Vec<_> = frames.chunk_by(|one, next| one == next).collect();
+    let shown: Vec<_> = runs.iter().take(FRAMES_MAX).map(|run| run[0].clone()).collect();
+    for (run, places) in runs.iter().zip(sources.places(&shown)) {
+        text.push_str(&describe_frame(&run[0], &places));
         if run.len() > 1 {
             text.push_str(&format!(" (and {} more like it)", run.len() - 1));
         }
     }
+    if runs.len() > FRAMES_MAX {
+        text.push_str("\n  …");
+    }
     text
 }
 
-fn describe_frame(frame: &Frame) -> String {
+/// A frame; before it, the functions that were inlined into it at this place.
+fn describe_frame(frame: &Frame, places: &[Place]) -> String {
     let offset = frame.wasm_offset.map_or_else(|| "?".to_owned(), |offset| format!("{offset:#x}"));
-    let module = frame.module_name.as_deref().map_or_else(String::new, |module| format!("{module}!"));
-    let name = frame.func_name.as_deref().unwrap_or("<unnamed>");
-    format!("\n  {offset:>10}  {module}{name} (function {})", frame.func_index)
+    let mut text = format!("\n  {offset:>10}  ");
+    let (outer, inlined) = match places.split_last() {
+        Some((outer, inlined)) => (Some(outer), inlined),
+        None => (None, places),
+    };
+    for place in inlined {
+        let name = printable(place.function.as_deref().unwrap_or("<unnamed>"));
+        text.push_str(&format!("{name} at {}, inlined into\n{:14}", place.text(), ""));
+    }
+    let module = frame.module_name.as_deref().map_or_else(String::new, |module| format!("{}!", printable(module)));
+    let debug_name = outer.and_then(|place| place.function.as_deref());
+    let name = printable(frame.func_name.as_deref().or(debug_name).unwrap_or("<unnamed>"));
+    text.push_str(&format!("{module}{name} (function {})", frame.func_index));
+    let place = outer.map(Place::text).filter(|text| !text.is_empty());
+    place.iter().for_each(|place| text.push_str(&format!(" at {place}")));
+    text
 }

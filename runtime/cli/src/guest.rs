@@ -88,6 +88,11 @@ impl Limits {
         Ok(Limits { fuel, timeout, memory_bytes })
     }
 
+    /// The time limit in nanoseconds.
+    pub fn timeout_ns(&self) -> Option<u64> {
+        self.timeout
+    }
+
     /// A store with the limits, whose time starts now.
     pub fn store(&self, engine: &Engine, wasi: WasiCtx) -> Result<Store<Host>, Failure> {
         let mut limits = StoreLimitsBuilder::new();

@@ -9,7 +9,7 @@
 use crate::command_line::{Command, Flag, Parsed};
 use crate::failure::Failure;
 use crate::load::{self, Loaded};
-use crate::{contents, output};
+use crate::{binary, contents, output};
 use serde_json::json;
 use std::path::Path;
 use wattest::{Config, Engine, Feature, Features, Module};
@@ -131,52 +131,12 @@ fn proposals(bytes: &[u8]) -> Result<Vec<&'static str>, Failure> {
 
 /// The sections of a binary, in order; none for a text module.
 fn sections(bytes: &[u8]) -> Vec<Section> {
-    let mut sections = Vec::new();
-    let Some(mut rest) = bytes.strip_prefix(b"\0asm\x01\0\0\0") else { return sections };
-    while let Some((id, after)) = rest.split_first() {
-        let Some((size, after)) = leb128(after) else { break };
-        let Some((content, next)) = after.split_at_checked(size as usize) else { break };
-        let known = SECTIONS.get(usize::from(*id)).copied().unwrap_or("unknown");
-        let custom = leb128(content).and_then(|(bytes, text)| text.get(..bytes as usize));
-        let name = match (id, custom) {
-            (0, Some(name)) => format!("custom {}", String::from_utf8_lossy(name).escape_debug()),
-            _ => known.to_owned(),
-        };
-        sections.push(Section { name, bytes: u64::from(size) });
-        rest = next;
-    }
-    sections
-}
-
-/// An unsigned 32-bit number in LEB128, and what follows it.
-fn leb128(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    let mut value = 0_u64;
-    for (position, byte) in bytes.iter().take(5).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * position);
-        if byte & 0x80 == 0 {
-            return Some((u32::try_from(value).ok()?, &bytes[position + 1..]));
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sections_are_listed_as_far_as_they_go() {
-        fn check(body: &[u8], expected: &[(&str, u64)]) {
-            let bytes = [b"\0asm\x01\0\0\0", body].concat();
-            let actual = sections(&bytes);
-            let actual: Vec<_> = actual.iter().map(|section| (section.name.as_str(), section.bytes)).collect();
-            assert_eq!(actual, expected);
-        }
-        check(&[], &[]);
-        check(&[1, 1, 0, 0, 5, 1, b'x', 1, 2, 3], &[("type", 1), ("custom x", 5)]);
-        check(&[0, 1, 9], &[("custom", 1)]);
-        check(&[10, 0x81, 0], &[]);
-        check(&[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0], &[]);
-        check(&[77, 0], &[("unknown", 0)]);
-    }
+    let row = |section: binary::Section<'_>| Section {
+        name: match section.name {
+            Some(name) => format!("custom {}", String::from_utf8_lossy(name).escape_debug()),
+            None => SECTIONS.get(usize::from(section.id)).copied().unwrap_or("unknown").to_owned(),
+        },
+        bytes: section.range.len() as u64,
+    };
+    binary::sections(bytes).into_iter().map(row).collect()
 }

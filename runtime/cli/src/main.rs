@@ -10,6 +10,7 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 mod bench;
+mod binary;
 mod cache;
 mod cache_command;
 mod command_line;
@@ -17,9 +18,12 @@ mod compile;
 mod completion;
 mod component;
 mod contents;
+mod coredump;
+mod dwarf;
 mod engine;
 mod explain;
 mod failure;
+mod firefox;
 mod guest;
 mod imports;
 mod inspect;
@@ -28,8 +32,10 @@ mod load;
 mod options;
 mod output;
 mod precompiled;
+mod profile;
 mod run;
 mod settings;
+mod sources;
 mod suggest;
 mod validate;
 mod values;

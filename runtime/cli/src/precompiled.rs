@@ -9,7 +9,7 @@
 #![expect(unsafe_code, reason = "loading machine code is a matter of trust, which only the caller can give")]
 
 use crate::failure::Failure;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use wattest::component::Component;
 use wattest::{DeserializeError, Engine, Module};
 
@@ -30,6 +30,16 @@ pub fn load_vouched_component(engine: &Engine, path: &Path, bytes: &[u8]) -> Res
 fn refused(path: &Path, error: &DeserializeError) -> Failure {
     let path = path.display();
     Failure::new(format!("{path}: {error}\ncompile it again: wattest compile FILE -o {path}"))
+}
+
+/// Loads a component from entries of the private cache; `module` is the path of the module with a number.
+pub fn load_cached_component(
+    engine: &Engine,
+    description: &[u8],
+    module: impl Fn(usize) -> PathBuf,
+) -> Result<Component, DeserializeError> {
+    // SAFETY: as in `load_cached`: the entries were written together, under names that follow from one hash.
+    unsafe { Component::deserialize_parts(engine, description, |number| load_cached(engine, &module(number))) }
 }
 
 /// Loads an entry of the private cache, without verifying its checksum.

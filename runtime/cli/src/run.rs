@@ -8,13 +8,14 @@ use crate::bench::{self, Stats};
 use crate::command_line::{Command, Flag, Parsed};
 use crate::failure::Failure;
 use crate::guest::{Host, Limits};
-use crate::load::{self, Loaded};
+use crate::load::{self, Loaded, Program};
 use crate::settings::{self, Settings};
-use crate::{component, engine, guest, imports, invoke};
+use crate::sources::Sources;
+use crate::{component, coredump, engine, guest, imports, invoke, profile};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Instant;
-use wattest::{Error, Instance, InstantiateError, Linker, Module, Store};
+use wattest::{Backtrace, Error, Instance, InstantiateError, Linker, Module, Store};
 use wattest_wasi::{Exit, preview1};
 
 /// The command.
@@ -22,7 +23,7 @@ pub static COMMAND: Command = Command {
     name: "run",
     operands: "FILE [ARGS…]",
     help: "run a program or component (.wasm, .wat or compiled), or call a function of a library",
-    flags: &[guest::FLAGS, FLAGS, load::FLAGS, engine::FLAGS, settings::FLAGS],
+    flags: &[guest::FLAGS, FLAGS, profile::FLAGS, load::FLAGS, engine::FLAGS, settings::FLAGS],
     passes_arguments: true,
     run,
 };
@@ -56,34 +57,73 @@ fn run(parsed: &Parsed) -> Result<u8, Failure> {
 
     let started = Instant::now();
     let engine = engine::engine(parsed)?;
-    let loaded = load::load(&engine, Path::new(file), parsed)?;
+    let Program { loaded, source } = load::load(&engine, Path::new(file), parsed)?;
+    let mut sources = Sources::default();
+    sources.add(source);
     stats.compile = started.elapsed();
 
     let mut store = limits.store(&engine, wasi)?;
+    let profile = match profile::kind(parsed)? {
+        Some(kind) => {
+            let modules: Vec<&Module> = match &loaded {
+                Loaded::Module(module) => vec![module],
+                Loaded::Component(component) => component.modules().collect(),
+            };
+            Some(profile::begin(&kind, modules, &mut store, limits.timeout_ns())?)
+        }
+        None => None,
+    };
     let result = match &loaded {
-        Loaded::Module(module) => run_module(parsed, &mut store, module, &mut stats),
+        Loaded::Module(module) => run_module(parsed, &mut store, module, &mut stats, &mut sources),
         Loaded::Component(component) => component::run(parsed, &mut store, component, &mut stats),
     };
     if parsed.has("stats") {
         stats.print(&store.data().bench);
     }
     guest::report_denials(parsed, &store.data().wasi);
+    let name = Path::new(file).file_name().unwrap_or(file).to_string_lossy();
+    if let Some(profile) = profile {
+        profile.end(&name, &mut store)?;
+    }
+    if let Some(path) = parsed.all("coredump").last()
+        && let Err(Ended::Wasm(error)) = &result
+        && let Some(backtrace) = stack_of(error)
+    {
+        // What ended the guest is said whether or not there is a dump of it.
+        coredump::write(Path::new(path), &name, &store, backtrace, &sources).unwrap_or_else(|failure| failure.print());
+    }
     match result {
         Ok(status) => Ok(status),
         Err(Ended::Failed(failure)) => Err(failure),
         Err(Ended::Wasm(error)) => match error.downcast_ref::<Exit>() {
             // A status that a process cannot have is not turned into success.
             Some(Exit(status)) => Ok(u8::try_from(*status).unwrap_or(1)),
-            None => Err(Failure::run(&error)),
+            None => Err(Failure::run(&error, &sources)),
         },
     }
 }
 
+/// The stack of a guest that did not end by its own will.
+fn stack_of(error: &Error) -> Option<&Backtrace> {
+    match error {
+        Error::Trap(trap) => Some(trap.backtrace()),
+        Error::Exception(thrown) => Some(thrown.backtrace()),
+        Error::Host(failed) if error.downcast_ref::<Exit>().is_none() => Some(failed.backtrace()),
+        _ => None,
+    }
+}
+
 /// Runs a core module; the status.
-fn run_module(parsed: &Parsed, store: &mut Store<Host>, module: &Module, stats: &mut Stats) -> Result<u8, Ended> {
+fn run_module(
+    parsed: &Parsed,
+    store: &mut Store<Host>,
+    module: &Module,
+    stats: &mut Stats,
+    sources: &mut Sources,
+) -> Result<u8, Ended> {
     let (file, args) = parsed.operands.split_first().ok_or_else(|| Failure::usage("no file to run"))?;
     let started = Instant::now();
-    let linker = linker(parsed, store, module)?;
+    let linker = linker(parsed, store, module, sources)?;
     let instance = instantiate(&linker, store, module)?;
     stats.instantiate = started.elapsed();
     let started = Instant::now();
@@ -116,7 +156,12 @@ impl From<Error> for Ended {
 }
 
 /// A linker with what the module asks for, as far as the command has it.
-fn linker(parsed: &Parsed, store: &mut Store<Host>, module: &Module) -> Result<Linker<Host>, Ended> {
+fn linker(
+    parsed: &Parsed,
+    store: &mut Store<Host>,
+    module: &Module,
+    sources: &mut Sources,
+) -> Result<Linker<Host>, Ended> {
     let engine = store.engine().clone();
     let mut linker = Linker::new(&engine);
     let mut preloaded = Vec::new();
@@ -124,7 +169,9 @@ fn linker(parsed: &Parsed, store: &mut Store<Host>, module: &Module) -> Result<L
         let Some((name, path)) = text.split_once('=') else {
             return Err(Failure::usage(format!("--preload {text}: give the module as NAME=FILE")).into());
         };
-        let Loaded::Module(module) = load::load(&engine, Path::new(path), parsed)? else {
+        let program = load::load(&engine, Path::new(path), parsed)?;
+        sources.add(program.source);
+        let Loaded::Module(module) = program.loaded else {
             return Err(Failure::usage(format!("--preload {text}: this is a component, not a module")).into());
         };
         preloaded.push((name, module));

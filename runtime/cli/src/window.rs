@@ -28,7 +28,11 @@ pub fn around(wasm: &[u8], offset: usize) -> Option<String> {
         format!("\n{mark} {offset:>8} | {line}")
     });
     let text: String = text.collect();
-    Some(function(&lines[..=at], &lines).map_or(text.clone(), |name| format!("\nin {name}:{text}")))
+    // In a component, the function's own module.
+    let opens = |(_, line): &(Option<usize>, &str)| line.trim_start().starts_with("(core module");
+    let start = lines[..=at].iter().rposition(opens).unwrap_or(0);
+    let end = lines[at..].iter().position(opens).map_or(lines.len(), |end| at + end);
+    Some(function(&lines[start..=at], &lines[start..end]).map_or(text.clone(), |name| format!("\nin {name}:{text}")))
 }
 
 /// The function that the last of `before` lies in, and what it is exported as.

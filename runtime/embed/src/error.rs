@@ -11,6 +11,7 @@ use crate::exception::{ExnRef, UncaughtException};
 use crate::types::ExternType;
 use std::sync::Arc;
 use wattest_abi::TrapCode;
+pub use wattest_vm::FailedAccess;
 
 /// The result of anything that may run WebAssembly.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -119,21 +120,45 @@ pub(crate) struct MemoryFault;
 pub struct Trap {
     code: TrapCode,
     backtrace: Backtrace,
+    access: Option<FailedAccess>,
 }
 
 impl Trap {
     /// A trap without a stack: what a host function returns to make its caller trap.
     pub fn new(code: TrapCode) -> Trap {
-        Trap { code, backtrace: Backtrace::default() }
+        Trap { code, backtrace: Backtrace::default(), access: None }
     }
 
     pub(crate) fn with_backtrace(code: TrapCode, backtrace: Backtrace) -> Trap {
-        Trap { code, backtrace }
+        Trap { code, backtrace, access: None }
+    }
+
+    pub(crate) fn with_access(self, access: Option<FailedAccess>) -> Trap {
+        Trap { access, ..self }
     }
 
     /// Its cause.
     pub fn code(&self) -> TrapCode {
         self.code
+    }
+
+    /// The memory access that was out of bounds: known when it ran into a guard region, as those of 32-bit memories do, and
+    /// of bulk operations; not when compiled code compared the address with the memory's length.
+    ///
+    /// ```
+    /// use wattest::{Engine, Instance, Linker, Module, Store};
+    /// let engine = Engine::default();
+    /// let module = Module::new(&engine, r#"(module (memory 1) (func (export "f") (drop (i32.load (i32.const 65536)))))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Linker::new(&engine).instantiate(&mut store, &module)?;
+    /// let f = instance.get_typed_func::<(), ()>(&mut store, "f")?;
+    /// let error = f.call(&mut store, ()).unwrap_err();
+    /// let access = error.trap().and_then(|trap| trap.failed_access()).unwrap();
+    /// assert_eq!((access.address, access.memory_bytes), (65536, 65536));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn failed_access(&self) -> Option<&FailedAccess> {
+        self.access.as_ref()
     }
 
     /// Where it happened.
@@ -187,6 +212,8 @@ impl Backtrace {
 pub struct Frame {
     /// The function's index in its module.
     pub func_index: u32,
+    /// The module that the function belongs to, as [`Module::id`](crate::Module::id) says it.
+    pub module_id: u64,
     /// Its name: from the name section, demangled, or else the name it is exported by.
     pub func_name: Option<String>,
     /// The module's name.
@@ -286,6 +313,7 @@ impl CompileError {
     pub fn offset(&self) -> Option<usize> {
         match self {
             CompileError::Decode(error) => Some(error.offset()),
+            CompileError::Component(wattest_component::ComponentError::Invalid { offset, .. }) => Some(*offset),
             _ => None,
         }
     }

@@ -268,8 +268,8 @@ fn call_error<T: 'static>(store: &StoreContextMut<'_, T>, error: CallError) -> E
     match error {
         CallError::WrongStore => UsageError::WrongStore { what: "function or reference" }.into(),
         CallError::Mismatch => UsageError::Invalid("the arguments do not fit the function's type".to_owned()).into(),
-        CallError::Failed(CallFailure::Trap { code, frames }) => {
-            Error::Trap(Trap::with_backtrace(code, backtrace(&frames)))
+        CallError::Failed(CallFailure::Trap { code, access, frames }) => {
+            Error::Trap(Trap::with_backtrace(code, backtrace(&frames)).with_access(access))
         }
         CallError::Failed(CallFailure::Host { error, frames }) => host_error(error, &frames),
         CallError::Failed(CallFailure::Exception { exception, frames }) => Error::Exception(UncaughtException {
@@ -285,8 +285,8 @@ pub(crate) fn ended(error: CallError) -> Error {
     match error {
         CallError::WrongStore => UsageError::WrongStore { what: "function or reference" }.into(),
         CallError::Mismatch => UsageError::Invalid("the arguments do not fit the function's type".to_owned()).into(),
-        CallError::Failed(CallFailure::Trap { code, frames }) => {
-            Error::Trap(Trap::with_backtrace(code, backtrace(&frames)))
+        CallError::Failed(CallFailure::Trap { code, access, frames }) => {
+            Error::Trap(Trap::with_backtrace(code, backtrace(&frames)).with_access(access))
         }
         CallError::Failed(CallFailure::Host { error, frames }) => host_error(error, &frames),
         CallError::Failed(CallFailure::Exception { frames, .. }) => {
@@ -303,7 +303,8 @@ pub(crate) fn host_error(error: wattest_vm::HostError, frames: &[wattest_vm::Fra
                 Error::Host(HostError { source, backtrace: backtrace(frames) })
             }
             Error::Trap(trap) if trap.backtrace().frames().is_empty() => {
-                Error::Trap(Trap::with_backtrace(trap.code(), backtrace(frames)))
+                let access = trap.failed_access().copied();
+                Error::Trap(Trap::with_backtrace(trap.code(), backtrace(frames)).with_access(access))
             }
             other => other,
         },
@@ -314,10 +315,11 @@ pub(crate) fn host_error(error: wattest_vm::HostError, frames: &[wattest_vm::Fra
     }
 }
 
-fn backtrace(frames: &[wattest_vm::Frame]) -> Backtrace {
+pub(crate) fn backtrace(frames: &[wattest_vm::Frame]) -> Backtrace {
     let frames = frames.iter().map(|frame| {
         let names = frame.code.owner().and_then(|owner| owner.downcast_ref::<crate::module::ModuleNames>());
         Frame {
+            module_id: names.map_or(0, |names| names.id),
             func_index: names.map_or(frame.function.0, |names| names.func_index(frame.function)),
             func_name: names.and_then(|names| names.function(frame.function)),
             module_name: names.and_then(|names| names.module.clone()),

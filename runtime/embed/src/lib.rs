@@ -49,7 +49,9 @@ mod memory;
 mod module;
 mod object_types;
 mod options;
+pub mod profile;
 mod reference;
+mod snapshot;
 mod store;
 mod suspend;
 mod table;
@@ -61,8 +63,8 @@ pub use config::{Config, ConfigError};
 pub use context::{AsContext, AsContextMut, Caller, StoreContext, StoreContextMut};
 pub use engine::Engine;
 pub use error::{
-    Backtrace, CompileError, DeserializeError, Error, Frame, HostError, ImportMismatch, InstantiateError, LinkError,
-    MissingImport, Result, SerializeError, Trap, UsageError,
+    Backtrace, CompileError, DeserializeError, Error, FailedAccess, Frame, HostError, ImportMismatch, InstantiateError,
+    LinkError, MissingImport, Result, SerializeError, Trap, UsageError,
 };
 pub use exception::{ExnRef, Tag, UncaughtException};
 pub use externs::Extern;
@@ -76,6 +78,7 @@ pub use module::{ExportType, ImportType, Module};
 pub use object_types::{ArrayType, ConcreteType, StructDeclaration, StructType};
 pub use options::{OptionRow, Strategy};
 pub use reference::{AnyRef, ArrayRef, EqRef, ExternRef, I31, StructRef};
+pub use snapshot::{GlobalSnapshot, InstanceSnapshot, MemorySnapshot, Snapshot};
 pub use store::Store;
 pub use suspend::HostFuture;
 pub use table::Table;

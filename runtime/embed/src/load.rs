@@ -9,7 +9,7 @@
 //! Does not know: how code is compiled.
 #![expect(unsafe_code, reason = "vouching for machine code is what this file is for")]
 
-use crate::component::{Artifact, Component, ComponentInner, artifact_body};
+use crate::component::{Artifact, Component, ComponentInner, Description, artifact_body};
 use crate::engine::Engine;
 use crate::error::{CompileError, DeserializeError};
 use crate::module::{ImageRecord, Module, ModuleData, ModuleInner, ModuleNames};
@@ -172,6 +172,32 @@ impl Component {
         let (modules, templates) = (load(parts.modules)?, load(parts.templates)?);
         let inner = ComponentInner::new(engine, parts.plan, modules, templates);
         Ok(Component { inner: Arc::new(inner) })
+    }
+
+    /// Puts together the parts that [`Component::serialize_parts`] made; `module` loads the artifact with a number.
+    ///
+    /// # Errors
+    ///
+    /// As [`Component::deserialize`], or `module` fails.
+    ///
+    /// # Safety
+    ///
+    /// As [`Component::deserialize`]: the description must be what `serialize_parts` returned, and `module` must load the
+    /// artifacts that it returned with it.
+    pub unsafe fn deserialize_parts(
+        engine: &Engine,
+        description: &[u8],
+        module: impl FnMut(usize) -> Result<Module, DeserializeError>,
+    ) -> Result<Component, DeserializeError> {
+        let body = artifact_body(description).map_err(artifact_error)?;
+        let parts = postcard::from_bytes::<Description>(body).map_err(artifact_error)?;
+        if parts.compatibility != engine.compatibility() {
+            let text = "compile it again with this version, these options and this CPU";
+            return Err(DeserializeError::Incompatible(text.to_owned()));
+        }
+        let mut modules = (0..parts.modules + parts.templates).map(module).collect::<Result<Vec<_>, _>>()?;
+        let templates = modules.split_off(parts.modules);
+        Ok(Component { inner: Arc::new(ComponentInner::new(engine, parts.plan, modules, templates)) })
     }
 
     /// The component after a round trip through its artifact: what another process would get. Safe, since the bytes never

@@ -9,6 +9,7 @@ use crate::error::{CompileError, SerializeError};
 use crate::types::ExternType;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use wattest_abi::artifact::SectionKind;
 use wattest_module::{DataKind, DataSegment, DefinedFuncIndex, ImportKind, ModuleDesc, Names, decode};
 use wattest_vm::RuntimeModule;
@@ -29,6 +30,8 @@ pub(crate) struct ModuleInner {
 
 /// What backtraces need of a module: kept by its code.
 pub(crate) struct ModuleNames {
+    /// The module's number in this process.
+    pub id: u64,
     /// The module's name.
     pub module: Option<String>,
     imported_functions: u32,
@@ -38,6 +41,9 @@ pub(crate) struct ModuleNames {
     exports: Vec<(u32, String)>,
 }
 
+/// The number of the next module. 0 is none's.
+static NEXT_MODULE: AtomicU64 = AtomicU64::new(1);
+
 impl ModuleNames {
     pub fn new(desc: &ModuleDesc, section: Vec<u8>) -> ModuleNames {
         let exports = desc.exports.iter().filter_map(|export| match export.kind {
@@ -45,6 +51,7 @@ impl ModuleNames {
             _ => None,
         });
         ModuleNames {
+            id: NEXT_MODULE.fetch_add(1, Ordering::Relaxed),
             module: desc.name.clone(),
             imported_functions: desc.imported_functions,
             section,
@@ -257,6 +264,11 @@ impl Module {
     /// The engine that the module was compiled by.
     pub fn engine(&self) -> &Engine {
         &self.inner.engine
+    }
+
+    /// A number that no other module of this process has: frames of backtraces carry it. Clones are the same module.
+    pub fn id(&self) -> u64 {
+        self.inner.names.id
     }
 
     /// The module's name, from its name section.

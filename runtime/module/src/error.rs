@@ -37,6 +37,17 @@ fn in_function(function: Option<u32>) -> String {
 }
 
 impl DecodeError {
+    /// The error of a module that lies within another binary, from its byte `start` on.
+    pub fn within(self, start: usize) -> DecodeError {
+        match self {
+            DecodeError::Invalid { message, offset, function } => {
+                DecodeError::Invalid { message, offset: offset + start, function }
+            }
+            DecodeError::Limit { what, limit, offset } => DecodeError::Limit { what, limit, offset: offset + start },
+            DecodeError::Component => DecodeError::Component,
+        }
+    }
+
     /// Byte offset in the binary at which the error was noticed.
     pub fn offset(&self) -> usize {
         match self {

@@ -9,10 +9,11 @@
 use crate::registry::CodeInfo;
 use crate::store::StoreInner;
 use crate::sys::trampoline::EntryFrame;
-use crate::trap::Unwind;
+use crate::trap::{FailedAccess, Unwind};
 use crate::{registry, trap};
 use std::cell::Cell;
 use std::sync::Arc;
+use wattest_abi::TrapCode;
 use wattest_abi::vmctx::VmStoreContext;
 
 thread_local! {
@@ -63,10 +64,11 @@ pub fn outer_stack_limit() -> usize {
 /// Frames kept of one backtrace: a stack overflow has hundreds of thousands, and no reader.
 pub const FRAMES_MAX: usize = 256;
 
-/// Turns a fault at `pc` into a pending trap of the active store, if it is one. Returns the store's context.
+/// Turns a fault at `pc`, of an access to `address` if it was one, into a pending trap of the active store, if it is one.
+/// Returns the store's context.
 ///
 /// Runs in a signal handler: see [`crate::sys::signal`].
-pub fn trap_at_fault(pc: usize, fp: usize) -> Option<*mut VmStoreContext> {
+pub fn trap_at_fault(pc: usize, fp: usize, address: Option<usize>) -> Option<*mut VmStoreContext> {
     let context = ACTIVE.get();
     if context.is_null() {
         return None;
@@ -76,8 +78,22 @@ pub fn trap_at_fault(pc: usize, fp: usize) -> Option<*mut VmStoreContext> {
     // else on this thread uses it while compiled code runs.
     let store = unsafe { &mut *context.cast::<StoreInner>() };
     let frames = walk(&store.context, Some((pc, fp)));
-    store.pending = Some(Unwind::Trap { code, frames });
+    let access = (code == TrapCode::MemoryOutOfBounds).then(|| failed_access(store, address)).flatten();
+    store.pending = Some(Unwind::Trap { code, access, frames });
     Some(context)
+}
+
+/// Which access of which memory failed: what a builtin has just refused, or one whose address lies in a memory's
+/// reservation. An explicit check keeps no address: it makes the access one of address 0, or executes an undefined
+/// instruction.
+fn failed_access(store: &mut StoreInner, address: Option<usize>) -> Option<FailedAccess> {
+    if let Some(refused) = store.refused_access.take() {
+        return Some(refused);
+    }
+    let address = address?;
+    let memory = store.memories.iter().find(|memory| memory.reservation().contains(&address))?;
+    let offset = address - memory.reservation().start;
+    Some(FailedAccess { address: offset as u64, bytes: None, memory_bytes: memory.len_bytes() as u64 })
 }
 
 /// Addresses of the frames of `store`'s activations, innermost first. The first is the faulting instruction when `fault`

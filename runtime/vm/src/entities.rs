@@ -79,6 +79,14 @@ impl MemoryEntry {
         }
     }
 
+    /// Addresses that accesses of the memory may compute, from byte 0 on.
+    pub fn reservation(&self) -> std::ops::Range<usize> {
+        match &self.bytes {
+            MemoryBytes::Own(memory) => memory.address_range(),
+            MemoryBytes::Shared(memory) => memory.address_range(),
+        }
+    }
+
     /// Tells compiled code where the memory is now.
     fn refresh(&mut self) {
         if let MemoryBytes::Own(memory) = &self.bytes {

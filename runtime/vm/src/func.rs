@@ -128,13 +128,15 @@ impl StoreInner {
     #[cold]
     fn stack_overflow(&self) -> CallFailure {
         let frames = activation::walk(&self.context, None);
-        CallFailure::Trap { code: TrapCode::StackOverflow, frames: trap::resolve(&frames) }
+        CallFailure::Trap { code: TrapCode::StackOverflow, access: None, frames: trap::resolve(&frames) }
     }
 
     #[cold]
     fn take_failure(&mut self) -> CallFailure {
         match self.pending.take() {
-            Some(Unwind::Trap { code, frames }) => CallFailure::Trap { code, frames: trap::resolve(&frames) },
+            Some(Unwind::Trap { code, access, frames }) => {
+                CallFailure::Trap { code, access, frames: trap::resolve(&frames) }
+            }
             Some(Unwind::Host { error, frames }) => CallFailure::Host { error, frames: trap::resolve(&frames) },
             Some(Unwind::Exception { exception, frames }) => {
                 CallFailure::Exception { exception, frames: trap::resolve(&frames) }

@@ -675,6 +675,11 @@ impl StoreInner {
         Ok(())
     }
 
+    /// All instances, in the order in which they were made.
+    pub fn instance_ids(&self) -> impl Iterator<Item = InstanceId> + use<> {
+        (0..self.instances.len() as u32).map(InstanceId)
+    }
+
     /// An instance's module.
     pub fn instance_module(&self, id: InstanceId) -> Option<&Arc<RuntimeModule>> {
         self.instances.get(id.0 as usize).map(|instance| &instance.module)

@@ -29,6 +29,7 @@ pub mod memory;
 mod module;
 pub mod pool;
 pub mod registry;
+mod samples;
 mod store;
 pub mod suspend;
 pub mod sys;
@@ -48,11 +49,12 @@ pub use instance::{Extern, InstantiateError};
 pub use limits::{ResourceLimiter, TABLE_ELEMENTS_MAX};
 pub use memory::SharedMemory;
 pub use module::{ModuleBytes, RuntimeModule, vmctx_fits};
+pub use samples::Samples;
 pub use store::{
     EpochAnswer, EpochCallback, InstanceId, LimiterOf, MemoryHandle, MemorySource, Store, StoreConfig, StoreId,
     StoreInner, TableHandle, WrongStore,
 };
 pub use table::{OutOfBounds, TableGrowError};
-pub use trap::{CallFailure, Frame, HostError};
+pub use trap::{CallFailure, FailedAccess, Frame, HostError};
 pub use types::{Signature, TYPES_MAX, TooManyTypes, TypeRegistry, engine_ref, engine_type};
 pub use value::{Raw, RawRef, TypedHandle, V128, WasmValue, WasmValues};

@@ -16,7 +16,7 @@ use crate::instance::Instance;
 use crate::limits::{Hooks, ResourceLimiter};
 use crate::pool::{MemoryPool, StackPool};
 use crate::table::TableEntry;
-use crate::trap::{HostError, Unwind};
+use crate::trap::{FailedAccess, HostError, Unwind};
 use std::any::Any;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -101,6 +101,10 @@ pub struct StoreInner {
     pub(crate) config: StoreConfig,
     pub(crate) hooks: Hooks,
     pub(crate) pending: Option<Unwind>,
+    /// What a builtin refused to access: the trap that follows at once takes it.
+    pub(crate) refused_access: Option<FailedAccess>,
+    /// Samples that are being taken.
+    pub(crate) recording: Option<crate::samples::Recording>,
     pub(crate) instances: Vec<Instance>,
     pub(crate) memories: Vec<MemoryEntry>,
     pub(crate) tables: Vec<TableEntry>,
@@ -257,6 +261,8 @@ impl StoreInner {
             config,
             hooks,
             pending: None,
+            refused_access: None,
+            recording: None,
             instances: Vec::new(),
             memories: Vec::new(),
             tables: Vec::new(),

@@ -22,11 +22,22 @@ pub struct RawFrame {
     pub is_return: bool,
 }
 
+/// A memory access that trapped, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedAccess {
+    /// Where: for a load or store, the first byte that is not there; for a bulk operation, its first byte.
+    pub address: u64,
+    /// How many bytes a bulk operation wanted.
+    pub bytes: Option<u64>,
+    /// The memory's length at the time, in bytes.
+    pub memory_bytes: u64,
+}
+
 /// Why an activation is being unwound.
 #[derive(Debug)]
 pub(crate) enum Unwind {
     /// A trap.
-    Trap { code: TrapCode, frames: Vec<RawFrame> },
+    Trap { code: TrapCode, access: Option<FailedAccess>, frames: Vec<RawFrame> },
     /// A host function returned an error.
     Host { error: HostError, frames: Vec<RawFrame> },
     /// An exception that nothing in the activation catches.
@@ -52,6 +63,8 @@ pub enum CallFailure {
     Trap {
         /// Its cause.
         code: TrapCode,
+        /// The memory access that was out of bounds, where it is known.
+        access: Option<FailedAccess>,
         /// The stack, innermost first, at most [`crate::activation::FRAMES_MAX`] frames.
         frames: Vec<Frame>,
     },

@@ -23,3 +23,12 @@ pub mod preview1;
 pub use ctx::{WasiCtx, WasiCtxBuilder};
 pub use errno::Errno;
 pub use host::exit::Exit;
+
+/// The Rust of the book in `runtime/docs`, page by page, as documentation tests.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../docs/src/embed.md")]
+    mod embed {}
+    #[doc = include_str!("../../docs/src/components.md")]
+    mod components {}
+}

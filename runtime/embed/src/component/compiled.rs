@@ -135,7 +135,10 @@ impl Component {
             let bytes = wasm.get(module.bytes.clone());
             let bytes =
                 bytes.ok_or_else(|| CompileError::Codegen("a core module lies outside its component".into()))?;
-            modules.push(Module::from_binary(engine, bytes)?);
+            modules.push(Module::from_binary(engine, bytes).map_err(|error| match error {
+                CompileError::Decode(error) => CompileError::Decode(error.within(module.bytes.start)),
+                error => error,
+            })?);
         }
         let templates =
             plan.linear.templates.iter().map(|wasm| Module::with_features(engine, wasm, Features::all_implemented()));
@@ -201,7 +204,8 @@ impl Component {
     /// The core modules that lie in the component and in components within it, in the order of its binary.
     pub fn core_modules(&self) -> Vec<CoreModule> {
         let rows = self.inner.plan.statics.modules.iter().zip(&self.inner.modules);
-        rows.map(|(row, module)| CoreModule { bytes: row.bytes.len(), module: module.clone() }).collect()
+        rows.map(|(row, module)| CoreModule { start: row.bytes.start, bytes: row.bytes.len(), module: module.clone() })
+            .collect()
     }
 
     /// How many core modules were made to transfer values between the component's instances.
@@ -245,6 +249,25 @@ impl Component {
         Ok([&ARTIFACT_MAGIC[..], &artifact_checksum(&body), &body].concat())
     }
 
+    /// The component's artifact in parts: its description, and the artifacts of its modules, each of which
+    /// [`Module::deserialize_file`] can map. [`Component::deserialize_parts`] puts them together.
+    ///
+    /// # Errors
+    ///
+    /// As [`Component::serialize`].
+    pub fn serialize_parts(&self) -> Result<(Vec<u8>, Vec<Vec<u8>>), SerializeError> {
+        let modules = self.inner.modules.iter().chain(&self.inner.templates).map(Module::serialize);
+        let modules = modules.collect::<Result<Vec<_>, _>>()?;
+        let description = Description {
+            compatibility: self.inner.engine.compatibility(),
+            modules: self.inner.modules.len(),
+            templates: self.inner.templates.len(),
+            plan: self.inner.plan.clone(),
+        };
+        let body = postcard::to_allocvec(&description).map_err(|error| SerializeError(error.to_string()))?;
+        Ok(([&ARTIFACT_MAGIC[..], &artifact_checksum(&body), &body].concat(), modules))
+    }
+
     /// Whether `bytes` begin like a component's artifact.
     pub fn detect_precompiled(bytes: &[u8]) -> bool {
         bytes.starts_with(&ARTIFACT_MAGIC)
@@ -255,6 +278,8 @@ impl Component {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CoreModule {
+    /// Where its binary begins in the component's.
+    pub start: usize,
     /// The size of its binary.
     pub bytes: usize,
     /// What was compiled from it.
@@ -287,6 +312,15 @@ pub(crate) struct Artifact {
     pub plan: Plan,
     pub modules: Vec<Vec<u8>>,
     pub templates: Vec<Vec<u8>>,
+}
+
+/// A component's artifact in parts, without its modules.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(crate) struct Description {
+    pub compatibility: Vec<u8>,
+    pub modules: usize,
+    pub templates: usize,
+    pub plan: Plan,
 }
 
 impl std::fmt::Debug for Component {

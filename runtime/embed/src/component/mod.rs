@@ -171,7 +171,7 @@ pub use abi::{
     discriminant_bytes,
 };
 pub use bindings::{HasData, HasSelf};
-pub(crate) use compiled::{Artifact, ComponentInner, artifact_body};
+pub(crate) use compiled::{Artifact, ComponentInner, Description, artifact_body};
 pub use compiled::{Component, CoreModule};
 pub use explain::View;
 pub use export::{ComponentExportIndex, ExportPath};

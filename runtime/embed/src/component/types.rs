@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use wattest_canon::{Scalar, TypeId, Types};
 use wattest_component::FuncTypeIndex;
+use wattest_component::graph::{ExportValue, ImportKind};
 
 /// An interface type of a component.
 #[derive(Clone)]
@@ -159,14 +160,58 @@ pub(crate) const fn scalar_text(scalar: Scalar) -> &'static str {
 /// Characters after which a type's text is cut off: types can be exponentially larger than their component.
 const TEXT_MAX: usize = 4096;
 
+/// What resource types are called: by the names under which a component imports and exports them.
+#[derive(Clone, Copy)]
+pub(crate) enum ResourceNames<'a> {
+    /// Nothing is known of the component.
+    Unknown,
+    /// Its imports are known.
+    Imports(&'a wattest_component::Statics),
+    /// Its exports as well.
+    Plan(&'a wattest_component::Plan),
+}
+
+impl ResourceNames<'_> {
+    fn write(self, word: &str, resource: wattest_canon::ResourceId, out: &mut String) {
+        let name = match self {
+            ResourceNames::Unknown => None,
+            ResourceNames::Imports(statics) => imported_name(statics, resource),
+            ResourceNames::Plan(plan) => {
+                let exported = || {
+                    let is = |slot: &wattest_component::Slot| slot.index == resource.0;
+                    let rows = plan.linear.exports.iter();
+                    let mut rows = rows.filter(|row| matches!(&row.value, ExportValue::Resource(slot) if is(slot)));
+                    rows.next().map(|row| plan.statics.types.text(row.name))
+                };
+                imported_name(&plan.statics, resource).or_else(exported)
+            }
+        };
+        // Writing to a `String` does not fail.
+        let _ = match name {
+            Some(name) => write!(out, "{word}<{name}>"),
+            None => write!(out, "{word}<resource{}>", resource.0),
+        };
+    }
+}
+
+fn imported_name(statics: &wattest_component::Statics, resource: wattest_canon::ResourceId) -> Option<&str> {
+    let is = |kind: &ImportKind| matches!(kind, ImportKind::Resource(id) if *id == resource);
+    let row = statics.imports.iter().find(|row| is(&row.kind))?;
+    row.path.last().map(|name| statics.types.text(*name))
+}
+
 /// A type as WIT spells it. As deep as the type, which [`wattest_canon::Limits::depth_max`] bounds.
 pub(crate) fn type_text(types: &Types, ty: TypeId) -> String {
+    named_text(types, ty, ResourceNames::Unknown)
+}
+
+fn named_text(types: &Types, ty: TypeId, names: ResourceNames<'_>) -> String {
     let mut text = String::new();
-    write_type(types, ty, &mut text);
+    write_type(types, ty, names, &mut text);
     text
 }
 
-fn write_type(types: &Types, ty: TypeId, out: &mut String) {
+fn write_type(types: &Types, ty: TypeId, names: ResourceNames<'_>, out: &mut String) {
     use wattest_canon::Type as Canon;
     if out.len() > TEXT_MAX {
         out.push('…');
@@ -176,45 +221,45 @@ fn write_type(types: &Types, ty: TypeId, out: &mut String) {
         Canon::Scalar(scalar) => out.push_str(scalar_text(*scalar)),
         Canon::String => out.push_str("string"),
         Canon::ErrorContext => out.push_str("error-context"),
-        Canon::List(element) => write_generic(types, "list", &[Some(*element)], out),
+        Canon::List(element) => write_generic(types, "list", &[Some(*element)], names, out),
         Canon::FixedList { element, count } => {
             out.push_str("list<");
-            write_type(types, *element, out);
+            write_type(types, *element, names, out);
             // Writing to a `String` does not fail.
             let _ = write!(out, ", {count}>");
         }
-        Canon::Map { key, value } => write_generic(types, "map", &[Some(*key), Some(*value)], out),
+        Canon::Map { key, value } => write_generic(types, "map", &[Some(*key), Some(*value)], names, out),
         Canon::Record(fields) => {
             let fields = fields.iter().map(|field| (field.name, Some(field.ty)));
-            write_named(types, "record", ": ", "", fields, out);
+            write_named(types, ("record", ": ", ""), fields, names, out);
         }
         Canon::Tuple(members) => {
             let members = members.iter().copied().map(Some).collect::<Vec<_>>();
-            write_generic(types, "tuple", &members, out);
+            write_generic(types, "tuple", &members, names, out);
         }
         Canon::Variant(cases) => {
-            write_named(types, "variant", "(", ")", cases.iter().map(|case| (case.name, case.ty)), out);
+            write_named(types, ("variant", "(", ")"), cases.iter().map(|case| (case.name, case.ty)), names, out);
         }
-        Canon::Enum(names) => write_named(types, "enum", "", "", names.iter().map(|name| (*name, None)), out),
-        Canon::Option(some) => write_generic(types, "option", &[Some(*some)], out),
+        Canon::Enum(labels) => {
+            write_named(types, ("enum", "", ""), labels.iter().map(|name| (*name, None)), names, out)
+        }
+        Canon::Option(some) => write_generic(types, "option", &[Some(*some)], names, out),
         Canon::Result { ok: None, err: None } => out.push_str("result"),
-        Canon::Result { ok, err: None } => write_generic(types, "result", &[*ok], out),
-        Canon::Result { ok, err } => write_generic(types, "result", &[*ok, *err], out),
-        Canon::Flags(names) => write_named(types, "flags", "", "", names.iter().map(|name| (*name, None)), out),
-        Canon::Own(resource) => {
-            let _ = write!(out, "own<resource{}>", resource.0);
+        Canon::Result { ok, err: None } => write_generic(types, "result", &[*ok], names, out),
+        Canon::Result { ok, err } => write_generic(types, "result", &[*ok, *err], names, out),
+        Canon::Flags(labels) => {
+            write_named(types, ("flags", "", ""), labels.iter().map(|name| (*name, None)), names, out)
         }
-        Canon::Borrow(resource) => {
-            let _ = write!(out, "borrow<resource{}>", resource.0);
-        }
+        Canon::Own(resource) => names.write("own", *resource, out),
+        Canon::Borrow(resource) => names.write("borrow", *resource, out),
         Canon::Stream(None) => out.push_str("stream"),
-        Canon::Stream(element) => write_generic(types, "stream", &[*element], out),
+        Canon::Stream(element) => write_generic(types, "stream", &[*element], names, out),
         Canon::Future(None) => out.push_str("future"),
-        Canon::Future(element) => write_generic(types, "future", &[*element], out),
+        Canon::Future(element) => write_generic(types, "future", &[*element], names, out),
     }
 }
 
-fn write_generic(types: &Types, word: &str, members: &[Option<TypeId>], out: &mut String) {
+fn write_generic(types: &Types, word: &str, members: &[Option<TypeId>], names: ResourceNames<'_>, out: &mut String) {
     out.push_str(word);
     out.push('<');
     for (at, member) in members.iter().enumerate() {
@@ -222,7 +267,7 @@ fn write_generic(types: &Types, word: &str, members: &[Option<TypeId>], out: &mu
             out.push_str(", ");
         }
         match member {
-            Some(ty) => write_type(types, *ty, out),
+            Some(ty) => write_type(types, *ty, names, out),
             None => out.push('_'),
         }
     }
@@ -231,10 +276,9 @@ fn write_generic(types: &Types, word: &str, members: &[Option<TypeId>], out: &mu
 
 fn write_named(
     types: &Types,
-    word: &str,
-    before: &str,
-    after: &str,
+    (word, before, after): (&str, &str, &str),
     members: impl Iterator<Item = (wattest_canon::Name, Option<TypeId>)>,
+    names: ResourceNames<'_>,
     out: &mut String,
 ) {
     out.push_str(word);
@@ -246,7 +290,7 @@ fn write_named(
         out.push_str(types.text(name));
         if let Some(ty) = ty {
             out.push_str(before);
-            write_type(types, ty, out);
+            write_type(types, ty, names, out);
             out.push_str(after);
         }
     }
@@ -255,7 +299,7 @@ fn write_named(
 
 impl std::fmt::Display for Type {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&type_text(self.types(), self.id))
+        f.write_str(&named_text(self.types(), self.id, ResourceNames::Plan(&self.component.plan)))
     }
 }
 
@@ -300,6 +344,10 @@ impl ComponentFuncType {
 
 /// A function type as WIT spells it.
 pub(crate) fn func_text(statics: &wattest_component::Statics, index: FuncTypeIndex) -> String {
+    func_named_text(statics, index, ResourceNames::Imports(statics))
+}
+
+fn func_named_text(statics: &wattest_component::Statics, index: FuncTypeIndex, names: ResourceNames<'_>) -> String {
     let Some(row) = statics.func_types.get(index.index()) else { return "func".to_owned() };
     let mut text = if row.is_async { "async func(".to_owned() } else { "func(".to_owned() };
     for (at, (name, ty)) in row.params.iter().enumerate() {
@@ -308,19 +356,20 @@ pub(crate) fn func_text(statics: &wattest_component::Statics, index: FuncTypeInd
         }
         text.push_str(statics.types.text(*name));
         text.push_str(": ");
-        write_type(&statics.types, *ty, &mut text);
+        write_type(&statics.types, *ty, names, &mut text);
     }
     text.push(')');
     if let Some(ty) = row.result {
         text.push_str(" -> ");
-        write_type(&statics.types, ty, &mut text);
+        write_type(&statics.types, ty, names, &mut text);
     }
     text
 }
 
 impl std::fmt::Display for ComponentFuncType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&func_text(&self.component.plan.statics, self.index))
+        let plan = &self.component.plan;
+        f.write_str(&func_named_text(&plan.statics, self.index, ResourceNames::Plan(plan)))
     }
 }
 

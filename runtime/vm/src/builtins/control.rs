@@ -35,8 +35,9 @@ fn let_others_run(calling: &mut Calling<'_>, value: u64) -> Outcome {
     }
 }
 
-pub(super) unsafe extern "C" fn new_epoch(vmctx: *mut u8) -> Outcome {
-    let body = |calling: &mut Calling<'_>| match calling.store.ask_epoch() {
+/// Does what the store wants when the epoch's deadline has been reached.
+fn answer_epoch(calling: &mut Calling<'_>) -> Outcome {
+    match calling.store.ask_epoch() {
         None => calling.trap(TrapCode::Interrupted),
         Some(Ok(answer)) => {
             let yielded = match answer {
@@ -52,6 +53,13 @@ pub(super) unsafe extern "C" fn new_epoch(vmctx: *mut u8) -> Outcome {
             }
         }
         Some(Err(error)) => calling.fail(error),
+    }
+}
+
+pub(super) unsafe extern "C" fn new_epoch(vmctx: *mut u8) -> Outcome {
+    let body = |calling: &mut Calling<'_>| {
+        calling.store.sample();
+        answer_epoch(calling)
     };
     // SAFETY: compiled code passes its own `vmctx`.
     unsafe { guarded(vmctx, body) }

@@ -25,9 +25,11 @@ pub(super) unsafe extern "C" fn memory_grow(vmctx: *mut u8, memory: u32, delta: 
 
 pub(super) unsafe extern "C" fn memory_fill(vmctx: *mut u8, memory: u32, dst: u64, value: u32, len: u64) -> u32 {
     // SAFETY: compiled code passes its own `vmctx`.
-    let calling = unsafe { Calling::new(vmctx) };
-    let entry = &calling.store.memories[calling.memory(memory)];
-    let Some(to) = entry.range(dst, len) else { return 0 };
+    let mut calling = unsafe { Calling::new(vmctx) };
+    let memory = calling.memory(memory);
+    let Some(to) = calling.store.memories[memory].range(dst, len) else {
+        return calling.refuse_access(memory, dst, len);
+    };
     let len = if wattest_abi::mutant!(memory_fill_one_less) { len.saturating_sub(1) } else { len };
     // SAFETY: `range` checked the destination.
     unsafe { std::ptr::write_bytes(to, value as u8, len as usize) };
@@ -43,11 +45,15 @@ pub(super) unsafe extern "C" fn memory_copy(
     len: u64,
 ) -> u32 {
     // SAFETY: compiled code passes its own `vmctx`.
-    let calling = unsafe { Calling::new(vmctx) };
+    let mut calling = unsafe { Calling::new(vmctx) };
+    let (src_memory, dst_memory) = (calling.memory(src_memory), calling.memory(dst_memory));
     let memories = &calling.store.memories;
-    let from = memories[calling.memory(src_memory)].range(src, len);
-    let to = memories[calling.memory(dst_memory)].range(dst, len);
-    let (Some(from), Some(to)) = (from, to) else { return 0 };
+    let Some(from) = memories[src_memory].range(src, len) else {
+        return calling.refuse_access(src_memory, src, len);
+    };
+    let Some(to) = memories[dst_memory].range(dst, len) else {
+        return calling.refuse_access(dst_memory, dst, len);
+    };
     if wattest_abi::mutant!(memory_copy_forward) {
         for at in 0..len as usize {
             // SAFETY: both ranges were checked.
@@ -69,10 +75,18 @@ pub(super) unsafe extern "C" fn memory_init(
     len: u32,
 ) -> u32 {
     // SAFETY: compiled code passes its own `vmctx`.
-    let calling = unsafe { Calling::new(vmctx) };
+    let mut calling = unsafe { Calling::new(vmctx) };
     let id = calling.id;
     let done = calling.store.init_memory(id, MemoryIndex(memory), DataIndex(data), dst, u64::from(src), u64::from(len));
-    u32::from(done.is_ok())
+    if done.is_ok() {
+        return 1;
+    }
+    let memory = calling.memory(memory);
+    // Else the segment is too short, which no address tells.
+    if calling.store.memories[memory].range(dst, u64::from(len)).is_none() {
+        calling.refuse_access(memory, dst, u64::from(len));
+    }
+    0
 }
 
 pub(super) unsafe extern "C" fn data_drop(vmctx: *mut u8, data: u32) -> u32 {

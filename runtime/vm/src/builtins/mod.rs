@@ -19,7 +19,7 @@ use crate::activation;
 use crate::instance::Instance;
 use crate::store::{InstanceId, StoreInner};
 use crate::sys::trampoline::{Outcome, trapping_thunk};
-use crate::trap::{HostError, Unwind};
+use crate::trap::{FailedAccess, HostError, Unwind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wattest_abi::vmctx::VmHeader;
 use wattest_abi::{TrapCode, for_each_builtin};
@@ -65,6 +65,14 @@ impl<'a> Calling<'a> {
         self.instance().memories[index as usize] as usize
     }
 
+    /// Remembers what a builtin refuses to access, for the trap that its caller makes of it.
+    #[cold]
+    fn refuse_access(&mut self, memory: usize, address: u64, bytes: u64) -> u32 {
+        let memory_bytes = self.store.memories[memory].len_bytes() as u64;
+        self.store.refused_access = Some(FailedAccess { address, bytes: Some(bytes), memory_bytes });
+        0
+    }
+
     /// Position of a table in the store.
     fn table(&self, index: u32) -> usize {
         self.instance().tables[index as usize] as usize
@@ -73,7 +81,8 @@ impl<'a> Calling<'a> {
     /// Makes the calling computation trap.
     fn trap(&mut self, code: TrapCode) -> Outcome {
         let frames = activation::walk(&self.store.context, None);
-        self.store.pending = Some(Unwind::Trap { code, frames });
+        let access = self.store.refused_access.take().filter(|_| code == TrapCode::MemoryOutOfBounds);
+        self.store.pending = Some(Unwind::Trap { code, access, frames });
         Outcome { value: 0, go_on: 0 }
     }
 

@@ -125,6 +125,21 @@ impl Mapping {
         Ok(Mapping { base: NonNull::new(base.cast()).expect("mmap never returns null"), bytes: rounded })
     }
 
+    /// Maps the first page of a file executable, without a use for it: `perf record` notes which files were mapped so, and
+    /// that is how it learns of a list of generated code.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be mapped.
+    pub fn mark_file(file: BorrowedFd<'_>) -> Result<Mapping, MapError> {
+        let bytes = page_bytes();
+        let protection = ProtFlags::READ | ProtFlags::EXEC;
+        // SAFETY: a new mapping at an address of the kernel's choice, whose bytes nobody reads or runs.
+        let base = unsafe { rustix::mm::mmap(std::ptr::null_mut(), bytes, protection, MapFlags::PRIVATE, file, 0) }
+            .map_err(|error| MapError::new("map", bytes, error))?;
+        Ok(Mapping { base: NonNull::new(base.cast()).expect("mmap never returns null"), bytes })
+    }
+
     /// Address of the first byte.
     pub fn base(&self) -> *mut u8 {
         self.base.as_ptr()

@@ -51,7 +51,9 @@ extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *
     let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
     let pc = registers[libc::REG_RIP as usize] as usize;
     let fp = registers[libc::REG_RBP as usize] as usize;
-    if let Some(store) = activation::trap_at_fault(pc, fp) {
+    // SAFETY: the kernel passes a valid `siginfo_t`, which has an address for these signals.
+    let address = matches!(signal, libc::SIGSEGV | libc::SIGBUS).then(|| unsafe { (*info).si_addr() as usize });
+    if let Some(store) = activation::trap_at_fault(pc, fp, address) {
         registers[libc::REG_RIP as usize] = super::trampoline::unwind as *const () as i64;
         registers[libc::REG_RDI as usize] = store as i64;
         return;

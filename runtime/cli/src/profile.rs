@@ -95,7 +95,7 @@ pub fn begin<'a>(
 ) -> Result<Profile, Failure> {
     match kind {
         Kind::Perfmap => {
-            let path = std::env::temp_dir().join(format!("perf-{}.map", std::process::id()));
+            let path = PathBuf::from(format!("/tmp/perf-{}.map", std::process::id()));
             // A name that others can guess in a folder that others can write to: never through a link.
             let _ = std::fs::remove_file(&path);
             let written = File::create_new(&path).and_then(|mut file| file.write_all(perfmap(modules).as_bytes()));

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::guest::Host;
 use crate::imports;
 use crate::run::Ended;
+use crate::settings::Settings;
 use crate::suggest::hint;
 use std::path::Path;
 use std::time::Instant;
@@ -36,7 +37,7 @@ pub fn run(parsed: &Parsed, store: &mut Store<Host>, component: &Component, stat
         None => Call::Run(command(path, component)?),
     };
     let started = Instant::now();
-    let instance = instantiate(store, component)?;
+    let instance = instantiate(store, component, &Settings::new(parsed)?)?;
     stats.instantiate = started.elapsed();
     let started = Instant::now();
     let status = match call {
@@ -92,9 +93,12 @@ fn unknown(path: &Path, component: &Component, functions: &[Function], name: &st
     Failure::new(text + &exports(component))
 }
 
-fn instantiate(store: &mut Store<Host>, component: &Component) -> Result<Instance, Ended> {
+fn instantiate(store: &mut Store<Host>, component: &Component, settings: &Settings) -> Result<Instance, Ended> {
     let mut linker = Linker::new(store.engine());
     p2::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi).map_err(Failure::new)?;
+    if settings.unknown_imports_trap() {
+        linker.define_unknown_imports_as_traps(component).map_err(|error| imports::of_component(&error))?;
+    }
     linker.instantiate(&mut *store, component).map_err(|error| match error {
         InstantiateError::Start(error) => Ended::Wasm(error),
         InstantiateError::Component(error) if !error.missing.is_empty() => imports::of_component(&error).into(),

@@ -15,7 +15,7 @@ use crate::{component, coredump, engine, guest, imports, invoke, profile};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Instant;
-use wattest::{Backtrace, Error, Instance, InstantiateError, Linker, Module, Store};
+use wattest::{Backtrace, Error, ExternType, Instance, InstantiateError, Linker, Module, Store};
 use wattest_wasi::{Exit, preview1};
 
 /// The command.
@@ -85,12 +85,13 @@ fn run(parsed: &Parsed) -> Result<u8, Failure> {
     if let Some(profile) = profile {
         profile.end(&name, &mut store)?;
     }
-    if let Some(path) = parsed.all("coredump").last()
+    let coredump = parsed.all("coredump").last().map(OsStr::to_owned);
+    if let Some(path) = coredump.or_else(|| settings.limit("coredump").map(Into::into))
         && let Err(Ended::Wasm(error)) = &result
         && let Some(backtrace) = stack_of(error)
     {
         // What ended the guest is said whether or not there is a dump of it.
-        coredump::write(Path::new(path), &name, &store, backtrace, &sources).unwrap_or_else(|failure| failure.print());
+        coredump::write(Path::new(&path), &name, &store, backtrace, &sources).unwrap_or_else(|failure| failure.print());
     }
     match result {
         Ok(status) => Ok(status),
@@ -123,7 +124,10 @@ fn run_module(
 ) -> Result<u8, Ended> {
     let (file, args) = parsed.operands.split_first().ok_or_else(|| Failure::usage("no file to run"))?;
     let started = Instant::now();
-    let linker = linker(parsed, store, module, sources)?;
+    let mut linker = linker(parsed, store, module, sources)?;
+    if Settings::new(parsed)?.unknown_imports_trap() {
+        trap_unknown(&mut linker, module)?;
+    }
     let instance = instantiate(&linker, store, module)?;
     stats.instantiate = started.elapsed();
     let started = Instant::now();
@@ -196,6 +200,18 @@ fn linker(
             .map_err(|error| Failure::usage(format!("--preload {name}=…: {error}")))?;
     }
     Ok(linker)
+}
+
+/// Defines functions that nothing provides as ones that fail when they are called.
+fn trap_unknown(linker: &mut Linker<Host>, module: &Module) -> Result<(), Failure> {
+    for import in linker.missing_imports(module) {
+        let ExternType::Func(ty) = import.ty else { continue };
+        let text = format!("the module called {:?} {:?}, which is not there", import.module, import.name);
+        linker
+            .func_new(&import.module, &import.name, ty, move |_, _, _| Err(Error::msg(text.clone())))
+            .map_err(Failure::new)?;
+    }
+    Ok(())
 }
 
 fn instantiate(linker: &Linker<Host>, store: &mut Store<Host>, module: &Module) -> Result<Instance, Ended> {

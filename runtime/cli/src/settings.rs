@@ -38,11 +38,13 @@ enum Meaning {
     InheritEnv,
     /// `-C cache`.
     Cache,
+    /// `-W unknown-imports-trap`.
+    UnknownImportsTrap,
     /// As it is in any case.
     Always(bool),
 }
 
-use Meaning::{AllFeatures, Always, Cache, Engine, Feature, InheritEnv, Limit};
+use Meaning::{AllFeatures, Always, Cache, Engine, Feature, InheritEnv, Limit, UnknownImportsTrap};
 
 /// Group, key, meaning.
 const ROWS: &[(&str, &str, Meaning)] = &[
@@ -52,6 +54,7 @@ const ROWS: &[(&str, &str, Meaning)] = &[
     ("wasm", "max-wasm-stack", Engine("max-wasm-stack")),
     ("wasm", "nan-canonicalization", Engine("nan-canonicalization")),
     ("wasm", "relaxed-simd-deterministic", Engine("relaxed-simd-deterministic")),
+    ("wasm", "unknown-imports-trap", UnknownImportsTrap),
     ("wasm", "all-proposals", AllFeatures),
     ("wasm", "bulk-memory", Feature("bulk-memory")),
     ("wasm", "reference-types", Feature("reference-types")),
@@ -79,6 +82,7 @@ const ROWS: &[(&str, &str, Meaning)] = &[
     ("codegen", "parallel-compilation", Engine("parallel-compilation")),
     ("codegen", "enable-heap-access-spectre-mitigation", Engine("spectre-mitigation")),
     ("debug", "address-map", Engine("addresses")),
+    ("debug", "coredump", Limit("coredump")),
     ("wasi", "inherit-env", InheritEnv),
     ("wasi", "cli", Always(true)),
     ("wasi", "common", Always(true)),
@@ -179,6 +183,11 @@ impl Settings {
     /// `-S inherit-env`.
     pub fn inherits_env(&self) -> bool {
         self.switched(InheritEnv) == Some(true)
+    }
+
+    /// `-W unknown-imports-trap`: calling what nothing provides ends the guest, rather than that it is not run.
+    pub fn unknown_imports_trap(&self) -> bool {
+        self.switched(UnknownImportsTrap) == Some(true)
     }
 
     /// `-C cache=…`, if it was given.

@@ -4,7 +4,8 @@
 //! the lines after them are what was printed (standard output and error); a line `…` stands for any number of lines. A
 //! comment `<!-- file: NAME -->` before a block makes it a file of that folder, `<!-- needs: TOOL -->` names what the
 //! transcript needs besides `wattest`: if it is not in `PATH`, the block is listed as ignored. Blocks `rust` are compiled and
-//! run as documentation tests of `wattest-wasi`. `UPDATE=1 cargo test -p wattest-cli --test book` writes what was printed.
+//! run as documentation tests of `wattest-wasi`. `UPDATE=1 cargo test -p wattest-cli --test book` writes what was printed. `WATTEST_CLI` names another build
+//! of the command, for large programs.
 //!
 //! Invariant: there is no other language than those of [`LANGUAGES`], so that no snippet goes unchecked.
 //!
@@ -117,7 +118,7 @@ fn in_path(tool: &str) -> bool {
 
 /// Runs a command in `folder`; what it printed.
 fn run(folder: &Path, command: &str) -> Result<String, Failed> {
-    let wattest = Path::new(env!("CARGO_BIN_EXE_wattest"));
+    let wattest = std::env::var_os("WATTEST_CLI").map_or_else(|| env!("CARGO_BIN_EXE_wattest").into(), PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = wattest.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
     let output = Command::new("sh")

@@ -9,10 +9,13 @@
 
 use super::clock::{Clock, Clocks};
 use super::fs::File;
+use super::net::TcpSocket;
 use super::poll::{Watch, settle};
 use super::stdio::{InputStream, OutputStream};
 use crate::Errno;
 use rustix::io::{IoSlice, IoSliceMut};
+use std::fmt::Debug;
+use std::sync::Arc;
 
 /// Most bytes of one read, and of one permit to write.
 pub const BYTES_MAX: u64 = 1 << 20;
@@ -32,6 +35,12 @@ impl From<Errno> for Ended {
     }
 }
 
+/// Something of another module that can be waited for.
+pub trait Awaited: Debug + Send + Sync {
+    /// What is known about it now.
+    fn watch(&self) -> Watch<'_>;
+}
+
 /// Something that can be waited for, by itself: it needs no stream to be there still.
 #[derive(Clone, Debug)]
 pub enum Pollable {
@@ -43,6 +52,8 @@ pub enum Pollable {
     Input(InputStream),
     /// Room to write.
     Output(OutputStream),
+    /// Something of another module.
+    Awaited(Arc<dyn Awaited>),
 }
 
 impl Pollable {
@@ -53,6 +64,7 @@ impl Pollable {
             Pollable::Until(moment) => Watch::After(moment.saturating_sub(clocks.now(Clock::Monotonic)?)),
             Pollable::Input(stream) => stream.watch(),
             Pollable::Output(stream) => stream.watch(),
+            Pollable::Awaited(awaited) => awaited.watch(),
         })
     }
 
@@ -76,6 +88,8 @@ pub enum Source {
         /// Where to read next.
         position: u64,
     },
+    /// A connection.
+    Tcp(Arc<TcpSocket>),
 }
 
 impl Source {
@@ -84,11 +98,15 @@ impl Source {
         match self {
             Source::Stdio(stream) => Pollable::Input(stream.clone()),
             Source::File { .. } => Pollable::Ready,
+            Source::Tcp(socket) => Pollable::Awaited(socket.readable()),
         }
     }
 
     /// Takes up to `bytes_max` bytes that are there, none if there are none yet.
     pub fn read(&mut self, bytes_max: u64) -> Result<Vec<u8>, Ended> {
+        if let Source::Tcp(socket) = self {
+            return socket.receive(bytes_max);
+        }
         if bytes_max == 0 || !self.pollable().is_ready()? {
             return Ok(Vec::new());
         }
@@ -101,6 +119,8 @@ impl Source {
                 *position += count as u64;
                 count
             }
+            // Answered above: it need not be asked whether something is there.
+            Source::Tcp(_) => 0,
         };
         bytes.truncate(count);
         if count == 0 { Err(Ended::Closed) } else { Ok(bytes) }
@@ -119,6 +139,8 @@ pub enum Sink {
         /// Where to write next.
         position: Option<u64>,
     },
+    /// A connection.
+    Tcp(Arc<TcpSocket>),
 }
 
 impl Sink {
@@ -127,16 +149,23 @@ impl Sink {
         match self {
             Sink::Stdio(stream) => Pollable::Output(stream.clone()),
             Sink::File { .. } => Pollable::Ready,
+            Sink::Tcp(socket) => Pollable::Awaited(socket.writable()),
         }
     }
 
     /// How many bytes can be written now.
     pub fn permit(&mut self) -> Result<u64, Ended> {
-        Ok(if self.pollable().is_ready()? { BYTES_MAX } else { 0 })
+        match self {
+            Sink::Tcp(socket) => socket.permit(),
+            sink => Ok(if sink.pollable().is_ready()? { BYTES_MAX } else { 0 }),
+        }
     }
 
     /// Writes all of `bytes`, which a permit allowed.
     pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), Ended> {
+        if let Sink::Tcp(socket) = self {
+            return socket.send(bytes);
+        }
         while !bytes.is_empty() {
             let buffers = &[IoSlice::new(bytes)];
             let written = match self {
@@ -147,6 +176,8 @@ impl Sink {
                     *position += written.unwrap_or(0) as u64;
                     written
                 }
+                // Answered above: it keeps what there is no room for.
+                Sink::Tcp(_) => Err(Errno::Io),
             };
             match written {
                 Ok(0) => return Err(Ended::Failed(Errno::Io)),
@@ -165,9 +196,12 @@ impl Sink {
         Ok(())
     }
 
-    /// Sends what was kept. Nothing is.
-    pub fn flush(&mut self) -> Result<(), Ended> {
-        Ok(())
+    /// Sends what is kept, as far as there is room; whether nothing is kept any more.
+    pub fn flush(&mut self) -> Result<bool, Ended> {
+        match self {
+            Sink::Tcp(socket) => socket.flush(),
+            Sink::Stdio(_) | Sink::File { .. } => Ok(true),
+        }
     }
 }
 

@@ -55,11 +55,19 @@ pub fn to_debug_string(ctx: &mut WasiCtx, (this,): (This<IoError>,)) -> Result<S
     Ok(ctx.table.get(&this)?.0.text().to_owned())
 }
 
-/// Waits until one of the pollables has happened; which ones have.
+/// Waits until one of the pollables has happened; which ones have. What sockets keep is sent meanwhile.
 async fn wait(ctx: &mut WasiCtx, list: &[Pollable]) -> Result<Vec<bool>, Errno> {
-    let clocks = &mut ctx.clocks;
-    let watches = list.iter().map(|pollable| pollable.watch(clocks)).collect::<Result<Vec<_>, _>>()?;
-    Ok(settled(&ctx.waiting, clocks, &watches).await?.iter().map(Option::is_some).collect())
+    loop {
+        let keeping = ctx.network.send_kept();
+        let clocks = &mut ctx.clocks;
+        let mut watches = list.iter().map(|pollable| pollable.watch(clocks)).collect::<Result<Vec<_>, _>>()?;
+        watches.extend(keeping.iter().map(|socket| Watch::Host(socket.room())));
+        let happened = settled(&ctx.waiting, clocks, &watches).await?;
+        let asked: Vec<bool> = happened.iter().take(list.len()).map(Option::is_some).collect();
+        if keeping.is_empty() || asked.contains(&true) {
+            return Ok(asked);
+        }
+    }
 }
 
 pub fn ready(ctx: &mut WasiCtx, (this,): (This<Pollable>,)) -> Result<bool> {
@@ -171,12 +179,28 @@ pub fn blocking_write_and_flush(
             return Err(not_permitted());
         }
         write_all(ctx, &this, &contents).await?;
-        flush(ctx, (this,))
+        flush_all(ctx, &this).await
     })
 }
 
 pub fn flush(ctx: &mut WasiCtx, (this,): (This<Output>,)) -> Answer<()> {
-    Ok(ctx.table.get_mut(&this)?.sink.flush()?)
+    Ok(ctx.table.get_mut(&this)?.sink.flush().map(drop)?)
+}
+
+pub fn blocking_flush(ctx: &mut WasiCtx, (this,): (This<Output>,)) -> HostFuture<'_, Answer<()>> {
+    Box::pin(async move { flush_all(ctx, &this).await })
+}
+
+/// Waits until nothing is kept.
+async fn flush_all(ctx: &mut WasiCtx, this: &This<Output>) -> Answer<()> {
+    loop {
+        let output = ctx.table.get_mut(this)?;
+        if output.sink.flush()? {
+            return Ok(());
+        }
+        let pollable = output.sink.pollable();
+        wait(ctx, &[pollable]).await?;
+    }
 }
 
 pub fn subscribe_output(ctx: &mut WasiCtx, (this,): (This<Output>,)) -> Result<Resource<Pollable>> {

@@ -66,7 +66,7 @@ interfaces! {
         stream "[method]output-stream.write" = io::write;
         waiting_stream "[method]output-stream.blocking-write-and-flush" = io::blocking_write_and_flush;
         stream "[method]output-stream.flush" = io::flush;
-        stream "[method]output-stream.blocking-flush" = io::flush;
+        waiting_stream "[method]output-stream.blocking-flush" = io::blocking_flush;
         value "[method]output-stream.subscribe" = io::subscribe_output;
         stream "[method]output-stream.write-zeroes" = io::write_zeroes;
         waiting_stream "[method]output-stream.blocking-write-zeroes-and-flush" = io::blocking_write_zeroes_and_flush;

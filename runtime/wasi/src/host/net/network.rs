@@ -10,23 +10,72 @@
 //! Does not know: sockets, how names are looked up.
 
 use super::super::denial::{Denial, Denials};
+use super::error::NetError;
+use super::lookup::Resolver;
 use super::rule::{Host, Protocol, Purpose, Rule, canonical_name};
+use super::tcp::TcpSocket;
 use crate::Errno;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// Most addresses that are remembered for names; the oldest are forgotten first.
 const LEARNED_MAX: usize = 1024;
 
-/// What of the network a guest may use; clones share what was learned. The default is nothing.
+/// How long all sockets of a guest together may go on sending what was kept when they are closed, in nanoseconds.
+const LINGER_NS_MAX: u64 = 2_000_000_000;
+
+/// How much of the host a guest's sockets may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkLimits {
+    /// Sockets that are open at once.
+    pub sockets_max: usize,
+    /// Names that are looked up at once, each by a thread.
+    pub lookups_max: usize,
+}
+
+impl Default for NetworkLimits {
+    fn default() -> NetworkLimits {
+        NetworkLimits { sockets_max: 1024, lookups_max: 32 }
+    }
+}
+
+/// What of the network a guest may use; clones share what was learned, and the limits. The default is nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Network {
     shared: Arc<Shared>,
+    resolver: Resolver,
+}
+
+/// A place in a limited number of things, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    taken: Arc<AtomicUsize>,
+}
+
+impl Slot {
+    fn take(taken: &Arc<AtomicUsize>, most: usize) -> Option<Slot> {
+        let more = |count| (count < most).then_some(count + 1);
+        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Slot { taken: taken.clone() })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
 struct Shared {
+    limits: NetworkLimits,
+    sockets: Arc<AtomicUsize>,
+    lookups: Arc<AtomicUsize>,
+    /// Nanoseconds of [`LINGER_NS_MAX`] that are used up.
+    lingered: AtomicU64,
+    /// Sockets that keep bytes for which there was no room.
+    unsent: Mutex<Vec<Weak<TcpSocket>>>,
     rules: Vec<Rule>,
     /// Names may be looked up that no rule names, or none at all.
     names: Option<bool>,
@@ -53,8 +102,59 @@ impl Network {
     /// What the rules permit, with all names or with none to be looked up instead of those that the rules name. An address
     /// that came of a name which no rule names is still to be permitted as an address.
     pub fn with_names(rules: impl IntoIterator<Item = Rule>, names: Option<bool>) -> Network {
-        let shared = Shared { rules: rules.into_iter().collect(), names, ..Shared::default() };
-        Network { shared: Arc::new(shared) }
+        Network::with_limits(rules, names, NetworkLimits::default())
+    }
+
+    /// The same, with other limits than the usual ones.
+    pub fn with_limits(rules: impl IntoIterator<Item = Rule>, names: Option<bool>, limits: NetworkLimits) -> Network {
+        let shared = Shared { rules: rules.into_iter().collect(), names, limits, ..Shared::default() };
+        Network { shared: Arc::new(shared), resolver: Resolver::default() }
+    }
+
+    /// Lets names be looked up by somebody else than the host.
+    pub fn with_resolver(self, resolver: Resolver) -> Network {
+        Network { resolver, ..self }
+    }
+
+    pub(super) fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
+    /// A place for a socket; [`Errno::Mfile`] if there are too many.
+    pub(super) fn take_socket(&self) -> Result<Slot, Errno> {
+        Slot::take(&self.shared.sockets, self.shared.limits.sockets_max).ok_or(Errno::Mfile)
+    }
+
+    /// A place for a lookup.
+    pub(super) fn take_lookup(&self) -> Result<Slot, NetError> {
+        Slot::take(&self.shared.lookups, self.shared.limits.lookups_max).ok_or(NetError::ResolverTemporary)
+    }
+
+    fn unsent(&self) -> MutexGuard<'_, Vec<Weak<TcpSocket>>> {
+        self.shared.unsent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a socket that keeps bytes.
+    pub(super) fn keep_sending(&self, socket: Weak<TcpSocket>) {
+        self.unsent().push(socket);
+    }
+
+    /// Sends what can be sent of what sockets keep; the sockets that keep bytes still. Whoever waits for anything else waits
+    /// for these as well, so that a guest which waits for an answer has sent its question.
+    pub fn send_kept(&self) -> Vec<Arc<TcpSocket>> {
+        let sockets: Vec<_> = std::mem::take(&mut *self.unsent()).iter().filter_map(Weak::upgrade).collect();
+        let keeping: Vec<_> = sockets.into_iter().filter(|socket| !socket.send_kept()).collect();
+        self.unsent().extend(keeping.iter().map(Arc::downgrade));
+        keeping
+    }
+
+    /// How many nanoseconds closing a socket may still take.
+    pub(super) fn linger_left(&self) -> u64 {
+        LINGER_NS_MAX.saturating_sub(self.shared.lingered.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn linger(&self, nanoseconds: u64) {
+        self.shared.lingered.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
     /// Lets denials be noted; only the first time.

@@ -29,6 +29,12 @@ pub const FLAGS: &[Flag] = &[
         help: "give the guest a directory; with ::ro it can only read it",
     },
     Flag { name: "ro", short: None, value: Some("HOST[::GUEST]"), help: "give the guest a directory to read" },
+    Flag {
+        name: "net",
+        short: None,
+        value: Some("RULE|none|inherit"),
+        help: "let the guest use the network: tcp://host:port, udp://10.0.0.0/8, tcp-listen://127.0.0.1:8080, `*`",
+    },
     Flag { name: "env", short: None, value: Some("NAME[=VALUE]"), help: "set a variable of the guest, or pass one on" },
     Flag { name: "fuel", short: None, value: Some("N"), help: "trap after about N instructions" },
     Flag { name: "timeout", short: None, value: Some("TIME"), help: "trap after this time: 500ms, 10s, 2m" },
@@ -170,6 +176,7 @@ pub fn wasi_ctx(parsed: &Parsed, settings: &Settings, file: &OsStr, args: &[OsSt
             })?;
         }
     }
+    builder.network(crate::net::network(parsed, settings)?);
     if parsed.has("deterministic") {
         let seed = match parsed.text("seed")? {
             Some(seed) => seed.parse().map_err(|_| Failure::usage(format!("--seed {seed}: this is no number")))?,
@@ -203,7 +210,7 @@ pub fn report_denials(parsed: &Parsed, wasi: &WasiCtx) {
                     let what = if path.is_empty() { "something".to_owned() } else { format!("{path:?}") };
                     format!("{what} in {dir:?} was to be changed: give it without ::ro, with --dir HOST::{dir}")
                 }
-                Denial::Network { rule } => format!("{rule} is not in the list: allow it with --net {rule}"),
+                Denial::Network { rule } => format!("the network, for {rule}: allow it with --net {rule}"),
                 Denial::NoDirectory => "a directory, but it has none: give it one with --dir HOST::GUEST".to_owned(),
             }
         );

@@ -18,7 +18,6 @@ const LISTED_MAX: usize = 20;
 const ORIGINS: &[(&str, &str)] = &[
     ("wasix_", "WASIX, which only Wasmer has; build for wasm32-wasip1 instead"),
     ("wasi:http/", "an HTTP handler or client: `wattest` has no HTTP yet"),
-    ("wasi:sockets/", "network access: `wattest` has no sockets yet"),
     ("wasi:", "an interface of WASI that is not one of version 0.2's"),
     ("wasi", "threads of WASI, a proposal that was withdrawn; build without threads"),
     ("wasi_nn", "the proposal wasi-nn, which is not here"),

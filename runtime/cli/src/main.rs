@@ -29,6 +29,7 @@ mod imports;
 mod inspect;
 mod invoke;
 mod load;
+mod net;
 mod options;
 mod output;
 mod precompiled;

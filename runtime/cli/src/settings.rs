@@ -40,11 +40,13 @@ enum Meaning {
     Cache,
     /// `-W unknown-imports-trap`.
     UnknownImportsTrap,
+    /// Of the network: this key.
+    Network(&'static str),
     /// As it is in any case.
     Always(bool),
 }
 
-use Meaning::{AllFeatures, Always, Cache, Engine, Feature, InheritEnv, Limit, UnknownImportsTrap};
+use Meaning::{AllFeatures, Always, Cache, Engine, Feature, InheritEnv, Limit, Network, UnknownImportsTrap};
 
 /// Group, key, meaning.
 const ROWS: &[(&str, &str, Meaning)] = &[
@@ -87,10 +89,11 @@ const ROWS: &[(&str, &str, Meaning)] = &[
     ("wasi", "cli", Always(true)),
     ("wasi", "common", Always(true)),
     ("wasi", "preview2", Always(true)),
-    ("wasi", "inherit-network", Always(false)),
-    ("wasi", "tcp", Always(false)),
-    ("wasi", "udp", Always(false)),
-    ("wasi", "allow-ip-name-lookup", Always(false)),
+    ("wasi", "inherit-network", Network("inherit-network")),
+    ("wasi", "tcp", Network("tcp")),
+    ("wasi", "udp", Network("udp")),
+    ("wasi", "allow-ip-name-lookup", Network("allow-ip-name-lookup")),
+    ("wasi", "network-error-code", Always(true)),
     ("wasi", "http", Always(false)),
     ("wasi", "threads", Always(false)),
 ];
@@ -188,6 +191,11 @@ impl Settings {
     /// `-W unknown-imports-trap`: calling what nothing provides ends the guest, rather than that it is not run.
     pub fn unknown_imports_trap(&self) -> bool {
         self.switched(UnknownImportsTrap) == Some(true)
+    }
+
+    /// The value of a key of the network, if it was given.
+    pub fn network(&self, key: &'static str) -> Option<bool> {
+        self.switched(Network(key))
     }
 
     /// `-C cache=…`, if it was given.

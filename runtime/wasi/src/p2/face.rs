@@ -6,6 +6,8 @@
 
 use super::filesystem::ErrorCode;
 use super::io::StreamError;
+use super::sockets;
+use crate::host::net::NetError;
 use crate::host::stream::Ended;
 use crate::{Errno, WasiCtx};
 use std::fmt::Debug;
@@ -29,6 +31,12 @@ pub enum Stop<E = Ended> {
 impl<E: From<Errno>> From<Errno> for Stop<E> {
     fn from(error: Errno) -> Stop<E> {
         Stop::Told(error.into())
+    }
+}
+
+impl From<NetError> for Stop<NetError> {
+    fn from(error: NetError) -> Stop<NetError> {
+        Stop::Told(error)
     }
 }
 
@@ -248,6 +256,19 @@ impl<'a, T: 'static> Face<'a, T> {
         R: Lower + Debug + 'static,
     {
         self.fallible(name, function, |_, ended| Ok(ErrorCode::new(ended)))
+    }
+
+    /// A function that fails with the `error-code` of sockets.
+    pub fn socket<P, R>(
+        &mut self,
+        name: &'static str,
+        function: fn(&mut WasiCtx, P) -> Answer<R, NetError>,
+    ) -> Result<(), LinkError>
+    where
+        P: ComponentList + Lift + Debug + 'static,
+        R: Lower + Debug + 'static,
+    {
+        self.fallible(name, function, |_, error| Ok(sockets::ErrorCode::from(error)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The faces of WASI 0.2: `wasi:cli`, `io`, `clocks`, `random`, `filesystem`.
+//! The faces of WASI 0.2: `wasi:cli`, `io`, `clocks`, `random`, `filesystem`, `sockets`.
 //!
 //! Each function takes a guest's values, asks the core, and answers with the interface's types
 //! ([spec](https://github.com/WebAssembly/WASI/tree/main/wasip2)). One table names them all: the linker's entries and
@@ -15,12 +15,15 @@ mod face;
 mod filesystem;
 mod io;
 mod random;
+mod sockets;
 
 use crate::WasiCtx;
+use crate::host::net::{IncomingDatagrams, Lookup, TcpSocket, UdpSocket};
 use crate::host::stream::{Pollable, Source};
 use face::Face;
 use filesystem::{Descriptor, DirectoryEntries};
 use io::{IoError, Output};
+use std::sync::Arc;
 use wattest::component::{LinkError, Linker};
 
 /// The version that the interfaces are defined as; components that import an earlier 0.2 get them too.
@@ -162,6 +165,77 @@ interfaces! {
     }
     "wasi:filesystem/preopens" [] {
         value "get-directories" = filesystem::get_directories;
+    }
+    "wasi:sockets/network" ["network": sockets::Network] {
+        value "network-error-code" = sockets::network_error_code;
+    }
+    "wasi:sockets/instance-network" [] {
+        value "instance-network" = sockets::instance_network;
+    }
+    "wasi:sockets/ip-name-lookup" ["resolve-address-stream": Lookup] {
+        socket "resolve-addresses" = sockets::resolve_addresses;
+        socket "[method]resolve-address-stream.resolve-next-address" = sockets::resolve_next_address;
+        value "[method]resolve-address-stream.subscribe" = sockets::subscribe_lookup;
+    }
+    "wasi:sockets/tcp" ["tcp-socket": Arc<TcpSocket>] {
+        socket "[method]tcp-socket.start-bind" = sockets::tcp::start_bind;
+        socket "[method]tcp-socket.finish-bind" = sockets::tcp::finish_bind;
+        socket "[method]tcp-socket.start-connect" = sockets::tcp::start_connect;
+        socket "[method]tcp-socket.finish-connect" = sockets::tcp::finish_connect;
+        socket "[method]tcp-socket.start-listen" = sockets::tcp::start_listen;
+        socket "[method]tcp-socket.finish-listen" = sockets::tcp::finish_listen;
+        socket "[method]tcp-socket.accept" = sockets::tcp::accept;
+        socket "[method]tcp-socket.local-address" = sockets::tcp::local_address;
+        socket "[method]tcp-socket.remote-address" = sockets::tcp::remote_address;
+        value "[method]tcp-socket.is-listening" = sockets::tcp::is_listening;
+        value "[method]tcp-socket.address-family" = sockets::tcp::address_family;
+        socket "[method]tcp-socket.set-listen-backlog-size" = sockets::tcp::set_listen_backlog_size;
+        socket "[method]tcp-socket.keep-alive-enabled" = sockets::tcp::keep_alive_enabled;
+        socket "[method]tcp-socket.set-keep-alive-enabled" = sockets::tcp::set_keep_alive_enabled;
+        socket "[method]tcp-socket.keep-alive-idle-time" = sockets::tcp::keep_alive_idle_time;
+        socket "[method]tcp-socket.set-keep-alive-idle-time" = sockets::tcp::set_keep_alive_idle_time;
+        socket "[method]tcp-socket.keep-alive-interval" = sockets::tcp::keep_alive_interval;
+        socket "[method]tcp-socket.set-keep-alive-interval" = sockets::tcp::set_keep_alive_interval;
+        socket "[method]tcp-socket.keep-alive-count" = sockets::tcp::keep_alive_count;
+        socket "[method]tcp-socket.set-keep-alive-count" = sockets::tcp::set_keep_alive_count;
+        socket "[method]tcp-socket.hop-limit" = sockets::tcp::hop_limit;
+        socket "[method]tcp-socket.set-hop-limit" = sockets::tcp::set_hop_limit;
+        socket "[method]tcp-socket.receive-buffer-size" = sockets::tcp::receive_buffer_size;
+        socket "[method]tcp-socket.set-receive-buffer-size" = sockets::tcp::set_receive_buffer_size;
+        socket "[method]tcp-socket.send-buffer-size" = sockets::tcp::send_buffer_size;
+        socket "[method]tcp-socket.set-send-buffer-size" = sockets::tcp::set_send_buffer_size;
+        value "[method]tcp-socket.subscribe" = sockets::tcp::subscribe;
+        socket "[method]tcp-socket.shutdown" = sockets::tcp::shutdown;
+    }
+    "wasi:sockets/tcp-create-socket" [] {
+        socket "create-tcp-socket" = sockets::tcp::create;
+    }
+    "wasi:sockets/udp" [
+        "udp-socket": Arc<UdpSocket>,
+        "incoming-datagram-stream": IncomingDatagrams,
+        "outgoing-datagram-stream": sockets::udp::Outgoing
+    ] {
+        socket "[method]udp-socket.start-bind" = sockets::udp::start_bind;
+        socket "[method]udp-socket.finish-bind" = sockets::udp::finish_bind;
+        socket "[method]udp-socket.stream" = sockets::udp::stream;
+        socket "[method]udp-socket.local-address" = sockets::udp::local_address;
+        socket "[method]udp-socket.remote-address" = sockets::udp::remote_address;
+        value "[method]udp-socket.address-family" = sockets::udp::address_family;
+        socket "[method]udp-socket.unicast-hop-limit" = sockets::udp::unicast_hop_limit;
+        socket "[method]udp-socket.set-unicast-hop-limit" = sockets::udp::set_unicast_hop_limit;
+        socket "[method]udp-socket.receive-buffer-size" = sockets::udp::receive_buffer_size;
+        socket "[method]udp-socket.set-receive-buffer-size" = sockets::udp::set_receive_buffer_size;
+        socket "[method]udp-socket.send-buffer-size" = sockets::udp::send_buffer_size;
+        socket "[method]udp-socket.set-send-buffer-size" = sockets::udp::set_send_buffer_size;
+        value "[method]udp-socket.subscribe" = sockets::udp::subscribe;
+        socket "[method]incoming-datagram-stream.receive" = sockets::udp::receive;
+        value "[method]incoming-datagram-stream.subscribe" = sockets::udp::subscribe_incoming;
+        socket "[method]outgoing-datagram-stream.check-send" = sockets::udp::check_send;
+        socket "[method]outgoing-datagram-stream.send" = sockets::udp::send;
+        value "[method]outgoing-datagram-stream.subscribe" = sockets::udp::subscribe_outgoing;
+    }
+    "wasi:sockets/udp-create-socket" [] {
+        socket "create-udp-socket" = sockets::udp::create;
     }
 }
 

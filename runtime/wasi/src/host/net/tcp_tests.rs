@@ -1,6 +1,8 @@
 //! TCP on the machine's own addresses: every state and what it refuses, streams, limits.
 //!
 //! Invariant: nothing leaves the machine; a wait is for something that is sure to come.
+//!
+//! Does not know: guests.
 
 use super::super::network::NetworkLimits;
 use super::super::rule::{Purpose, Rule};

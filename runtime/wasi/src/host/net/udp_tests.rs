@@ -1,6 +1,8 @@
 //! UDP on the machine's own addresses.
 //!
 //! Invariant: nothing leaves the machine; a wait is for something that is sure to come.
+//!
+//! Does not know: guests.
 
 use super::super::rule::{Purpose, Rule};
 use super::*;

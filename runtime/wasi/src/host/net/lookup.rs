@@ -111,7 +111,7 @@ impl Lookup {
         let slot = network.take_lookup()?;
         let (done, doing) = std::io::pipe().map_err(|_| NetError::ResolverTemporary)?;
         let shared = Arc::new(Shared { outcome: Mutex::default(), done: Some(done) });
-        let work = { (shared.clone(), network.clone(), doing, slot) };
+        let work = (shared.clone(), network.clone(), doing, slot);
         std::thread::Builder::new()
             .name("lookup".to_owned())
             .stack_size(THREAD_STACK_BYTES)

@@ -64,10 +64,11 @@ pub(super) fn hop_limit(fd: BorrowedFd<'_>, family: Family) -> Result<u8, NetErr
 
 pub(super) fn set_hop_limit(fd: BorrowedFd<'_>, family: Family, value: u8) -> Result<(), NetError> {
     let value = nonzero(value)?;
-    Ok(match family {
-        Family::V4 => sockopt::set_ip_ttl(fd, value.into())?,
-        Family::V6 => sockopt::set_ipv6_unicast_hops(fd, Some(value))?,
-    })
+    let set = match family {
+        Family::V4 => sockopt::set_ip_ttl(fd, value.into()),
+        Family::V6 => sockopt::set_ipv6_unicast_hops(fd, Some(value)),
+    };
+    Ok(set?)
 }
 
 pub(super) fn buffer_size(fd: BorrowedFd<'_>, side: BufferSide) -> Result<u64, NetError> {
@@ -82,10 +83,11 @@ pub(super) fn buffer_size(fd: BorrowedFd<'_>, side: BufferSide) -> Result<u64, N
 
 pub(super) fn set_buffer_size(fd: BorrowedFd<'_>, side: BufferSide, bytes: u64) -> Result<(), NetError> {
     let bytes = nonzero(bytes)?.min(i32::MAX as u64 / 2) as usize;
-    Ok(match side {
-        BufferSide::Receive => sockopt::set_socket_recv_buffer_size(fd, bytes)?,
-        BufferSide::Send => sockopt::set_socket_send_buffer_size(fd, bytes)?,
-    })
+    let set = match side {
+        BufferSide::Receive => sockopt::set_socket_recv_buffer_size(fd, bytes),
+        BufferSide::Send => sockopt::set_socket_send_buffer_size(fd, bytes),
+    };
+    Ok(set?)
 }
 
 /// In nanoseconds.
@@ -101,10 +103,11 @@ pub(super) fn keep_alive_time(fd: BorrowedFd<'_>, which: KeepAlive) -> Result<u6
 pub(super) fn set_keep_alive_time(fd: BorrowedFd<'_>, which: KeepAlive, nanoseconds: u64) -> Result<(), NetError> {
     let seconds = nonzero(nanoseconds)?.div_ceil(NANOSECONDS).min(KEEP_ALIVE_SECONDS_MAX);
     let time = Duration::from_secs(seconds);
-    Ok(match which {
-        KeepAlive::Idle => sockopt::set_tcp_keepidle(fd, time)?,
-        KeepAlive::Interval => sockopt::set_tcp_keepintvl(fd, time)?,
-    })
+    let set = match which {
+        KeepAlive::Idle => sockopt::set_tcp_keepidle(fd, time),
+        KeepAlive::Interval => sockopt::set_tcp_keepintvl(fd, time),
+    };
+    Ok(set?)
 }
 
 pub(super) fn keep_alive_count(fd: BorrowedFd<'_>) -> Result<u32, NetError> {

@@ -22,8 +22,9 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROUNDS_START = 41
-ROUNDS_THROUGHPUT = 11
+# `ROUNDS=5` for a quick look.
+ROUNDS_START = 3 * int(os.environ.get("ROUNDS", 13))
+ROUNDS_THROUGHPUT = int(os.environ.get("ROUNDS", 13))
 
 
 def run(command, environment):
@@ -76,7 +77,7 @@ def main():
         for program in programs:
             name = pathlib.Path(program).name
             pair = ([wattest, "run", program], [wasmtime, "run", "-C", "cache=y", program])
-            compare(f"noise: wasmtime twice", pair[1], pair[1], ROUNDS_START, environment)
+            compare("noise: wasmtime twice", pair[1], pair[1], ROUNDS_START, environment)
             compare(f"{name}, warm cache", *pair, ROUNDS_START, environment)
             compare(f"{name}, empty cache", *pair, ROUNDS_START, environment, clear)
         for function in ("write-64k", "write-4k", "read-64k", "read-4k", "stdout-64k", "stdout-4k"):

@@ -49,8 +49,9 @@ pub const FLAGS: &[Flag] = &[
     Flag { name: "no-cache", short: None, value: None, help: "neither use nor keep compiled code" },
 ];
 
-/// Modules smaller than this compile faster than a cache answers, in bytes.
-const CACHED_BYTES_MIN: usize = 16 << 10;
+/// Modules smaller than this are not worth a file, in bytes: a process that compiles anything at all pays for the first use
+/// of the code generator, so that the cache answers faster even for much smaller ones.
+const CACHED_BYTES_MIN: usize = 1 << 10;
 
 /// As many bytes as it takes to know artifacts.
 const HEAD_BYTES: u64 = 8;

@@ -129,7 +129,7 @@ fn run(folder: &Path, command: &str) -> Result<String, Failed> {
         .current_dir(folder)
         .stdin(Stdio::null())
         .output()?;
-    let text = String::from_utf8_lossy(&output.stdout).replace(&folder.display().to_string(), "/home/ada");
+    let text = String::from_utf8_lossy(&output.stdout).replace(&folder.display().to_string(), "/disk/ada");
     // A page does not show where nothing is.
     Ok(text.lines().map(|line| format!("{}\n", line.trim_end())).collect())
 }

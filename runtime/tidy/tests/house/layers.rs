@@ -142,7 +142,14 @@ const FENCES: &[Fenced] = &[
     fenced("hyper", &["wattest-wasi", "wattest-cli"], &[]),
     // Oracles and generators: above the runtime.
     fenced("wasmi", &["wattest-differential"], &["wattest-fuse"]),
-    fenced("wasm-encoder", &["wattest-fuse", "wattest-differential", "wattest-harness"], &["wattest-module"]),
+    // The command writes core dumps, which are modules.
+    fenced(
+        "wasm-encoder",
+        &["wattest-fuse", "wattest-differential", "wattest-harness", "wattest-cli"],
+        &["wattest-module"],
+    ),
+    // Debug information.
+    fenced("gimli", &["wattest-cli"], &[]),
     fenced("wasm-smith", &["wattest-harness"], &[]),
     fenced("arbitrary", &["wattest-harness"], &[]),
     fenced("libfuzzer-sys", &["wattest-fuzz"], &[]),
@@ -163,7 +170,7 @@ const FENCES: &[Fenced] = &[
     fenced(
         "libtest-mimic",
         &["wattest-spec-tests"],
-        &["wattest-wasi", "wattest-spec-tests", "wattest-compile", "wattest-differential"],
+        &["wattest-wasi", "wattest-spec-tests", "wattest-compile", "wattest-differential", "wattest-cli"],
     ),
     // Artifacts.
     fenced("object", &["wattest"], &[]),

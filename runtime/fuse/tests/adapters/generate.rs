@@ -1,6 +1,6 @@
 //! Random types and values from a seed.
 
-use wattest_canon::{Case, Field, ResourceId, Scalar, Shape, Token, Type, TypeId, Types, Value};
+use wattest_canon::{Case, Field, Nans, ResourceId, Scalar, Shape, Token, Type, TypeId, Types, Value};
 
 /// A xorshift generator: the same numbers everywhere.
 pub struct Random(u64);
@@ -102,7 +102,7 @@ pub fn value(random: &mut Random, types: &Types, ty: TypeId) -> Value {
     match types.shape(ty) {
         Shape::Scalar(Scalar::Bool) => Value::Bool(random.below(2) == 1),
         Shape::Scalar(Scalar::Char) => Value::Char(random.pick(&CHARS)),
-        Shape::Scalar(scalar) => scalar.lift(random.next()).unwrap(),
+        Shape::Scalar(scalar) => scalar.lift(random.next(), Nans::Canonical).unwrap(),
         Shape::String => Value::String(text(random).into()),
         Shape::List(element) => {
             let length = random.pick(&[0, 1, 2, 3, 5]);

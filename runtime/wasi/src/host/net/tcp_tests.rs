@@ -111,7 +111,9 @@ fn every_state_refuses_what_does_not_belong_there() {
         socket
     };
     check("closed", &closed, "snnnssss");
-    let starts: [(&dyn Fn() -> Arc<TcpSocket>, [NetError; 2]); 4] = [
+    /// A socket, and what connecting and listening say.
+    type Start<'a> = (&'a dyn Fn() -> Arc<TcpSocket>, [NetError; 2]);
+    let starts: [Start<'_>; 4] = [
         (&binding, [NetError::CONFLICT, NetError::CONFLICT]),
         (&starting, [NetError::CONFLICT, NetError::CONFLICT]),
         (&|| pair(&network).0, [NetError::State, NetError::State]),

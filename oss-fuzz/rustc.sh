@@ -2,18 +2,36 @@
 # Copyright 2026 The Wattest authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# What cargo runs instead of the compiler (RUSTC_WRAPPER, set by build.sh): the packages of this repository are built with
-# every flag, those of others without coverage, sanitizer and line tables.
+# What cargo runs instead of the compiler (RUSTC_WRAPPER, set by build.sh): the crates of the runtime are built with
+# coverage and sanitizer, the oracles, the generators and the packages of others without.
 #
-# libFuzzer steers by the counters that it sees, and pays for each of them in every execution: the code generator and the
-# oracle would be nine tenths of them. The code generator and the oracle keep their assertions.
+# libFuzzer steers by the counters that it sees, and pays for each of them in every execution; AddressSanitizer has nothing
+# to find in crates without unsafe code. Comparisons are not traced: the mutator knows the format of cases. Assertions stay
+# everywhere. `coverage` builds measure what the runtime's crates are covered, too.
 set -euo pipefail
-case ${CARGO_PKG_NAME:-wattest} in wattest*) exec "$@" ;; esac
+runs_guests=false
+case ${CARGO_PKG_NAME:-} in
+  wattest-reference | wattest-differential | wattest-spec-tests | wattest-harness | wattest-fuzz) ;;
+  '' | wattest | wattest-*) runs_guests=true ;;
+esac
 arguments=()
 for argument in "$@"; do
   case $argument in
-    -Cpasses=sancov-module | -Cllvm-args=-sanitizer-coverage-* | -Cinstrument-coverage | -Zsanitizer=address) ;;
+    -Cllvm-args=-sanitizer-coverage-trace-compares | -Cllvm-args=-sanitizer-coverage-stack-depth) ;;
+    -Cpasses=sancov-module | -Cllvm-args=-sanitizer-coverage-* | -Cinstrument-coverage | -Zsanitizer=address)
+      if $runs_guests; then arguments+=("$argument"); fi
+      ;;
     *) arguments+=("$argument") ;;
   esac
 done
-exec "${arguments[@]}" -Cdebuginfo=0
+case ${CARGO_PKG_NAME:-} in
+  # The runtime library is needed by whoever links: the targets themselves.
+  wattest-fuzz)
+    for argument in "$@"; do
+      case $argument in -Zsanitizer=address | -Cinstrument-coverage) arguments+=("$argument") ;; esac
+    done
+    ;;
+  '' | wattest | wattest-*) ;;
+  *) arguments+=(-Cdebuginfo=0) ;;
+esac
+exec "${arguments[@]}"

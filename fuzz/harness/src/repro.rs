@@ -15,7 +15,7 @@ use crate::envelope::Envelope;
 use crate::isolate::Isolated;
 use crate::pieces::{join, split};
 use crate::reduction::{self, Place};
-use crate::targets::{Outcome, TARGETS, Targets, core_envelope};
+use crate::targets::{Outcome, TARGETS, core_envelope, decode_input};
 use crate::{model, regression, report, witness};
 use serde::Serialize;
 use std::error::Error;
@@ -198,9 +198,8 @@ fn read(arguments: &Arguments) -> Result<Envelope, Box<dyn Error>> {
     guesses.sort_by_key(|row| row.len());
     let target = arguments.target.as_deref().or(guesses.last().copied());
     let target = target.ok_or("no envelope and no module: say with --target whose input it is")?;
-    let mut targets = Targets::default();
-    let case = targets.get(target).ok_or_else(|| format!("there is no target {target}"))?.decode(&bytes);
-    Ok(case.ok_or("these bytes give no case of that target")?)
+    Ok(decode_input(target, &bytes)
+        .ok_or_else(|| format!("these bytes give no case of {target}, if there is such a target"))?)
 }
 
 /// A module with calls of all its exports.

@@ -7,6 +7,7 @@
 
 use crate::activation::{self, Active};
 use crate::store::{StoreId, StoreInner, WrongStore};
+use crate::sys;
 use crate::sys::trampoline::{self, Registers};
 use crate::trap::{self, CallFailure, Unwind};
 use std::ptr::NonNull;
@@ -102,8 +103,7 @@ impl StoreInner {
         registers.ints[0] = target.vmctx as u64;
         registers.ints[1] = self.host_vmctx() as u64;
         let context = &raw mut self.context;
-        // Callers keep the register block on their stack, so its address says how much of that is left.
-        let here = std::ptr::from_mut(registers) as usize;
+        let here = sys::stack_pointer();
         if self.context.entry_fp == 0 {
             // The outermost entry decides how much stack there is; nested ones share it, those of other stores too.
             let own = here.saturating_sub(self.config.stack_bytes_max);

@@ -25,6 +25,7 @@
 use crate::activation;
 use crate::pool::{OwnStack, StackError, StackPool};
 use crate::store::{Store, StoreInner};
+use crate::sys;
 use crate::sys::trampoline::EntryFrame;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::Cell;
@@ -295,7 +296,7 @@ impl Entered {
     /// `store` must be alive, and not borrowed now or when the value is dropped.
     #[inline(never)]
     unsafe fn new(store: *mut StoreInner, switch: &Switch) -> Entered {
-        let here = &raw const store as usize;
+        let here = sys::stack_pointer();
         // SAFETY: by the caller's promise.
         let store_ref = unsafe { &mut *store };
         let stack_limit = here.saturating_sub(store_ref.config.stack_bytes_max);

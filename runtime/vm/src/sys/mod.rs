@@ -13,7 +13,7 @@ mod mmap;
 pub mod signal;
 pub mod trampoline;
 
-pub(crate) use machine::sync_instruction_cache;
 pub use machine::{address_limit_bytes, page_bytes, round_up_to_page};
+pub(crate) use machine::{stack_pointer, sync_instruction_cache};
 pub(crate) use mmap::anonymous_file;
 pub use mmap::{MapError, Mapping, Protection};

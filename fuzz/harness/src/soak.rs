@@ -1,8 +1,8 @@
 //! `cargo prove soak`: all targets for a long time, in rounds that can be interrupted.
 //!
-//! A round gives every target the same processor time, one after the other, with a seed of its own. What a round did is a
-//! line of the log in the state folder before the next one begins; a soak that is started again goes on behind the last
-//! line. It ends when all targets together have used the processor time asked for.
+//! Every target gets the same processor time, in slices with a seed of their own: the next one is for the target that had
+//! the least. What a slice did is a line of the log in the state folder before the next one begins; a soak that is started
+//! again goes on with what the log says. It ends when all targets together have used the processor time asked for.
 //!
 //! Invariant: the log alone says which seeds were run; a disagreement in it fails the soak until it is gone from the log.
 //!
@@ -76,13 +76,16 @@ pub fn read_log(path: &Path) -> Result<Vec<Line>, Box<dyn Error>> {
     Ok(lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
-/// Where a soak goes on: the round and the position in it, after these lines.
+/// Where a soak goes on after these lines: the target that had the least processor time so far, by position, and its round.
+/// A slice may end early, on a busy machine or with a worker; nobody's share becomes smaller by that.
 pub fn resume(lines: &[Line]) -> (u64, usize) {
-    let Some(last) = lines.last() else { return (0, 0) };
-    match TARGETS.iter().position(|row| row.name == last.target) {
-        Some(position) if position + 1 < TARGETS.len() => (last.round, position + 1),
-        _ => (last.round + 1, 0),
-    }
+    let of = |name: &str| {
+        let own = lines.iter().filter(|line| line.target == name);
+        own.fold((0, 0), |(cpu, rounds), line| (cpu + line.cpu_ms, rounds + 1))
+    };
+    let shares = TARGETS.iter().map(|row| of(row.name)).enumerate();
+    let (position, (_, round)) = shares.min_by_key(|(_, (cpu, _))| *cpu).unwrap_or_default();
+    (round, position)
 }
 
 /// Soaks. Whether nothing unexplained is in the log.
@@ -99,10 +102,10 @@ pub fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     if is_cut {
         writeln!(log)?;
     }
-    let (mut round, mut position) = resume(&lines);
     let used = |lines: &[Line]| lines.iter().map(|line| line.cpu_ms).sum::<u64>();
     println!("{} lines, {:.1} s of processor time so far", lines.len(), used(&lines) as f64 / 1000.0);
     while used(&lines) < arguments.cpu * 1000 {
+        let (round, position) = resume(&lines);
         let row = &TARGETS[position];
         let seed = arguments.seed.wrapping_add(round.wrapping_mul(1000)).wrapping_add(position as u64);
         let stats = slice(arguments, row.name, seed)?;
@@ -118,10 +121,6 @@ pub fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
             line.disagreements.len()
         );
         lines.push(line);
-        position += 1;
-        if position == TARGETS.len() {
-            (round, position) = (round + 1, 0);
-        }
     }
     print_summary(&lines);
     Ok(lines.iter().all(|line| line.disagreements.is_empty()))
@@ -197,10 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn a_soak_goes_on_behind_its_last_line() {
+    fn a_soak_goes_on_with_the_target_that_had_the_least() {
         let check = |lines: &[Line], expected| assert_eq!(resume(lines), expected);
         check(&[], (0, 0));
         check(&[line(0, TARGETS[0].name)], (0, 1));
-        check(&[line(3, TARGETS[TARGETS.len() - 1].name)], (4, 0));
+        let all: Vec<Line> = TARGETS.iter().map(|row| line(0, row.name)).collect();
+        check(&all, (1, 0));
+        let mut short = all;
+        short[3].cpu_ms = 0;
+        check(&short, (1, 3));
     }
 }

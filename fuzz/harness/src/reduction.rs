@@ -17,6 +17,7 @@ use crate::regression;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// What is left of a case.
@@ -72,21 +73,31 @@ pub fn reduce(case: &Envelope, place: Place<'_>, time: Duration, folder: &Path, 
 /// Processor time after which a script hangs, which is a failure.
 const SCRIPT_MAX: Duration = Duration::from_secs(5);
 
+/// Time between looks at what a silent process uses.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// Whether a script fails in the configuration of its header, or on the reference, in a process of its own.
 fn fails(file: &Path, place: Place<'_>) -> io::Result<bool> {
     let mut command = Command::new(isolate::program(place.program)?);
     command.arg("repro").arg(file).arg("--quiet").env(MUTANT_VARIABLE, place.mutant.unwrap_or_default());
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let patience = Patience::new(child.id());
+    let Some(output) = child.stdout.take() else { return Err(io::Error::other("a pipe is missing")) };
+    let (sender, ended) = channel::<()>();
+    // The end of the output is the end of the process: the sender goes with it.
+    std::thread::spawn(move || {
+        let read = io::read_to_string(output);
+        drop((read, sender));
+    });
     loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(!status.success());
+        match ended.recv_timeout(LOOK_EVERY) {
+            Err(RecvTimeoutError::Timeout) if !patience.is_over(SCRIPT_MAX) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill()?;
+                child.wait()?;
+                return Ok(true);
+            }
+            _ => return child.wait().map(|status| !status.success()),
         }
-        if patience.is_over(SCRIPT_MAX) {
-            child.kill()?;
-            child.wait()?;
-            return Ok(true);
-        }
-        std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -22,10 +22,7 @@ const FORBIDDEN_CODE: &[(&str, &str)] = &[
 ];
 
 /// Files that may contain one of them.
-const FORBIDDEN_CODE_EXEMPT: &[Exempt] = &[Exempt {
-    place: "fuzz/harness/src/reduction.rs",
-    reason: "waits for a process and for its processor time at once, which no host reports as an event",
-}];
+const FORBIDDEN_CODE_EXEMPT: &[Exempt] = &[];
 
 #[test]
 fn no_forbidden_code() {

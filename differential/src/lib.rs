@@ -28,8 +28,8 @@ mod value;
 
 pub use compare::{Mismatch, NanRule, compare};
 #[cfg(feature = "wattest")]
-pub use engines::{CONFIGS, WattestComponents, WattestConfig, WattestEngine};
-pub use engines::{DefinitionalEngine, Engine, ReferenceMode, Refusal, WasmiEngine};
+pub use engines::{CONFIGS, WattestComponents, WattestConfig, WattestEngine, build};
+pub use engines::{DefinitionalEngine, Engine, OPERATOR_PREFIX, ReferenceMode, Refusal, WasmiEngine};
 pub use expose::expose;
 pub use host::{Action, Answer, CALLBACK_RECORD, Host};
 pub use plan::{Call, Form, Plan, Program};

@@ -5,7 +5,7 @@
 //!
 //! Does not know: engines.
 
-use crate::{NanRule, Shape, ShapeError, Value, expose};
+use crate::{Ending, NanRule, Shape, ShapeError, Value, expose};
 use serde::{Deserialize, Serialize};
 
 /// A module in both forms.
@@ -46,6 +46,13 @@ pub struct Call {
     pub args: Vec<Value>,
 }
 
+impl Plan {
+    /// Whether the state after a step is looked at.
+    pub(crate) fn shows(&self, step: usize, ending: &Ending) -> bool {
+        step.is_multiple_of(self.state_every.max(1)) || matches!(ending, Ending::Trap(_))
+    }
+}
+
 /// Calls in order, on one instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -63,4 +70,8 @@ pub struct Plan {
     pub steps_max: u64,
     /// Step (0 is the instantiation) after which memory contents are kept, for reports.
     pub capture: Option<usize>,
+    /// The state is looked at after every so many steps, and after each trap; 1 for every step. What a call changes is
+    /// there until the next look, unless it is overwritten: campaigns look after each round of calls, and look closer
+    /// where they find something.
+    pub state_every: usize,
 }

@@ -20,6 +20,7 @@ fn run_all(text: &str, calls: &[(u32, &[Value])]) -> Vec<(String, Run)> {
         host_seed: 5,
         steps_max: 10_000,
         capture: None,
+        state_every: 1,
     };
     let original = plan(Form::Original);
     let exposed = Plan { form: Form::Exposed, ..original.clone() };
@@ -133,6 +134,7 @@ fn hosts_act() {
         host_seed: 5,
         steps_max: 10_000,
         capture: None,
+        state_every: 1,
     };
     let oracle = WasmiEngine::new(ReferenceMode::Eager).run(&program, &plan).expect("wasmi runs it");
     let subject = WattestEngine::new(0).run(&program, &plan).expect("wattest runs it");
@@ -174,6 +176,7 @@ fn a_budget_poisons() {
         host_seed: 0,
         steps_max: 1000,
         capture: None,
+        state_every: 1,
     };
     let run = WasmiEngine::new(ReferenceMode::Eager).run(&program, &plan).expect("the module is accepted");
     assert_eq!(run.steps.len(), 2, "the instantiation and the first call");
@@ -196,6 +199,7 @@ fn traps_have_places() {
             host_seed: 5,
             steps_max: 10_000,
             capture: None,
+            state_every: 1,
         };
         let expected = Engine::run(&mut DefinitionalEngine, &program, &plan).expect("it runs");
         assert!(expected.steps.iter().any(|step| step.offset.is_some()), "{body}: no trap with an offset");

@@ -73,3 +73,21 @@
   (func (export "notify") (result i32) (memory.atomic.notify (i32.const 0) (i32.const 1))))
 (assert_trap (invoke "wait") "expected shared memory")
 (assert_return (invoke "notify") (i32.const 0))
+
+;; What is expected is as narrow as the access: upper bits do not count
+;; (https://github.com/WebAssembly/threads/issues/195).
+(module
+  (memory 1 1 shared)
+  (data (i32.const 0) "\11\11\11\11\11\11\11\11")
+  (func (export "exchange8") (param i32 i32) (result i32)
+    (i32.atomic.rmw8.cmpxchg_u (i32.const 0) (local.get 0) (local.get 1)))
+  (func (export "exchange32") (param i64 i64) (result i64)
+    (i64.atomic.rmw32.cmpxchg_u (i32.const 4) (local.get 0) (local.get 1)))
+  (func (export "left") (result i64)
+    (i64.load (i32.const 0))))
+
+(assert_return (invoke "exchange8" (i32.const 0xabcd12) (i32.const 0x22)) (i32.const 0x11))
+(assert_return (invoke "left") (i64.const 0x1111111111111111))
+(assert_return (invoke "exchange8" (i32.const 0xabcd11) (i32.const 0x22)) (i32.const 0x11))
+(assert_return (invoke "exchange32" (i64.const 0xffffffff11111111) (i64.const 0x33)) (i64.const 0x11111111))
+(assert_return (invoke "left") (i64.const 0x3311111122))

@@ -258,6 +258,8 @@ pub struct Code {
     pub instrs: Vec<Instr>,
     /// Of each instruction, its first byte in the module.
     pub offsets: Vec<u32>,
+    /// Of each instruction, the number of the operator that it is the first one of.
+    pub operators: Vec<u16>,
     /// Branch tables.
     pub tables: Vec<Vec<Jump>>,
     /// Vectors.

@@ -53,6 +53,7 @@ mod lowering;
 mod matching;
 pub mod module;
 pub mod numerics;
+pub mod operators;
 pub mod store;
 pub mod tally;
 pub mod types;

@@ -15,6 +15,7 @@ use crate::instruction::{
     TableInstr,
 };
 use crate::numerics::{Conversion, Float, Integer, LaneAccess, Relaxed, VectorFloat, VectorInteger};
+use crate::operators::{NO_OPERATOR, number_of};
 use crate::types::{FuncType, RefType, StorageType, TypeId, ValType};
 use crate::validation::{Checker, Context, FrameKind, Refusal};
 use wasmparser::{FunctionBody, MemArg, Operator as O, OperatorsReader};
@@ -49,6 +50,8 @@ struct Lowering<'c> {
     code: Code,
     labels: Vec<Label>,
     offset: usize,
+    /// The number of the operator, until an instruction is emitted for it.
+    operator: u16,
     /// Functions named by `ref.func`.
     refs: Vec<u32>,
 }
@@ -96,7 +99,8 @@ impl<'c> Lowering<'c> {
             ..Code::default()
         };
         let checker = Checker::new(context, locals, params, results);
-        let mut lowering = Lowering { checker, code, labels: Vec::new(), offset: 0, refs: Vec::new() };
+        let mut lowering =
+            Lowering { checker, code, labels: Vec::new(), offset: 0, operator: NO_OPERATOR, refs: Vec::new() };
         lowering.open(None);
         lowering
     }
@@ -105,6 +109,7 @@ impl<'c> Lowering<'c> {
         while !reader.eof() {
             let (operator, offset) = reader.read_with_offset()?;
             self.offset = offset;
+            self.operator = number_of(&operator);
             let is_live = self.checker.is_live();
             self.checker.check(&operator).map_err(|refusal| refusal.at(offset))?;
             self.lower(&operator, is_live).map_err(|refusal| refusal.at(offset))?;
@@ -125,6 +130,7 @@ impl<'c> Lowering<'c> {
     fn emit(&mut self, instr: Instr) {
         self.code.instrs.push(instr);
         self.code.offsets.push(self.offset as u32);
+        self.code.operators.push(std::mem::replace(&mut self.operator, NO_OPERATOR));
     }
 
     /// Opens the label of the frame that validation has just opened.

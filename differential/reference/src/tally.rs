@@ -1,4 +1,4 @@
-//! Counts of executed instructions by the proposal that brought them.
+//! Counts of executed instructions by the proposal that brought them, and by operator.
 //!
 //! What a test run reached, as opposed to what it contained: the groups are those of the
 //! [finished proposals](https://github.com/WebAssembly/proposals/blob/main/finished-proposals.md) and of the pending ones that
@@ -10,7 +10,9 @@
 
 use crate::instruction::{AggregateInstr, Code, Instr, MemoryInstr, Place, ReferenceInstr, TableInstr};
 use crate::numerics::Integer;
+use crate::operators::OPERATORS;
 use crate::types::HeapType;
+use crate::value::Slot;
 
 macro_rules! groups {
     ($($name:ident = $text:literal;)*) => {
@@ -48,19 +50,57 @@ groups! {
     Wide = "wide arithmetic";
 }
 
-/// Counts by group.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally([u64; Group::ALL.len()]);
+/// Counts by group, and of executions with a boundary operand by operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    groups: [u64; Group::ALL.len()],
+    operators: Vec<u64>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Tally { groups: [0; Group::ALL.len()], operators: vec![0; OPERATORS.len()] }
+    }
+}
 
 impl Tally {
-    pub(crate) fn count(&mut self, code: &Code, instr: Instr) {
-        self.0[group(code, instr) as usize] += 1;
+    /// Counts the instruction at `at`, its operands on `stack`.
+    pub(crate) fn count(&mut self, code: &Code, at: usize, stack: &[Slot]) {
+        self.groups[group(code, code.instrs[at]) as usize] += 1;
+        let operator = usize::from(code.operators[at]);
+        if let Some(row) = OPERATORS.get(operator) {
+            let from = stack.len().saturating_sub(row.operands.into());
+            if row.operands == 0 || stack[from..].iter().any(|slot| is_boundary(*slot)) {
+                self.operators[operator] += 1;
+            }
+        }
     }
 
     /// Groups and how many instructions of each were executed.
     pub fn iter(&self) -> impl Iterator<Item = (Group, u64)> {
-        Group::ALL.iter().copied().zip(self.0)
+        Group::ALL.iter().copied().zip(self.groups)
     }
+
+    /// Operators, and how often each was executed with no operand, or with one at a boundary.
+    pub fn operators(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        OPERATORS.iter().map(|row| row.name).zip(self.operators.iter().copied())
+    }
+}
+
+/// Whether a value is one at which implementations change their ways, whatever its type: near zero, near a power of two
+/// that limits a width, a float without a finite value; of a vector, one of its words. Any reference is.
+fn is_boundary(slot: Slot) -> bool {
+    const NEAR: u64 = 4;
+    let number = |bits: u64| {
+        let near = |limit: u64| bits.wrapping_sub(limit).wrapping_add(NEAR) <= 2 * NEAR;
+        let limits = [0, 1 << 7, 1 << 8, 1 << 15, 1 << 16, 1 << 31, 1 << 32, 1 << 63];
+        let float32 = bits >> 32 == 0 && bits & 0x7f80_0000 == 0x7f80_0000;
+        let negative_zero = bits == 1 << 31 || bits == 1 << 63;
+        limits.into_iter().any(near) || float32 || negative_zero || bits >> 52 & 0x7ff == 0x7ff
+    };
+    let is_reference = (1..=6).contains(&(slot >> 32)) && slot as u32 >> 20 == 0;
+    let (low, high) = (slot as u64, (slot >> 64) as u64);
+    is_reference || if high == 0 { number(low) } else { [low, low >> 32, high, high >> 32].into_iter().any(number) }
 }
 
 fn group(code: &Code, instr: Instr) -> Group {

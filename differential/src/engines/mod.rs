@@ -14,11 +14,11 @@ mod wattest_components;
 use crate::{FuncSignature, Plan, Program, Run, Shape};
 use std::fmt;
 
-pub use reference::DefinitionalEngine;
+pub use reference::{DefinitionalEngine, OPERATOR_PREFIX};
 pub(crate) use reference::{tally_of, trap_class as reference_trap};
 pub use wasmi::{ReferenceMode, WasmiEngine};
 #[cfg(feature = "wattest")]
-pub use wattest::{CONFIGS, WattestConfig, WattestEngine};
+pub use wattest::{CONFIGS, WattestConfig, WattestEngine, build};
 #[cfg(feature = "wattest")]
 pub(crate) use wattest::{build as build_wattest, classify as wattest_classify};
 #[cfg(feature = "wattest")]

@@ -59,10 +59,16 @@ impl DefinitionalEngine {
     }
 }
 
-/// What a store has counted, by the names of proposals.
+/// Before the names of operators in a tally; proposals have none.
+pub const OPERATOR_PREFIX: &str = "operator ";
+
+/// What a store has counted, by the names of proposals and of operators, the latter behind [`OPERATOR_PREFIX`].
 pub(crate) fn tally_of(store: &Store) -> BTreeMap<String, u64> {
-    let tally = store.tally().into_iter().flat_map(|tally| tally.iter());
-    tally.filter(|(_, count)| *count > 0).map(|(group, count)| (group.text().to_owned(), count)).collect()
+    let Some(tally) = store.tally() else { return BTreeMap::new() };
+    let groups = tally.iter().map(|(group, count)| (group.text().to_owned(), count));
+    let operators = tally.operators().filter(|(_, count)| *count > 0);
+    let operators = operators.map(|(name, count)| (format!("{OPERATOR_PREFIX}{name}"), count));
+    groups.filter(|(_, count)| *count > 0).chain(operators).collect()
 }
 
 fn run_in(store: Store, program: &Program, plan: &Plan) -> Result<(Run, Store), Refusal> {
@@ -158,7 +164,7 @@ impl Session<'_> {
         };
         let operations = self.plan.steps_max.saturating_sub(self.store.fuel());
         let trace_len = locked(&self.host).trace.len();
-        let state = self.state();
+        let state = if self.plan.shows(self.run.steps.len(), &ending) { self.state() } else { State::default() };
         if self.plan.capture == Some(self.run.steps.len()) {
             let memories = self.entities.memories.iter();
             self.run.captured = memories.map(|memory| self.store.memory(*memory).bytes.clone()).collect();

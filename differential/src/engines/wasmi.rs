@@ -13,6 +13,7 @@ use crate::{
     Action, Ending, Engine, FuncIdentity, Host, ImportKind, MemoryDigest, Plan, Poison, Program, Refusal, Run, Shape,
     State, Step, TrapClass, Value, ValueType,
 };
+use std::cell::OnceCell;
 use std::fmt::Write;
 use wasmi::{AsContext, AsContextMut, Extern, ExternRef, Func, Nullable, Ref, Store, TrapCode, Val};
 
@@ -69,7 +70,9 @@ impl Engine for WasmiEngine {
 /// Handles of everything in the instance, by index.
 #[derive(Default)]
 struct Entities {
-    funcs: Vec<(u64, Func)>,
+    funcs: Vec<Func>,
+    /// Of each function, made when the first one has to be recognized.
+    identities: OnceCell<Vec<u64>>,
     globals: Vec<wasmi::Global>,
     memories: Vec<wasmi::Memory>,
     tables: Vec<wasmi::Table>,
@@ -104,7 +107,7 @@ impl Session<'_> {
             let args: Vec<Val> = call.args.iter().map(|value| self.to_wasmi(&mut *store, *value)).collect();
             let results = &self.shape.functions[call.func as usize].results;
             let mut out: Vec<Val> = results.iter().map(|ty| default_val(*ty)).collect();
-            let func = self.entities.funcs[call.func as usize].1;
+            let func = self.entities.funcs[call.func as usize];
             let outcome = func.call(&mut *store, &args, &mut out).map(|()| out);
             if !self.step(store, outcome)? {
                 break;
@@ -128,7 +131,8 @@ impl Session<'_> {
         };
         let operations = self.plan.steps_max - store.get_fuel().unwrap_or(0);
         let trace_len = store.data().trace.len();
-        let state = self.entities.state(store);
+        let is_shown = self.plan.shows(self.run.steps.len(), &ending);
+        let state = if is_shown { self.entities.state(store) } else { State::default() };
         if self.plan.capture == Some(self.run.steps.len()) {
             self.run.captured = self.entities.memories.iter().map(|memory| memory.data(&*store).to_vec()).collect();
         }
@@ -210,10 +214,7 @@ impl Session<'_> {
     fn collect(&mut self, store: &mut Store<Host>, instance: &wasmi::Instance) -> Result<(), Refusal> {
         let missing = || Refusal::Broken("an exposed export is missing".into());
         let shape = self.shape;
-        let funcs = (0..shape.functions.len()).map(|index| {
-            let func = instance.get_func(&*store, &func_name(index))?;
-            Some((identity(&func), func))
-        });
+        let funcs = (0..shape.functions.len()).map(|index| instance.get_func(&*store, &func_name(index)));
         self.entities.funcs = funcs.collect::<Option<_>>().ok_or_else(missing)?;
         let globals = (0..shape.globals.len()).map(|index| instance.get_global(&*store, &global_name(index)));
         self.entities.globals = globals.collect::<Option<_>>().ok_or_else(missing)?;
@@ -226,9 +227,9 @@ impl Session<'_> {
 
     fn to_wasmi(&self, store: impl AsContextMut, value: Value) -> Val {
         match value {
-            Value::Func(FuncIdentity::Index(index)) => {
-                Val::FuncRef(self.entities.funcs.get(index as usize).map_or(Nullable::Null, |(_, f)| Nullable::Val(*f)))
-            }
+            Value::Func(FuncIdentity::Index(index)) => Val::FuncRef(
+                self.entities.funcs.get(index as usize).map_or(Nullable::Null, |func| Nullable::Val(*func)),
+            ),
             value => plain_val(store, value),
         }
     }
@@ -259,7 +260,8 @@ impl Entities {
     fn func(&self, func: Nullable<Func>) -> FuncIdentity {
         let Nullable::Val(func) = func else { return FuncIdentity::Null };
         let wanted = identity(&func);
-        match self.funcs.iter().position(|(known, _)| *known == wanted) {
+        let identities = self.identities.get_or_init(|| self.funcs.iter().map(identity).collect());
+        match identities.iter().position(|known| *known == wanted) {
             Some(index) => FuncIdentity::Index(index as u32),
             None => FuncIdentity::Unknown,
         }

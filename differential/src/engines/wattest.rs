@@ -89,7 +89,11 @@ impl WattestEngine {
 }
 
 /// An engine set up as `row` says.
-pub(crate) fn build(row: &WattestConfig, nans: NanRule) -> Result<wattest::Engine, Refusal> {
+///
+/// # Errors
+///
+/// When there is no such option.
+pub fn build(row: &WattestConfig, nans: NanRule) -> Result<wattest::Engine, Refusal> {
     let mut config = Config::new();
     for (key, value) in row.options {
         config.set(key, value).map_err(broken)?;
@@ -234,7 +238,8 @@ impl Session<'_> {
             },
         };
         let trace_len = store.data().trace.len();
-        let state = self.entities.state(store)?;
+        let is_shown = self.plan.shows(self.run.steps.len(), &ending);
+        let state = if is_shown { self.entities.state(store)? } else { State::default() };
         if self.plan.capture == Some(self.run.steps.len()) {
             self.run.captured = self.entities.memories.iter().map(|memory| memory.data(&*store).to_vec()).collect();
         }

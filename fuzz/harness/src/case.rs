@@ -92,6 +92,7 @@ impl Case {
         key.copy_from_slice(&bytes.get(..8).map_or([0; 8], |head| head.try_into().unwrap_or([0; 8])));
         let argument_bytes = expand(u64::from_le_bytes(key) ^ host_seed);
         let calls = calls(&mut Source::new(&argument_bytes), &program);
+        let round = (calls.len() / VECTORS).max(1);
         let plan = Plan {
             calls,
             form,
@@ -100,6 +101,7 @@ impl Case {
             host_seed,
             steps_max: CALL_OPERATIONS_MAX,
             capture: None,
+            state_every: round,
         };
         let recipe = Recipe { seed: None, generator: GENERATOR_VERSION, origin, subject, plan };
         Some(Case { recipe, program, functions, operations })
@@ -128,6 +130,7 @@ impl Case {
             host_seed: seed,
             steps_max: CALL_OPERATIONS_MAX,
             capture: None,
+            state_every: 1,
         };
         let recipe = Recipe { seed: None, generator: GENERATOR_VERSION, origin: Origin::File, subject, plan };
         Ok(Case { recipe, program, functions: 0, operations: 0 })

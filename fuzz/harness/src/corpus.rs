@@ -161,10 +161,19 @@ pub fn f64_value(source: &mut Source<'_>) -> u64 {
     }
 }
 
+/// Bits of a lane: bytes, halves, words, long words, and floats of both widths.
+const LANE_BITS: [u32; 6] = [8, 16, 32, 64, 33, 65];
+
 /// A vector: lanes of one of the six shapes, all from that shape's table, or one lane repeated.
 pub fn v128_value(source: &mut Source<'_>) -> u128 {
+    let shape = source.below(LANE_BITS.len());
+    v128_of_shape(source, shape)
+}
+
+/// The same of one shape, by number.
+pub(crate) fn v128_of_shape(source: &mut Source<'_>, shape: usize) -> u128 {
     const BYTES: [u8; 12] = [0, 1, 2, 0x7f, 0x80, 0x81, 0xfe, 0xff, 15, 16, 17, 0x55];
-    let lane_bits = source.pick(&[8u32, 16, 32, 64, 33, 65]);
+    let lane_bits = LANE_BITS[shape % LANE_BITS.len()];
     let splat = source.percent(20);
     let lane = |source: &mut Source<'_>| -> u128 {
         match lane_bits {
@@ -184,6 +193,17 @@ pub fn v128_value(source: &mut Source<'_>) -> u128 {
         vector |= next << (position * width);
     }
     vector
+}
+
+/// The table of a scalar type, as bits; empty for others.
+pub(crate) fn scalars(ty: ValueType) -> Vec<u128> {
+    match ty {
+        ValueType::I32 => I32.iter().map(|bits| (*bits).into()).collect(),
+        ValueType::I64 => I64.iter().map(|bits| (*bits).into()).collect(),
+        ValueType::F32 => F32.iter().map(|bits| (*bits).into()).collect(),
+        ValueType::F64 => F64.iter().map(|bits| (*bits).into()).collect(),
+        ValueType::V128 | ValueType::FuncRef | ValueType::ExternRef => Vec::new(),
+    }
 }
 
 /// A value to call a function with. `callable` holds functions that a reference may mean.

@@ -4,6 +4,7 @@
 //!
 //! Does not know: where the numbers come from.
 
+use crate::coverage;
 use crate::kill::{Kill, Matrix};
 use crate::stats::{Found, Stats};
 use std::fmt::Write;
@@ -94,6 +95,46 @@ fn coverage(out: &mut String, stats: &Stats) {
     let bars: Vec<(String, f64)> =
         stats.operations_by_50.iter().map(|(from, count)| (format!("{from}+"), *count as f64)).collect();
     chart(out, "modules by number of operations", &bars, false);
+    surroundings(out, stats);
+}
+
+/// Operation by what surrounded it, and how often it met a boundary value there.
+fn surroundings(out: &mut String, stats: &Stats) {
+    let totals = coverage::totals(&stats.operations_by_name);
+    let mut columns: Vec<&str> =
+        stats.operations_by_name.keys().filter_map(|key| key.split_once(' ').map(|(_, column)| column)).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    let short = coverage::short(&stats.operations_by_name);
+    let _ = write!(
+        out,
+        "<h2>Executions with boundary operands</h2><p class={}>{} of {} operations at least {} times.</p>",
+        if short.is_empty() { "good" } else { "bad" },
+        coverage::required().len() - short.len(),
+        coverage::required().len(),
+        coverage::EXECUTIONS_MIN
+    );
+    out.push_str("<table><tr><th>operation</th><th>class</th><th>total</th><th>in programs</th>");
+    columns.iter().for_each(|column| {
+        let _ = write!(out, "<th>{}</th>", escaped(column));
+    });
+    out.push_str("</tr>");
+    for name in coverage::required() {
+        let total = totals.get(name).copied().unwrap_or(0);
+        let state = if total < coverage::EXECUTIONS_MIN { "n bad" } else { "n" };
+        let cell = |key: &str| stats.operations_by_name.get(key).copied().unwrap_or(0);
+        let _ = write!(
+            out,
+            "<tr><td>{name}</td><td>{}</td><td class=\"{state}\">{total}</td><td class=n>{}</td>",
+            coverage::value_class(name),
+            cell(name)
+        );
+        for column in &columns {
+            let _ = write!(out, "<td class=n>{}</td>", cell(&format!("{name} {column}")));
+        }
+        out.push_str("</tr>");
+    }
+    out.push_str("</table>");
 }
 
 fn found(out: &mut String, stats: &Stats) {

@@ -9,13 +9,15 @@
 //!
 //! Does not know: what the faults are.
 
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, SILENCE_MAX};
+use crate::envelope::Envelope;
 use crate::html;
 use crate::reduction::{self, Place};
 use crate::report;
 use crate::source::expand;
 use crate::stats::{Found, Stats};
 use crate::targets::{BASELINE, Targets};
+use crate::worker::case_file;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -25,7 +27,8 @@ use std::time::{Duration, Instant};
 /// What is asked for.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Longest campaign for one fault, in seconds.
+    /// Longest campaign for one fault, in seconds of each worker's processor time: what else runs on the machine does not
+    /// count.
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     time: u64,
     /// Longest campaign of the baseline lane for one fault, in seconds; 0 leaves it out.
@@ -70,8 +73,11 @@ pub struct Kill {
     pub suspect: String,
     /// Cases until then, of all targets.
     pub executions: u64,
-    /// Time until then.
+    /// Time until then: processor time of each worker, and the time for which it hung.
     pub seconds: f64,
+    /// The same on the clock.
+    #[serde(default)]
+    pub clock_seconds: f64,
 }
 
 /// What became of the first failing case.
@@ -185,8 +191,8 @@ fn run_matrix(arguments: &Arguments, faults: &[Fault]) -> Result<bool, Box<dyn E
     }
     print_summary(&matrix);
     if let Some(file) = &arguments.html {
-        let contents =
-            html::Contents { conformance: "", stats: &Stats::default(), elapsed: Duration::ZERO, kills: Some(&matrix) };
+        let stats = Stats::default();
+        let contents = html::Contents { conformance: "", stats: &stats, elapsed: Duration::ZERO, kills: Some(&matrix) };
         std::fs::write(file, html::page(&contents))?;
     }
     if arguments.json {
@@ -215,6 +221,9 @@ fn run_elsewhere() -> Result<bool, Box<dyn Error>> {
     Ok(status.success())
 }
 
+/// A machine on which a worker gets less than one part in so many of a core is too busy to measure anything.
+const BUSY_FACTOR_MAX: u64 = 20;
+
 fn campaign(
     arguments: &Arguments,
     folder: &Path,
@@ -222,13 +231,14 @@ fn campaign(
     only: Option<&str>,
     seconds: u64,
 ) -> Result<Stats, Box<dyn Error>> {
+    let jobs = arguments.jobs.max(1);
     let campaign = Campaign {
         seed: arguments.seed,
-        time: Duration::from_secs(seconds),
+        time: Duration::from_secs(seconds * BUSY_FACTOR_MAX),
         only: only.map(str::to_owned),
-        jobs: arguments.jobs.max(1),
+        jobs,
         folder: folder.to_owned(),
-        cpu: None,
+        cpu: Some(Duration::from_secs(seconds * jobs)),
         mutant: mutant.map(str::to_owned),
         until_found: mutant.is_some(),
     };
@@ -246,13 +256,17 @@ fn hunt(
     let start = Instant::now();
     let stats = campaign(arguments, folder, Some(mutant), only, seconds)?;
     let found = stats.disagreements.first().or(stats.outvoted.first());
+    let hung = found.is_some_and(|found| found.what.starts_with("hangs"));
+    let used = stats.cpu_ms as f64 / 1000.0 / arguments.jobs.max(1) as f64;
+    let seconds = used + if hung { SILENCE_MAX.as_secs_f64() } else { 0.0 };
     Ok(found.map(|found| Kill {
         target: found.target.clone(),
         seed: found.seed,
         what: format!("{}: {}", found.subject, found.what).chars().take(300).collect(),
         suspect: format!("{:?}", found.vote.suspect),
         executions: stats.seeds,
-        seconds: start.elapsed().as_secs_f64(),
+        seconds,
+        clock_seconds: start.elapsed().as_secs_f64(),
     }))
 }
 
@@ -299,7 +313,10 @@ const REDUCTION_MAX: Duration = Duration::from_secs(50);
 fn reduce(folder: &Path, mutant: &str, kill: &Kill) -> Result<Option<Reduced>, Box<dyn Error>> {
     let start = Instant::now();
     let mut targets = Targets::default();
-    let case = targets.get(&kill.target).and_then(|target| target.decode(&expand(kill.seed)));
+    // Where the fault shows in a part of the case only, the worker has kept that.
+    let kept = std::fs::read(case_file(&folder.join("progress"), &kill.target, kill.seed)).ok();
+    let kept = kept.and_then(|bytes| Envelope::parse(&bytes));
+    let case = kept.or_else(|| targets.get(&kill.target).and_then(|target| target.decode(&expand(kill.seed))));
     let Some(case) = case else { return Ok(None) };
     let name = mutant.replace(':', "-");
     let reduced =
@@ -311,8 +328,10 @@ fn reduce(folder: &Path, mutant: &str, kill: &Kill) -> Result<Option<Reduced>, B
 
 fn print_kill(kill: Option<&Kill>) -> String {
     kill.map_or("NOT KILLED".to_owned(), |kill| {
-        let Kill { target, executions, seconds, suspect, .. } = kill;
-        format!("{target} after {executions} cases, {seconds:.1} s, suspect {suspect}")
+        let Kill { target, executions, seconds, clock_seconds, suspect, .. } = kill;
+        format!(
+            "{target} after {executions} cases, {seconds:.1} s ({clock_seconds:.1} on the clock), suspect {suspect}"
+        )
     })
 }
 

@@ -16,6 +16,7 @@ pub mod campaign;
 pub mod case;
 pub mod components;
 pub mod corpus;
+pub mod coverage;
 pub mod diff_core;
 pub mod envelope;
 pub mod generate;
@@ -27,6 +28,8 @@ pub mod isolate;
 #[cfg(feature = "suites")]
 pub mod kill;
 pub mod litmus;
+#[cfg(feature = "wattest")]
+mod matrix;
 pub mod minimize;
 pub mod model;
 pub mod mutate;

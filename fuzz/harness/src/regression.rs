@@ -126,6 +126,7 @@ fn core(case: &Envelope, what: &str, text: &mut String) -> Option<()> {
         host_seed: 0,
         steps_max: 1_000_000,
         capture: None,
+        state_every: 1,
     };
     let run = Engine::run(&mut DefinitionalEngine, &program, &plan).ok()?;
     let probes = Probes::of(&program, &run, what);

@@ -9,6 +9,7 @@ use crate::targets::{ModuleCounts, Outcome};
 use crate::vote::{Suspect, Vote};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use wattest_differential::OPERATOR_PREFIX;
 
 /// A disagreement with its seed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -80,6 +81,9 @@ pub struct Stats {
     pub models: BTreeMap<String, ModelStats>,
     /// Operations executed, by proposal: all of the other properties' cases, and a sample of this one's.
     pub tally: BTreeMap<String, u64>,
+    /// Executions with a boundary operand, by operation; behind a blank what surrounded it, where that is known.
+    #[serde(default)]
+    pub operations_by_name: BTreeMap<String, u64>,
     /// Scenarios of components, by the shapes that they have.
     pub shapes: BTreeMap<String, u64>,
     /// Cases of this property that the reference ran too.
@@ -118,6 +122,7 @@ impl Stats {
             self.add_module(&module);
         }
         self.add_tally(outcome.tally);
+        merge_map(&mut self.operations_by_name, outcome.operations);
         for shape in outcome.shapes {
             *self.shapes.entry(shape).or_default() += 1;
         }
@@ -147,7 +152,10 @@ impl Stats {
     /// Counts executed operations.
     pub fn add_tally(&mut self, tally: BTreeMap<String, u64>) {
         for (group, count) in tally {
-            *self.tally.entry(group).or_default() += count;
+            match group.strip_prefix(OPERATOR_PREFIX) {
+                Some(name) => *self.operations_by_name.entry(name.to_owned()).or_default() += count,
+                None => *self.tally.entry(group).or_default() += count,
+            }
         }
     }
 
@@ -185,6 +193,7 @@ impl Stats {
         }
         merge_map(&mut self.shapes, other.shapes);
         self.add_tally(other.tally);
+        merge_map(&mut self.operations_by_name, other.operations_by_name);
         self.sampled += other.sampled;
         self.outvoted.extend(other.outvoted);
         self.disagreements.extend(other.disagreements);

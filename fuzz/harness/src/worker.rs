@@ -17,7 +17,7 @@ use crate::targets::{Targets, target_of};
 use crate::vote::vote;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// What a worker is told.
@@ -62,7 +62,12 @@ pub fn work(assignment: &Assignment, report: &mut dyn Write) -> io::Result<()> {
         let name = target_of(index, assignment.only.as_deref());
         match targets.check_seed(name, seed) {
             None => stats.add_nothing(),
-            Some(outcome) => stats.add(name, seed, outcome),
+            Some(mut outcome) => {
+                if let Some(case) = outcome.case.take() {
+                    std::fs::write(case_file(&assignment.progress, name, seed), case)?;
+                }
+                stats.add(name, seed, outcome);
+            }
         }
         index += assignment.stride;
         if reported.elapsed() > REPORT_EVERY {
@@ -77,6 +82,11 @@ pub fn work(assignment: &Assignment, report: &mut dyn Write) -> io::Result<()> {
     }
     stats.cpu_ms += cpu_ms() - cpu;
     send(&mut stats, report)
+}
+
+/// Where the case of a disagreement is kept that its seed does not give, beside the progress file.
+pub fn case_file(beside: &Path, target: &str, seed: u64) -> PathBuf {
+    beside.with_file_name(format!("{target}-{seed:#x}.case"))
 }
 
 /// User and system time of this process so far, in milliseconds; 0 where the system does not tell.

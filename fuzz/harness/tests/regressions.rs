@@ -80,6 +80,7 @@ fn check(path: &Path) {
                 host_seed: 0,
                 steps_max: 10_000,
                 capture: None,
+                state_every: 1,
             };
             let mut engine = WattestEngine::new(row);
             let run = engine.run(&program, &plan).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

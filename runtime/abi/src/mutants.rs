@@ -241,6 +241,7 @@ mutants! {
     loan_not_counted, Component, "what is lent may be dropped or given away meanwhile";
     representation_hidden, Component, "the instance that implements a resource gets a handle of it";
     handle_type_unchecked, Component, "a handle of another type";
+    order_edge_missing, Component, "P1: the edge from an adapter to what it calls is not in the schedule";
     context_of_innermost_task, Component, "P16: the caller's `realloc` runs in the callee's task";
     poison_forgotten, Component, "an instance is entered again after a trap";
     destructor_not_called, Component, "an owned handle is dropped, its resource is not";

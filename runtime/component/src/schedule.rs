@@ -58,6 +58,18 @@ pub enum Grouping {
     Seeded(u64),
 }
 
+/// Whether the planted fault is on that forgets the edge from an adapter to what it calls.
+#[cfg(wattest_mutants)]
+fn forgets(role: Role) -> bool {
+    wattest_abi::mutant!(order_edge_missing) && role == Role::Callee
+}
+
+/// Ordinary builds forget nothing.
+#[cfg(not(wattest_mutants))]
+const fn forgets(_: Role) -> bool {
+    false
+}
+
 /// Whether an operand in this role, when it is an adapter too, may be called within the same module.
 pub const fn is_direct(role: Role) -> bool {
     matches!(role, Role::Callee | Role::Realloc(_) | Role::PostReturn)
@@ -81,7 +93,11 @@ impl Schedule {
                 effects
             } else {
                 let mut early = 0;
-                node.for_each_operand(|_, operand| early = early.max(self.early[operand.index()].0));
+                node.for_each_operand(|role, operand| {
+                    if !forgets(role) {
+                        early = early.max(self.early[operand.index()].0);
+                    }
+                });
                 early
             };
             self.early.push(Position(early));

@@ -109,7 +109,8 @@ impl Thread<'_> {
             MemoryInstr::Exchange(exchange, place) => {
                 let (new, expected, address) = (self.pop(), self.pop(), self.pop_u64());
                 let old = self.atomic_read(address, place, exchange.bytes())?;
-                if old == expected {
+                // As narrow as the access: see issue 195 of the proposal.
+                if old == expected & (u128::MAX >> (128 - 8 * exchange.bytes())) {
                     self.write(address, place, exchange.bytes(), exchange.replacement(old, new))?;
                 }
                 self.stack.push(old);

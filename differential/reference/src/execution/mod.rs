@@ -224,7 +224,7 @@ impl<'s> Thread<'s> {
             let instr = code.instrs[*at];
             *at += 1;
             if let Some(tally) = &mut self.store.tally {
-                tally.count(code, instr);
+                tally.count(code, *at - 1, &self.stack);
             }
             match instr {
                 Instr::Integer(op) => op.reduce(&mut self.stack)?,

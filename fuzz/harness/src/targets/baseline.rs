@@ -61,6 +61,7 @@ impl Target for Baseline {
             host_seed: 0,
             steps_max: 1_000_000,
             capture: None,
+            state_every: 1,
         };
         let found = self.checker.check_exported(&program, &plan);
         Outcome {

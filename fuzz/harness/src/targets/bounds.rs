@@ -12,6 +12,7 @@
 
 use super::core::case_of;
 use super::{Outcome, Target};
+use crate::coverage;
 use crate::envelope::{Argument, Envelope, EnvelopeCall};
 use crate::source::Source;
 use std::collections::BTreeMap;
@@ -445,6 +446,16 @@ impl Target for Bounds {
         };
         let mut outcome = Outcome { checks: run.steps.len() as u64, useful: true, ..Outcome::default() };
         outcome.poison.extend(run.stopped.map(|poison| format!("subject: {poison}")));
+        for call in &core.recipe.plan.calls {
+            let site = sites[call.func as usize];
+            let shape = model.shapes[site.memory];
+            let name = coverage::operator_name(ACCESSES[site.access].name);
+            let kinds = [(shape.wide, coverage::MEMORY64), (shape.page_log2 == 0, coverage::CUSTOM_PAGES)];
+            let kinds = kinds.into_iter().filter(|(is_kind, _)| *is_kind).map(|(_, kind)| kind.to_owned());
+            for name in kinds.chain([name]) {
+                *outcome.operations.entry(name).or_default() += 1;
+            }
+        }
         match judge(&run, &mut model, &sites, &core.recipe.plan.calls) {
             None => outcome,
             Some(what) => Outcome::failed(&name, what),

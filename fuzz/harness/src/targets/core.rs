@@ -78,6 +78,7 @@ pub(super) fn case_of(envelope: &Envelope) -> Option<Case> {
         host_seed: envelope.number("host-seed", 0),
         steps_max: envelope.number("steps", crate::case::CALL_OPERATIONS_MAX).min(10_000_000),
         capture: None,
+        state_every: 1,
     };
     let subject = envelope.number("subject", 0) as usize;
     let recipe = Recipe { seed: None, generator: GENERATOR_VERSION, origin: Origin::File, subject, plan };
@@ -92,7 +93,18 @@ impl DiffCore {
             (outcome.tally, alone) = self.checker.second_opinion(case);
         }
         self.checked += 1;
-        let found = self.checker.check_knowingly(case);
+        let mut found = self.checker.check_knowingly(case);
+        let mut closer = None;
+        if found.disagreement.is_some() && case.recipe.plan.state_every > 1 {
+            // The state after every call, so that the first one that differs is named.
+            let mut near = case.clone();
+            near.recipe.plan.state_every = 1;
+            let again = self.checker.check_knowingly(&near);
+            if again.disagreement.is_some() {
+                found = again;
+                closer = Some(near);
+            }
+        }
         outcome.checks = found.checks;
         outcome.useful = found.useful;
         outcome.module = Some(ModuleCounts {
@@ -104,7 +116,7 @@ impl DiffCore {
         outcome.poison.extend(found.oracle_poison.map(|poison| format!("oracle: {poison}")));
         outcome.poison.extend(found.subject_poison.map(|poison| format!("subject: {poison}")));
         if let Some(disagreement) = found.disagreement {
-            let vote = match judge(&mut self.checker, case, &disagreement) {
+            let vote = match judge(&mut self.checker, closer.as_ref().unwrap_or(case), &disagreement) {
                 Judgement::Explained(finding) => {
                     outcome.explained = Some(finding.to_owned());
                     return outcome;

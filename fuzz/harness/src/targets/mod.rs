@@ -78,6 +78,12 @@ pub struct Outcome {
     pub poison: Vec<String>,
     /// Operations executed, by proposal, where they were counted.
     pub tally: BTreeMap<String, u64>,
+    /// Operations executed with boundary operands, by name, where they were counted.
+    #[serde(default)]
+    pub operations: BTreeMap<String, u64>,
+    /// The case that shows the disagreement, where it is not the one that was asked for.
+    #[serde(skip)]
+    pub case: Option<Vec<u8>>,
     /// Shapes of a scenario of components.
     pub shapes: Vec<String>,
     /// Counts of the module, for the target that reports them.
@@ -157,7 +163,7 @@ pub struct Row {
 /// The table.
 pub const TARGETS: &[Row] = &[
     Row { name: "diff_core", weight: 400, smoke: 40, make: || Box::<core::DiffCore>::default() },
-    Row { name: "op_matrix", weight: 60, smoke: 30, make: || Box::<op_matrix::OpMatrix>::default() },
+    Row { name: "op_matrix", weight: 120, smoke: 30, make: || Box::<op_matrix::OpMatrix>::default() },
     Row { name: "gc_model", weight: 60, smoke: 60, make: || linked::target("gc_model") },
     Row { name: "eh_model", weight: 60, smoke: 60, make: || linked::target("eh_model") },
     Row { name: "diff_linked", weight: 60, smoke: 60, make: || linked::target("diff_linked") },

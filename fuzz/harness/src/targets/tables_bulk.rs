@@ -10,6 +10,7 @@
 
 use super::core::case_of;
 use super::{Outcome, Target};
+use crate::coverage;
 use crate::envelope::{Argument, Envelope, EnvelopeCall, EnvelopeModule};
 use crate::source::Source;
 use std::collections::BTreeMap;
@@ -94,6 +95,27 @@ impl World {
         let bytes = |source: &mut Source<'_>| (0..source.below(40)).map(|_| source.byte()).collect();
         let data = (0..source.between(1, 3)).map(|_| bytes(source)).collect();
         World::new(tables, elements, data)
+    }
+
+    /// How often each operation is called.
+    fn counted(&self, calls: &[Call]) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for call in calls {
+            let Some(op) = (call.func.checked_sub(CALLEES)).and_then(|index| self.ops.get(index as usize)) else {
+                continue;
+            };
+            *counts.entry(coverage::operator_name(&World::instruction(*op))).or_default() += 1;
+            let tables = match *op {
+                Op::Get(table) | Op::Set(table) | Op::Size(table) | Op::Grow(table) | Op::Fill(table) => vec![table],
+                Op::Copy(to, from) => vec![to, from],
+                Op::Init(table, _) => vec![table],
+                _ => Vec::new(),
+            };
+            if tables.iter().any(|table| self.tables[*table].wide) {
+                *counts.entry(coverage::TABLE64.to_owned()).or_default() += 1;
+            }
+        }
+        counts
     }
 
     fn index(&self, table: usize) -> &'static str {
@@ -419,7 +441,10 @@ impl Target for TablesBulk {
             Err(refusal) => return Outcome::failed(&name, refusal.to_string()),
         };
         match Model::new(&world).judge(&run, &core.recipe.plan.calls) {
-            None => Outcome { checks: run.steps.len() as u64, useful: true, ..Outcome::default() },
+            None => {
+                let operations = world.counted(&core.recipe.plan.calls);
+                Outcome { checks: run.steps.len() as u64, useful: true, operations, ..Outcome::default() }
+            }
             Some(what) => Outcome::failed(&name, what),
         }
     }

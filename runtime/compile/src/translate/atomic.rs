@@ -75,8 +75,8 @@ impl Translator<'_> {
     pub(super) fn atomic_compare_exchange(&mut self, memarg: &MemArg, narrow: Type, wide: Type) -> Step {
         let (index, expected, replacement) = self.pop3();
         let (at, flags) = self.atomic_address(memarg, index, narrow);
-        // The comparison is made in the wide type: an expected value that does not fit never matches, and the memory is
-        // written with what it held.
+        // The comparison is as narrow as the access: upper bits of what is expected do not count
+        // (https://github.com/WebAssembly/threads/issues/195).
         let expected_low = self.reduced(expected, narrow);
         let replacement = self.reduced(replacement, narrow);
         let old = self.builder.ins().atomic_cas(flags, at, expected_low, replacement);

@@ -65,7 +65,8 @@ fn command(path: &Path, component: &Component) -> Result<String, Failure> {
         return Ok(name.clone());
     }
     let what = match exported.iter().any(|(name, _)| name.starts_with("wasi:http/incoming-handler@")) {
-        true => "a component that answers HTTP, which `wattest` does not serve yet",
+        true if cfg!(feature = "http") => "a component that answers HTTP requests: `wattest serve` runs it",
+        true => "a component that answers HTTP requests, for which this `wattest` was built without the feature `http`",
         false => "a component without `wasi:cli/run`: call one of its functions with --invoke 'NAME(ARGS)'",
     };
     Err(Failure::new(format!("{} is {what}{}", path.display(), exports(component))))
@@ -149,6 +150,6 @@ fn functions(component: &Component) -> Vec<Function> {
 }
 
 /// The functions that a component exports, a line each, those of instances with their path.
-fn exports(component: &Component) -> String {
+pub fn exports(component: &Component) -> String {
     functions(component).iter().map(|(names, ty)| format!("\n  {}: {ty}", names.join("#"))).collect()
 }

@@ -65,6 +65,12 @@ impl Failure {
         }
     }
 
+    /// The message.
+    #[cfg(feature = "http")]
+    pub fn text(&self) -> &str {
+        &self.message
+    }
+
     /// Prints the message; the status to end with.
     pub fn report(&self) -> ExitCode {
         self.print();

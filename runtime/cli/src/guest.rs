@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use wattest::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 use wattest_wasi::host::clock::Clocks;
-use wattest_wasi::host::denial::Denial;
+use wattest_wasi::host::denial::{Denial, Denials};
 use wattest_wasi::host::fs::Access;
 use wattest_wasi::host::poll::wait;
 use wattest_wasi::host::random::Random;
@@ -101,17 +101,8 @@ impl Limits {
 
     /// A store with the limits, whose time starts now.
     pub fn store(&self, engine: &Engine, wasi: WasiCtx) -> Result<Store<Host>, Failure> {
-        let mut limits = StoreLimitsBuilder::new();
-        if let Some(bytes) = self.memory_bytes {
-            limits = limits.memory_bytes(bytes);
-        }
-        let mut store = Store::new(engine, Host { wasi, bench: Bench::default(), limits: limits.build() });
-        store.limiter(|host| &mut host.limits);
-        let on = |key: &str| engine.config().get(key).as_deref() == Some("true");
-        if on("fuel") {
-            store.set_fuel(self.fuel.unwrap_or(u64::MAX)).map_err(Failure::new)?;
-        }
-        if on("epoch") {
+        let mut store = self.store_without_clock(engine, wasi)?;
+        if engine.config().get("epoch").as_deref() == Some("true") {
             store.set_epoch_deadline(if self.timeout.is_some() { 1 } else { u64::MAX });
         }
         if let Some(timeout) = self.timeout {
@@ -121,6 +112,20 @@ impl Limits {
                 let _ = wait(&[], Some(timeout));
                 engine.increment_epoch();
             });
+        }
+        Ok(store)
+    }
+
+    /// A store with all limits but that of time.
+    pub fn store_without_clock(&self, engine: &Engine, wasi: WasiCtx) -> Result<Store<Host>, Failure> {
+        let mut limits = StoreLimitsBuilder::new();
+        if let Some(bytes) = self.memory_bytes {
+            limits = limits.memory_bytes(bytes);
+        }
+        let mut store = Store::new(engine, Host { wasi, bench: Bench::default(), limits: limits.build() });
+        store.limiter(|host| &mut host.limits);
+        if engine.config().get("fuel").as_deref() == Some("true") {
+            store.set_fuel(self.fuel.unwrap_or(u64::MAX)).map_err(Failure::new)?;
         }
         Ok(store)
     }
@@ -144,6 +149,16 @@ fn directory<'a>(option: &str, text: &'a str, access: Access) -> Result<(&'a str
 
 /// What the guest holds.
 pub fn wasi_ctx(parsed: &Parsed, settings: &Settings, file: &OsStr, args: &[OsString]) -> Result<WasiCtx, Failure> {
+    wasi_builder(parsed, settings, file, args).map(|mut builder| builder.build())
+}
+
+/// What builds guests that hold the same.
+pub fn wasi_builder(
+    parsed: &Parsed,
+    settings: &Settings,
+    file: &OsStr,
+    args: &[OsString],
+) -> Result<WasiCtxBuilder, Failure> {
     let mut builder = WasiCtxBuilder::new();
     builder.inherit_stdio();
     // Programs know themselves by their file's name, not by where it lies on this machine.
@@ -189,15 +204,15 @@ pub fn wasi_ctx(parsed: &Parsed, settings: &Settings, file: &OsStr, args: &[OsSt
     if parsed.has("trace-wasi") {
         builder.trace(Trace::new(|line| eprintln!("wasi: {line}")));
     }
-    Ok(builder.build())
+    Ok(builder)
 }
 
 /// Prints what the guest was denied, if the options ask for it.
-pub fn report_denials(parsed: &Parsed, wasi: &WasiCtx) {
+pub fn report_denials(parsed: &Parsed, denials: &Denials) {
     if !parsed.has("deny-report") {
         return;
     }
-    let denials = wasi.denials().list();
+    let denials = denials.list();
     eprintln!("denied: {}", if denials.is_empty() { "nothing".to_owned() } else { denials.len().to_string() });
     for denial in denials {
         eprintln!(

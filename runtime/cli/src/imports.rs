@@ -17,7 +17,7 @@ const LISTED_MAX: usize = 20;
 /// How a module's name begins, and what that says.
 const ORIGINS: &[(&str, &str)] = &[
     ("wasix_", "WASIX, which only Wasmer has; build for wasm32-wasip1 instead"),
-    ("wasi:http/", "an HTTP handler or client: `wattest` has no HTTP yet"),
+    ("wasi:http/", "HTTP, which this `wattest` was built without: it has the feature `http`"),
     ("wasi:", "an interface of WASI that is not one of version 0.2's"),
     ("wasi", "threads of WASI, a proposal that was withdrawn; build without threads"),
     ("wasi_nn", "the proposal wasi-nn, which is not here"),
@@ -128,7 +128,8 @@ mod tests {
         check("env", "abort", Some("AssemblyScript"));
         check("env", "puts", Some("not linked"));
         check("gojs", "runtime.wasmExit", Some("GOOS=wasip1"));
-        check("wasi:http/types@0.2.0", "x", Some("HTTP"));
+        let version = if cfg!(feature = "http") { "0.2.12" } else { "feature `http`" };
+        check("wasi:http/types@0.3.0", "x", Some(version));
         check("wasi:cli/stdin@0.1.0", "get-stdin", Some("0.2.12"));
         check("mine", "x", None);
         check("ab", "x", None);

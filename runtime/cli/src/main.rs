@@ -35,6 +35,8 @@ mod output;
 mod precompiled;
 mod profile;
 mod run;
+#[cfg(feature = "http")]
+mod serve;
 mod settings;
 mod sources;
 mod suggest;
@@ -49,6 +51,8 @@ use std::process::ExitCode;
 /// Every subcommand, in the order of the help.
 const COMMANDS: &[&Command] = &[
     &run::COMMAND,
+    #[cfg(feature = "http")]
+    &serve::COMMAND,
     &compile::COMMAND,
     &validate::COMMAND,
     &wast::COMMAND,

@@ -80,7 +80,7 @@ fn run(parsed: &Parsed) -> Result<u8, Failure> {
     if parsed.has("stats") {
         stats.print(&store.data().bench);
     }
-    guest::report_denials(parsed, &store.data().wasi);
+    guest::report_denials(parsed, store.data().wasi.denials());
     let name = Path::new(file).file_name().unwrap_or(file).to_string_lossy();
     if let Some(profile) = profile {
         profile.end(&name, &mut store)?;

@@ -94,7 +94,7 @@ const ROWS: &[(&str, &str, Meaning)] = &[
     ("wasi", "udp", Network("udp")),
     ("wasi", "allow-ip-name-lookup", Network("allow-ip-name-lookup")),
     ("wasi", "network-error-code", Always(true)),
-    ("wasi", "http", Always(false)),
+    ("wasi", "http", Always(cfg!(feature = "http"))),
     ("wasi", "threads", Always(false)),
 ];
 

@@ -9,6 +9,8 @@ use crate::host::args::{ArgsError, StringList};
 use crate::host::clock::Clocks;
 use crate::host::denial::{Denial, Denials};
 use crate::host::fs::{Access, Dir};
+#[cfg(feature = "http")]
+use crate::host::http::Http;
 use crate::host::net::Network;
 use crate::host::random::Random;
 use crate::host::stdio::{InputStream, OutputStream};
@@ -31,6 +33,8 @@ pub struct WasiCtx {
     pub(crate) preopens: Vec<(Dir, String)>,
     pub(crate) network: Network,
     pub(crate) waiting: Waiting,
+    #[cfg(feature = "http")]
+    pub(crate) http: Http,
     pub(crate) trace: Option<Trace>,
     pub(crate) denials: Denials,
     /// What preview 1 has open, by number.
@@ -58,7 +62,8 @@ impl WasiCtx {
     }
 }
 
-/// Builds a [`WasiCtx`].
+/// Builds a [`WasiCtx`]. Clones build guests with the same capabilities, which share directories, streams and what was
+/// denied.
 ///
 /// ```
 /// use wattest_wasi::WasiCtxBuilder;
@@ -67,7 +72,7 @@ impl WasiCtx {
 /// let ctx = builder.build();
 /// # drop(ctx);
 /// ```
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct WasiCtxBuilder {
     args: StringList,
     env: StringList,
@@ -79,7 +84,10 @@ pub struct WasiCtxBuilder {
     clocks: Clocks,
     random: Random,
     waiting: Waiting,
+    #[cfg(feature = "http")]
+    http: Http,
     trace: Option<Trace>,
+    denials: Denials,
 }
 
 impl WasiCtxBuilder {
@@ -146,6 +154,13 @@ impl WasiCtxBuilder {
         self
     }
 
+    /// Sets how requests are sent.
+    #[cfg(feature = "http")]
+    pub fn http(&mut self, http: Http) -> &mut Self {
+        self.http = http;
+        self
+    }
+
     /// Sets who is told of every call.
     pub fn trace(&mut self, trace: Trace) -> &mut Self {
         self.trace = Some(trace);
@@ -171,31 +186,36 @@ impl WasiCtxBuilder {
         self
     }
 
+    /// What guests that were built asked for and were not given.
+    pub fn denials(&self) -> &Denials {
+        &self.denials
+    }
+
     /// The guest's capabilities; the builder is empty afterwards.
     pub fn build(&mut self) -> WasiCtx {
-        let WasiCtxBuilder { args, env, stdin, stdout, stderr, preopens, network, clocks, random, waiting, trace } =
-            std::mem::take(self);
-        let denials = Denials::default();
-        network.log_denials(&denials);
-        let preopens = preopens.into_iter().map(|(dir, name)| (dir.log_denials(&denials, &name), name));
+        let builder = std::mem::take(self);
+        let (stdin, stdout, stderr) = (builder.stdin, builder.stdout, builder.stderr);
+        let denials = builder.denials;
+        builder.network.log_denials(&denials);
+        let preopens = builder.preopens.into_iter().map(|(dir, name)| (dir.log_denials(&denials, &name), name));
         let preopens: Vec<_> = preopens.collect();
-        let descriptors = Descriptors::new(stdin.clone(), stdout.clone(), stderr.clone(), preopens.clone());
-        let table = ResourceTable::new();
         WasiCtx {
-            args,
-            env,
-            clocks,
-            random,
+            descriptors: Descriptors::new(stdin.clone(), stdout.clone(), stderr.clone(), preopens.clone()),
+            args: builder.args,
+            env: builder.env,
+            clocks: builder.clocks,
+            random: builder.random,
             stdin,
             stdout,
             stderr,
             preopens,
-            network,
-            waiting,
-            trace,
+            network: builder.network,
+            #[cfg(feature = "http")]
+            http: builder.http,
+            waiting: builder.waiting,
+            trace: builder.trace,
             denials,
-            descriptors,
-            table,
+            table: ResourceTable::new(),
         }
     }
 }

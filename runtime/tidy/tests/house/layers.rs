@@ -138,8 +138,12 @@ const FENCES: &[Fenced] = &[
     // Stacks of their own for guests.
     fenced("corosensei", &["wattest-vm"], &[]),
     // The network, behind a feature.
-    fenced("tokio", &["wattest-wasi", "wattest-cli"], &[]),
-    fenced("hyper", &["wattest-wasi", "wattest-cli"], &[]),
+    fenced("tokio*", &["wattest-wasi", "wattest-cli"], &[]),
+    fenced("hyper*", &["wattest-wasi", "wattest-cli"], &[]),
+    fenced("http*", &["wattest-wasi"], &[]),
+    fenced("bytes", &["wattest-wasi"], &[]),
+    fenced("rustls", &["wattest-wasi"], &[]),
+    fenced("webpki-roots", &["wattest-wasi"], &[]),
     // Oracles and generators: above the runtime.
     fenced("wasmi", &["wattest-differential"], &["wattest-fuse"]),
     // The command writes core dumps, which are modules.

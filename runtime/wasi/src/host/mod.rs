@@ -12,10 +12,13 @@ pub mod clock;
 pub mod denial;
 pub mod exit;
 pub mod fs;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod net;
 pub mod poll;
 pub mod random;
 pub mod resolve;
+pub mod signal;
 pub mod stdio;
 pub mod stream;
 pub mod trace;

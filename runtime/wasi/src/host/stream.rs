@@ -11,8 +11,11 @@ use super::clock::{Clock, Clocks};
 use super::fs::File;
 use super::net::TcpSocket;
 use super::poll::{Watch, settle};
+use super::signal::Signal;
 use super::stdio::{InputStream, OutputStream};
 use crate::Errno;
+#[cfg(feature = "http")]
+use crate::host::http::{ErrorCode, body::Outgoing, message};
 use rustix::io::{IoSlice, IoSliceMut};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -21,12 +24,15 @@ use std::sync::Arc;
 pub const BYTES_MAX: u64 = 1 << 20;
 
 /// Why a stream gives or takes nothing more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// It is at its end, or the other side is gone.
     Closed,
     /// It is broken.
     Failed(Errno),
+    /// It is broken, as HTTP tells it.
+    #[cfg(feature = "http")]
+    Http(Box<ErrorCode>),
 }
 
 impl From<Errno> for Ended {
@@ -52,6 +58,8 @@ pub enum Pollable {
     Input(InputStream),
     /// Room to write.
     Output(OutputStream),
+    /// Something that another thread says.
+    Signal(Signal),
     /// Something of another module.
     Awaited(Arc<dyn Awaited>),
 }
@@ -64,6 +72,7 @@ impl Pollable {
             Pollable::Until(moment) => Watch::After(moment.saturating_sub(clocks.now(Clock::Monotonic)?)),
             Pollable::Input(stream) => stream.watch(),
             Pollable::Output(stream) => stream.watch(),
+            Pollable::Signal(signal) => signal.watch()?,
             Pollable::Awaited(awaited) => awaited.watch(),
         })
     }
@@ -88,6 +97,9 @@ pub enum Source {
         /// Where to read next.
         position: u64,
     },
+    /// A message's body.
+    #[cfg(feature = "http")]
+    Http(message::Stream),
     /// A connection.
     Tcp(Arc<TcpSocket>),
 }
@@ -98,12 +110,19 @@ impl Source {
         match self {
             Source::Stdio(stream) => Pollable::Input(stream.clone()),
             Source::File { .. } => Pollable::Ready,
+            #[cfg(feature = "http")]
+            Source::Http(body) => body.readable().cloned().map_or(Pollable::Ready, Pollable::Signal),
             Source::Tcp(socket) => Pollable::Awaited(socket.readable()),
         }
     }
 
     /// Takes up to `bytes_max` bytes that are there, none if there are none yet.
     pub fn read(&mut self, bytes_max: u64) -> Result<Vec<u8>, Ended> {
+        #[cfg(feature = "http")]
+        if let Source::Http(body) = self {
+            let reader = body.reader().ok_or(Ended::Closed)?;
+            return reader.read(bytes_max.min(BYTES_MAX) as usize);
+        }
         if let Source::Tcp(socket) = self {
             return socket.receive(bytes_max);
         }
@@ -119,6 +138,8 @@ impl Source {
                 *position += count as u64;
                 count
             }
+            #[cfg(feature = "http")]
+            Source::Http(_) => 0,
             // Answered above: it need not be asked whether something is there.
             Source::Tcp(_) => 0,
         };
@@ -139,6 +160,9 @@ pub enum Sink {
         /// Where to write next.
         position: Option<u64>,
     },
+    /// A message's body.
+    #[cfg(feature = "http")]
+    Http(Outgoing),
     /// A connection.
     Tcp(Arc<TcpSocket>),
 }
@@ -149,6 +173,8 @@ impl Sink {
         match self {
             Sink::Stdio(stream) => Pollable::Output(stream.clone()),
             Sink::File { .. } => Pollable::Ready,
+            #[cfg(feature = "http")]
+            Sink::Http(body) => Pollable::Signal(body.writable().clone()),
             Sink::Tcp(socket) => Pollable::Awaited(socket.writable()),
         }
     }
@@ -157,12 +183,18 @@ impl Sink {
     pub fn permit(&mut self) -> Result<u64, Ended> {
         match self {
             Sink::Tcp(socket) => socket.permit(),
+            #[cfg(feature = "http")]
+            Sink::Http(body) => body.permit(),
             sink => Ok(if sink.pollable().is_ready()? { BYTES_MAX } else { 0 }),
         }
     }
 
     /// Writes all of `bytes`, which a permit allowed.
     pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), Ended> {
+        #[cfg(feature = "http")]
+        if let Sink::Http(body) = self {
+            return body.write(bytes);
+        }
         if let Sink::Tcp(socket) = self {
             return socket.send(bytes);
         }
@@ -176,6 +208,8 @@ impl Sink {
                     *position += written.unwrap_or(0) as u64;
                     written
                 }
+                #[cfg(feature = "http")]
+                Sink::Http(_) => Ok(bytes.len()),
                 // Answered above: it keeps what there is no room for.
                 Sink::Tcp(_) => Err(Errno::Io),
             };
@@ -201,6 +235,9 @@ impl Sink {
         match self {
             Sink::Tcp(socket) => socket.flush(),
             Sink::Stdio(_) | Sink::File { .. } => Ok(true),
+            // The other side reads when it will, and perhaps not before the message is sent.
+            #[cfg(feature = "http")]
+            Sink::Http(_) => Ok(true),
         }
     }
 }

@@ -275,9 +275,25 @@ impl<'a, T: 'static> Face<'a, T> {
 impl WasiCtx {
     /// Hands out a resource.
     pub(crate) fn push<R: Send + Sync + 'static>(&mut self, resource: R) -> Result<Resource<R>> {
-        if self.table.len() >= RESOURCES_MAX {
-            return Err(Error::msg(format!("the guest holds more than {RESOURCES_MAX} WASI resources")));
-        }
+        self.count_resource()?;
         Ok(self.table.push(resource)?)
+    }
+
+    /// Hands out a resource that is to be dropped before `parent` is.
+    #[cfg(feature = "http")]
+    pub(crate) fn push_child<R: Send + Sync + 'static, P: 'static>(
+        &mut self,
+        resource: R,
+        parent: &Resource<P>,
+    ) -> Result<Resource<R>> {
+        self.count_resource()?;
+        Ok(self.table.push_child(resource, parent)?)
+    }
+
+    fn count_resource(&self) -> Result<()> {
+        if self.table.len() < RESOURCES_MAX {
+            return Ok(());
+        }
+        Err(Error::msg(format!("the guest holds more than {RESOURCES_MAX} WASI resources")))
     }
 }

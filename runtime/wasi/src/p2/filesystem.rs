@@ -134,6 +134,8 @@ impl ErrorCode {
         match ended {
             Ended::Failed(error) => error.into(),
             Ended::Closed => ErrorCode::Pipe,
+            #[cfg(feature = "http")]
+            Ended::Http(_) => ErrorCode::Io,
         }
     }
 }
@@ -521,7 +523,11 @@ pub fn metadata_hash_at(ctx: &mut WasiCtx, (it, flags, path): (This, PathFlags, 
 }
 
 pub fn error_code(ctx: &mut WasiCtx, (error,): (Resource<IoError>,)) -> Result<Option<ErrorCode>> {
-    Ok(Some(ctx.table.get(&error)?.0.into()))
+    Ok(match ctx.table.get(&error)? {
+        IoError::Host(error) => Some((*error).into()),
+        #[cfg(feature = "http")]
+        IoError::Http(_) => None,
+    })
 }
 
 pub fn get_directories(ctx: &mut WasiCtx, (): ()) -> Result<Vec<(Resource<Descriptor>, String)>> {

@@ -5,6 +5,8 @@
 //! Does not know: what is behind a stream.
 
 use super::face::{Answer, Stop};
+#[cfg(feature = "http")]
+use crate::host::http::ErrorCode;
 use crate::host::poll::{Watch, settle};
 use crate::host::stream::{BYTES_MAX, Ended, Pollable, Sink, Source};
 use crate::host::waiting::settled;
@@ -13,8 +15,14 @@ use wattest::component::{ComponentType, Lower, Resource};
 use wattest::{Error, HostFuture, Result};
 
 /// What went wrong with a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IoError(pub Errno);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IoError {
+    /// With the host's.
+    Host(Errno),
+    /// With a message's body.
+    #[cfg(feature = "http")]
+    Http(Box<ErrorCode>),
+}
 
 /// `stream-error`.
 #[derive(Debug, ComponentType, Lower)]
@@ -28,7 +36,9 @@ impl StreamError {
     pub fn new(ctx: &mut WasiCtx, ended: Ended) -> Result<StreamError> {
         Ok(match ended {
             Ended::Closed => StreamError::Closed,
-            Ended::Failed(error) => StreamError::LastOperationFailed(ctx.push(IoError(error))?),
+            Ended::Failed(error) => StreamError::LastOperationFailed(ctx.push(IoError::Host(error))?),
+            #[cfg(feature = "http")]
+            Ended::Http(code) => StreamError::LastOperationFailed(ctx.push(IoError::Http(code))?),
         })
     }
 }
@@ -52,7 +62,11 @@ type This<T> = Resource<T>;
 const BLOCKING_BYTES_MAX: u64 = 4096;
 
 pub fn to_debug_string(ctx: &mut WasiCtx, (this,): (This<IoError>,)) -> Result<String> {
-    Ok(ctx.table.get(&this)?.0.text().to_owned())
+    Ok(match ctx.table.get(&this)? {
+        IoError::Host(error) => error.text().to_owned(),
+        #[cfg(feature = "http")]
+        IoError::Http(code) => code.to_string(),
+    })
 }
 
 /// Waits until one of the pollables has happened; which ones have. What sockets keep is sent meanwhile.

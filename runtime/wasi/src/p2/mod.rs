@@ -1,4 +1,4 @@
-//! The faces of WASI 0.2: `wasi:cli`, `io`, `clocks`, `random`, `filesystem`, `sockets`.
+//! The faces of WASI 0.2: `wasi:cli`, `io`, `clocks`, `random`, `filesystem`, `sockets`, and `http` with the feature of that name.
 //!
 //! Each function takes a guest's values, asks the core, and answers with the interface's types
 //! ([spec](https://github.com/WebAssembly/WASI/tree/main/wasip2)). One table names them all: the linker's entries and
@@ -13,11 +13,21 @@ mod cli;
 mod clocks;
 mod face;
 mod filesystem;
+#[cfg(feature = "http")]
+mod http;
 mod io;
 mod random;
 mod sockets;
 
 use crate::WasiCtx;
+#[cfg(feature = "http")]
+use crate::host::http::{
+    fields::Fields,
+    message::{
+        FutureResponse, FutureTrailers, IncomingBody, IncomingRequest, IncomingResponse, OutgoingBody, OutgoingRequest,
+        OutgoingResponse, RequestOptions, ResponseOutparam,
+    },
+};
 use crate::host::net::{IncomingDatagrams, Lookup, TcpSocket, UdpSocket};
 use crate::host::stream::{Pollable, Source};
 use face::Face;
@@ -26,31 +36,50 @@ use io::{IoError, Output};
 use std::sync::Arc;
 use wattest::component::{LinkError, Linker};
 
+#[cfg(feature = "http")]
+pub use http::{HANDLE, HandleParams};
+
 /// The version that the interfaces are defined as; components that import an earlier 0.2 get them too.
 pub const VERSION: &str = "0.2.12";
 
 /// The instance and function that a `wasi:cli/command` exports.
 pub const RUN: [&str; 2] = ["wasi:cli/run", "run"];
 
+/// An interface, without a version, and a function's name.
+type Function = (&'static str, &'static str);
+
+/// Every function: its interface, without a version, and its name.
+pub const FUNCTIONS: &[Function] = &{
+    let mut all = [("", ""); PLAIN.len() + HTTP.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < PLAIN.len() { PLAIN[at] } else { HTTP[at - PLAIN.len()] };
+        at += 1;
+    }
+    all
+};
+
 macro_rules! interfaces {
-    ($($interface:literal [$($resource:literal: $ty:ty),*] {
+    ($table:ident, $define:ident; $($interface:literal [$($resource:literal: $ty:ty),*] {
         $($kind:ident $name:literal = $function:path;)*
     })*) => {
-        /// Every function: its interface, without a version, and its name.
-        pub const FUNCTIONS: &[(&str, &str)] = &[$($(($interface, $name),)*)*];
+        const $table: &[Function] = &[$($(($interface, $name),)*)*];
 
-        fn define<T: 'static>(face: &mut Face<'_, T>) -> Result<(), LinkError> {
+        fn $define<T: 'static>(face: &mut Face<'_, T>) -> Result<(), LinkError> {
             $(
                 face.enter($interface)?;
                 $(face.resource::<$ty>($resource)?;)*
                 $(face.$kind($name, $function)?;)*
             )*
+            // A table may be empty.
+            let _ = face;
             Ok(())
         }
     };
 }
 
 interfaces! {
+    PLAIN, define_plain;
     "wasi:io/error" ["error": IoError] {
         value "[method]error.to-debug-string" = io::to_debug_string;
     }
@@ -239,11 +268,84 @@ interfaces! {
     }
 }
 
+#[cfg(feature = "http")]
+interfaces! {
+    HTTP, define_http;
+    "wasi:http/types" [
+        "fields": Fields, "incoming-request": IncomingRequest, "outgoing-request": OutgoingRequest,
+        "request-options": RequestOptions, "response-outparam": ResponseOutparam, "incoming-response": IncomingResponse,
+        "incoming-body": IncomingBody, "future-trailers": FutureTrailers, "outgoing-response": OutgoingResponse,
+        "outgoing-body": OutgoingBody, "future-incoming-response": FutureResponse
+    ] {
+        value "[constructor]fields" = http::new_fields;
+        value "[static]fields.from-list" = http::fields_from_list;
+        value "[method]fields.get" = http::fields_get;
+        value "[method]fields.has" = http::fields_has;
+        value "[method]fields.set" = http::fields_set;
+        value "[method]fields.delete" = http::fields_delete;
+        value "[method]fields.append" = http::fields_append;
+        value "[method]fields.entries" = http::fields_entries;
+        value "[method]fields.clone" = http::fields_clone;
+        value "[method]incoming-request.method" = http::incoming_request_method;
+        value "[method]incoming-request.path-with-query" = http::incoming_request_path;
+        value "[method]incoming-request.scheme" = http::incoming_request_scheme;
+        value "[method]incoming-request.authority" = http::incoming_request_authority;
+        value "[method]incoming-request.headers" = http::incoming_request_headers;
+        value "[method]incoming-request.consume" = http::incoming_request_consume;
+        value "[constructor]outgoing-request" = http::new_outgoing_request;
+        value "[method]outgoing-request.body" = http::outgoing_request_body;
+        value "[method]outgoing-request.method" = http::outgoing_request_method;
+        value "[method]outgoing-request.set-method" = http::outgoing_request_set_method;
+        value "[method]outgoing-request.path-with-query" = http::outgoing_request_path;
+        value "[method]outgoing-request.set-path-with-query" = http::outgoing_request_set_path;
+        value "[method]outgoing-request.scheme" = http::outgoing_request_scheme;
+        value "[method]outgoing-request.set-scheme" = http::outgoing_request_set_scheme;
+        value "[method]outgoing-request.authority" = http::outgoing_request_authority;
+        value "[method]outgoing-request.set-authority" = http::outgoing_request_set_authority;
+        value "[method]outgoing-request.headers" = http::outgoing_request_headers;
+        value "[constructor]request-options" = http::new_request_options;
+        value "[method]request-options.connect-timeout" = http::connect_timeout;
+        value "[method]request-options.set-connect-timeout" = http::set_connect_timeout;
+        value "[method]request-options.first-byte-timeout" = http::first_byte_timeout;
+        value "[method]request-options.set-first-byte-timeout" = http::set_first_byte_timeout;
+        value "[method]request-options.between-bytes-timeout" = http::between_bytes_timeout;
+        value "[method]request-options.set-between-bytes-timeout" = http::set_between_bytes_timeout;
+        value "[method]response-outparam.send-informational" = http::send_informational;
+        unit "[static]response-outparam.set" = http::set_response;
+        value "[method]incoming-response.status" = http::incoming_response_status;
+        value "[method]incoming-response.headers" = http::incoming_response_headers;
+        value "[method]incoming-response.consume" = http::incoming_response_consume;
+        value "[method]incoming-body.stream" = http::incoming_body_stream;
+        value "[static]incoming-body.finish" = http::incoming_body_finish;
+        value "[method]future-trailers.subscribe" = http::subscribe_trailers;
+        value "[method]future-trailers.get" = http::get_trailers;
+        value "[constructor]outgoing-response" = http::new_outgoing_response;
+        value "[method]outgoing-response.status-code" = http::outgoing_response_status;
+        value "[method]outgoing-response.set-status-code" = http::outgoing_response_set_status;
+        value "[method]outgoing-response.headers" = http::outgoing_response_headers;
+        value "[method]outgoing-response.body" = http::outgoing_response_body;
+        value "[method]outgoing-body.write" = http::outgoing_body_write;
+        value "[static]outgoing-body.finish" = http::outgoing_body_finish;
+        value "[method]future-incoming-response.subscribe" = http::subscribe_response;
+        value "[method]future-incoming-response.get" = http::get_response;
+        value "http-error-code" = http::error_code;
+    }
+    "wasi:http/outgoing-handler" [] {
+        value "handle" = http::handle;
+    }
+}
+
+#[cfg(not(feature = "http"))]
+interfaces! {
+    HTTP, define_http;
+}
+
 /// Defines all interfaces.
 ///
 /// # Errors
 ///
 /// The linker has one of the names already.
 pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, get: fn(&mut T) -> &mut WasiCtx) -> Result<(), LinkError> {
-    define(&mut Face::new(linker, get))
+    define_plain(&mut Face::new(linker, get))?;
+    define_http(&mut Face::new(linker, get))
 }

@@ -194,7 +194,12 @@ pub fn instance_network(ctx: &mut WasiCtx, (): ()) -> Result<Resource<Network>> 
 }
 
 pub fn network_error_code(ctx: &mut WasiCtx, (error,): (Resource<IoError>,)) -> Result<Option<ErrorCode>> {
-    let code = ErrorCode::from(NetError::Host(ctx.table.get(&error)?.0));
+    let error = match ctx.table.get(&error)? {
+        IoError::Host(error) => *error,
+        #[cfg(feature = "http")]
+        IoError::Http(_) => return Ok(None),
+    };
+    let code = ErrorCode::from(NetError::Host(error));
     Ok(OF_STREAMS.contains(&code).then_some(code))
 }
 

@@ -10,7 +10,7 @@
 ;; RUN: run --fuel 1_000 --invoke grow {file}
 ;; RUN: run -O opt-level=0 -C cache=n --invoke grow {file}
 ;; RUN: run -W fule=1 --invoke grow {file}
-;; RUN: run -S http --invoke grow {file}
+;; RUN: run -S threads --invoke grow {file}
 ;; RUN: run -W bulk-memory=maybe --invoke grow {file}
 ;; RUN: run --seed 1 --invoke grow {file}
 (module

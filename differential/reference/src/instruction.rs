@@ -166,24 +166,53 @@ pub enum ReferenceInstr {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the instruction of its name")]
 pub enum AggregateInstr {
-    StructNew { ty: TypeId, fields: u32 },
-    StructNewDefault { ty: TypeId, fields: u32 },
-    StructNewDesc { ty: TypeId, fields: u32 },
-    StructNewDefaultDesc { ty: TypeId, fields: u32 },
+    StructNew {
+        ty: TypeId,
+        fields: u32,
+    },
+    StructNewDefault {
+        ty: TypeId,
+        fields: u32,
+    },
+    StructNewDesc {
+        ty: TypeId,
+        fields: u32,
+    },
+    StructNewDefaultDesc {
+        ty: TypeId,
+        fields: u32,
+    },
     StructGet(Field),
     StructSet(Field),
     ArrayNew(TypeId),
     ArrayNewDefault(TypeId),
-    ArrayNewFixed { ty: TypeId, len: u32 },
-    ArrayNewData { ty: TypeId, data: u32, element: Element },
-    ArrayNewElem { ty: TypeId, elem: u32 },
+    ArrayNewFixed {
+        ty: TypeId,
+        len: u32,
+    },
+    ArrayNewData {
+        ty: TypeId,
+        data: u32,
+        element: Element,
+    },
+    ArrayNewElem {
+        ty: TypeId,
+        elem: u32,
+    },
     ArrayGet(Packing),
     ArraySet(Packing),
     ArrayLen,
     ArrayFill(Packing),
     ArrayCopy,
-    ArrayInitData { data: u32, element: Element },
-    ArrayInitElem { elem: u32 },
+    ArrayInitData {
+        data: u32,
+        element: Element,
+    },
+    ArrayInitElem {
+        elem: u32,
+    },
+    /// A conversion between `anyref` and `externref`, which changes the type alone.
+    Convert,
 }
 
 /// A field by position.

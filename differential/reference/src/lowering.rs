@@ -462,8 +462,10 @@ impl<'c> Lowering<'c> {
                 AggregateInstr::ArrayInitData { data: *array_data_index, element }
             }
             O::ArrayInitElem { array_elem_index, .. } => AggregateInstr::ArrayInitElem { elem: *array_elem_index },
-            // The conversions change the type alone; a fence orders nothing in one thread.
-            O::Nop | O::AtomicFence | O::AnyConvertExtern | O::ExternConvertAny => return Ok(()),
+            // Executed, so that it is counted.
+            O::AnyConvertExtern | O::ExternConvertAny => AggregateInstr::Convert,
+            // A fence orders nothing in one thread.
+            O::Nop | O::AtomicFence => return Ok(()),
             other => return Err(Refusal::Unsupported(format!("{other:?}"))),
         };
         self.emit(Instr::Aggregate(instr));

@@ -193,6 +193,20 @@ fn descriptors_are_counted_as_executed() {
 }
 
 #[test]
+fn conversions_that_change_no_value_are_counted() {
+    let text = "(module (func (export \"f\") (result i32)
+        (ref.is_null (extern.convert_any (any.convert_extern (ref.null extern))))))";
+    let mut store = Store::new(Budget::default());
+    store.keep_tally();
+    let instance = store.instantiate(&decode(text), &[]).unwrap();
+    assert_eq!(call(&mut store, instance, "f", &[]), Ok(vec![Value::I32(1)]));
+    let count = |name| store.tally().unwrap().operators().find(|row| row.0 == name);
+    for name in ["AnyConvertExtern", "ExternConvertAny"] {
+        assert_eq!(count(name), Some((name, 1)));
+    }
+}
+
+#[test]
 fn without_the_proposal_its_forms_are_malformed() {
     let modules = [
         described("", ""),

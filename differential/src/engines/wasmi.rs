@@ -30,11 +30,20 @@ pub enum ReferenceMode {
 pub struct WasmiEngine {
     engine: wasmi::Engine,
     mode: ReferenceMode,
+    /// Programs that the engine has run.
+    runs: u32,
 }
+
+/// Programs until the engine is made anew: it keeps the code of every module that it ever translated.
+const RUNS_MAX: u32 = 500;
 
 impl WasmiEngine {
     /// An engine with every feature that wasmi has.
     pub fn new(mode: ReferenceMode) -> WasmiEngine {
+        WasmiEngine { engine: WasmiEngine::engine(mode), mode, runs: 0 }
+    }
+
+    fn engine(mode: ReferenceMode) -> wasmi::Engine {
         let mut config = wasmi::Config::default();
         config
             .consume_fuel(true)
@@ -47,7 +56,7 @@ impl WasmiEngine {
                 ReferenceMode::Eager => wasmi::CompilationMode::Eager,
                 ReferenceMode::Lazy => wasmi::CompilationMode::Lazy,
             });
-        WasmiEngine { engine: wasmi::Engine::new(&config), mode }
+        wasmi::Engine::new(&config)
     }
 }
 
@@ -57,6 +66,10 @@ impl Engine for WasmiEngine {
     }
 
     fn run(&mut self, program: &Program, plan: &Plan) -> Result<Run, Refusal> {
+        if self.runs == RUNS_MAX {
+            *self = WasmiEngine::new(self.mode);
+        }
+        self.runs += 1;
         let module = wasmi::Module::new(&self.engine, &program.exposed[..])
             .map_err(|error| Refusal::Module(error.to_string()))?;
         let mut store = Store::new(&self.engine, Host::new(plan.host_seed, plan.acting_host));

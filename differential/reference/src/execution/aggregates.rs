@@ -134,7 +134,7 @@ impl Thread<'_> {
             AggregateInstr::ArrayInitElem { elem } => {
                 self.array_init(|thread, from, len| thread.elem(elem, from, len))?
             }
-            // Every other instruction reads or writes one field.
+            // Conversions change no value; every other instruction reads or writes one field.
             _ => {}
         }
         Ok(())

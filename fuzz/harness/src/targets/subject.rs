@@ -6,7 +6,7 @@
 
 use crate::source::Source;
 use std::collections::BTreeMap;
-use wattest::{Config, Engine, Features};
+use wattest::{Config, Engine, Feature, Features};
 use wattest_differential::CONFIGS;
 
 /// Engines by their options.
@@ -36,7 +36,7 @@ impl Engines {
             let (key, value) = option.split_once('=').unwrap_or((option, "true"));
             config.set(key, value).map_err(|error| error.to_string())?;
         }
-        config.features(Features::all_implemented());
+        config.features(features());
         config.parallel_compilation(false);
         config.relaxed_simd_deterministic(true);
         config.nan_canonicalization(true);
@@ -47,6 +47,12 @@ impl Engines {
         self.made.insert(options.to_owned(), engine.clone());
         Ok(engine)
     }
+}
+
+/// What the runtime and the definitional interpreter both have: the latter knows neither the former encoding of exceptions
+/// nor imports that share a module's name.
+fn features() -> Features {
+    Features::all_implemented().without(Feature::LegacyExceptions).without(Feature::CompactImports)
 }
 
 /// A row of configurations that neither counts fuel nor epochs: those end calls that others do not.

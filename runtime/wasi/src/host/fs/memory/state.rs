@@ -209,10 +209,11 @@ impl State {
 
     /// The node with a name; its directory has been listed.
     pub fn lookup(&mut self, dir: NodeIndex, name: &str) -> Result<Option<NodeIndex>, Errno> {
+        // A removed directory has no names of any length: hosts say so first.
+        self.live(dir)?;
         if name.len() > NAME_BYTES_MAX {
             return Err(Errno::NameTooLong);
         }
-        self.live(dir)?;
         self.list(dir)?;
         Ok(self.dir(dir)?.names.get(name).map(|(_, node)| *node))
     }

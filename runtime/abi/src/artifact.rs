@@ -11,7 +11,7 @@
 /// First eight bytes of an artifact.
 pub const MAGIC: [u8; 8] = *b"\0wattest";
 /// Version of the contract between compiled code and the virtual machine.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Bytes of the header: magic, version, section count, checksum (16 bytes), file length (8 bytes), padding.
 pub const HEADER_BYTES: usize = 64;
 /// Bytes of a section row: kind (`u32`), zero (`u32`), offset (`u64`), length (`u64`).
@@ -47,6 +47,8 @@ pub enum SectionKind {
     Handlers = 10,
     /// [`StackMapRecord`]s by text offset.
     StackMaps = 11,
+    /// [`LocalsRecord`]s by text offset.
+    Locals = 12,
 }
 
 /// Where a function's code lies.
@@ -97,6 +99,21 @@ pub struct StackMapRecord {
     pub below_fp: u32,
 }
 
+/// Neighbouring locals of one kind, and where every frame of their function keeps their values
+/// ([`crate::Tunables::keep_locals`]). A function's records are in the order of its locals and name all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalsRecord {
+    /// Byte offset in the text of the function.
+    pub text_offset: u32,
+    /// The [`crate::ValueKind`] of the locals.
+    pub kind: u32,
+    /// How many they are.
+    pub count: u32,
+    /// Distance in bytes from the first one's slot up to the frame pointer; the others follow, each
+    /// [`LOCAL_SLOT_BYTES`] further. 0: not kept.
+    pub below_fp: u32,
+}
+
 /// What the compiler produces for a module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompiledCode {
@@ -112,11 +129,17 @@ pub struct CompiledCode {
     pub handlers: Vec<HandlerRecord>,
     /// Sorted by offset.
     pub stack_maps: Vec<StackMapRecord>,
+    /// Sorted by offset.
+    pub locals: Vec<LocalsRecord>,
 }
 
 /// Bytes of an encoded [`FunctionRecord`], [`AddressRecord`] or [`StackMapRecord`].
 pub const RECORD_BYTES: usize = 8;
 /// Bytes of an encoded [`HandlerRecord`].
 pub const HANDLER_RECORD_BYTES: usize = 12;
+/// Bytes of an encoded [`LocalsRecord`].
+pub const LOCALS_RECORD_BYTES: usize = 16;
+/// Bytes of the slot in which a frame keeps a local.
+pub const LOCAL_SLOT_BYTES: u32 = 8;
 /// Bytes of an encoded [`TrapRecord`].
 pub const TRAP_RECORD_BYTES: usize = 5;

@@ -71,6 +71,8 @@ pub struct Tunables {
     pub relaxed_simd_deterministic: bool,
     /// Record the byte offset of every instruction that can trap or call, for backtraces.
     pub addresses: bool,
+    /// Keep locals of numeric types in the frame, too, where core dumps find them.
+    pub keep_locals: bool,
 }
 
 impl Default for Tunables {
@@ -90,6 +92,7 @@ impl Default for Tunables {
             nan_canonicalization: false,
             relaxed_simd_deterministic: false,
             addresses: true,
+            keep_locals: false,
         }
     }
 }
@@ -131,6 +134,7 @@ impl Tunables {
             self.nan_canonicalization,
             self.relaxed_simd_deterministic,
             self.addresses,
+            self.keep_locals,
         ];
         bytes.extend(flags.map(u8::from));
         bytes

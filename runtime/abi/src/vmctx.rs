@@ -87,6 +87,15 @@ pub struct VmStoreContext {
     pub heap_top: u64,
     /// Distance from the heap's base that no allocation may pass without asking the virtual machine.
     pub heap_limit: u64,
+    /// Set with the three fields below by compiled code that traps at once, since it has compared an index with a length:
+    /// whose memory or table it is. Null otherwise.
+    pub refused_vmctx: *mut u8,
+    /// The index that is too large.
+    pub refused_index: u64,
+    /// What the instruction itself adds to it.
+    pub refused_offset: u64,
+    /// Which of the instance's memories or, for table traps, tables it is.
+    pub refused_entity: u64,
 }
 
 /// Offset of [`VmStoreContext::stack_limit`].
@@ -105,6 +114,14 @@ pub const STORE_ENTRY_FP: u32 = 40;
 pub const STORE_HEAP_TOP: u32 = 88;
 /// Offset of [`VmStoreContext::heap_limit`].
 pub const STORE_HEAP_LIMIT: u32 = 96;
+/// Offset of [`VmStoreContext::refused_vmctx`].
+pub const STORE_REFUSED_VMCTX: u32 = 104;
+/// Offset of [`VmStoreContext::refused_index`].
+pub const STORE_REFUSED_INDEX: u32 = 112;
+/// Offset of [`VmStoreContext::refused_offset`].
+pub const STORE_REFUSED_OFFSET: u32 = 120;
+/// Offset of [`VmStoreContext::refused_entity`].
+pub const STORE_REFUSED_ENTITY: u32 = 128;
 
 /// Offset of [`VmStoreContext::landing_pc`].
 pub const STORE_LANDING_PC: u32 = 56;
@@ -364,6 +381,10 @@ mod tests {
             (offset_of!(VmStoreContext, landing_exception), STORE_LANDING_EXCEPTION),
             (offset_of!(VmStoreContext, heap_top), STORE_HEAP_TOP),
             (offset_of!(VmStoreContext, heap_limit), STORE_HEAP_LIMIT),
+            (offset_of!(VmStoreContext, refused_vmctx), STORE_REFUSED_VMCTX),
+            (offset_of!(VmStoreContext, refused_index), STORE_REFUSED_INDEX),
+            (offset_of!(VmStoreContext, refused_offset), STORE_REFUSED_OFFSET),
+            (offset_of!(VmStoreContext, refused_entity), STORE_REFUSED_ENTITY),
             (offset_of!(VmFuncRef, vmctx), FUNC_REF_VMCTX),
             (offset_of!(VmFuncRef, type_id), FUNC_REF_TYPE_ID),
             (size_of::<VmFuncRef>(), FUNC_REF_BYTES),

@@ -1,8 +1,9 @@
 //! `--coredump FILE`: what a store held when its guest trapped, as a
 //! [WebAssembly core dump](https://github.com/WebAssembly/tool-conventions/blob/main/Coredump.md), which is a module.
 //!
-//! Memories and globals are those of all instances; a frame names the first instance of its module. Optimized code keeps
-//! no locals where a tool could find them, so frames have none.
+//! Memories and globals are those of all instances; a frame names the first instance of its module, and has the locals that
+//! its code kept: all numbers where the engine option `keep-locals` is on, which the option implies. Operand stacks are
+//! empty: nothing keeps those.
 //!
 //! Invariant: the file is complete or untouched. Zeros are left out of the data, of which at most
 //! [`DATA_BYTES_MAX`] is written.
@@ -15,10 +16,10 @@ use crate::guest::Host;
 use crate::sources::Sources;
 use std::path::Path;
 use wasm_encoder::{
-    ConstExpr, CoreDumpInstancesSection, CoreDumpModulesSection, CoreDumpSection, CoreDumpStackSection,
+    ConstExpr, CoreDumpInstancesSection, CoreDumpModulesSection, CoreDumpSection, CoreDumpStackSection, CoreDumpValue,
     DataCountSection, DataSection, GlobalSection, GlobalType, MemorySection, MemoryType, Module, ValType,
 };
-use wattest::{Backtrace, Snapshot, Store, Val};
+use wattest::{Backtrace, LocalValue, Snapshot, Store, Val};
 
 /// Bytes that are written or left out together.
 const BLOCK_BYTES: usize = 4 << 10;
@@ -64,11 +65,12 @@ fn encode(process: &str, snapshot: &Snapshot<'_>, backtrace: &Backtrace, sources
     }
     dump.section(&instances);
     let mut stack = CoreDumpStackSection::new("main");
-    for frame in backtrace.frames() {
+    for (position, frame) in backtrace.frames().iter().enumerate() {
         let at = snapshot.instances.iter().position(|instance| instance.module_id == frame.module_id);
         let imported = at.map_or(0, |at| snapshot.instances[at].imported_functions);
         let offset = sources.offset_in_body(frame, imported).unwrap_or(0);
-        stack.frame(at.unwrap_or(0) as u32, frame.func_index, offset, [], []);
+        let locals: Vec<CoreDumpValue> = backtrace.locals(position).iter().map(local).collect();
+        stack.frame(at.unwrap_or(0) as u32, frame.func_index, offset, locals, []);
     }
     dump.section(&stack);
     let (data, blocks, omitted) = data(snapshot);
@@ -77,6 +79,16 @@ fn encode(process: &str, snapshot: &Snapshot<'_>, backtrace: &Backtrace, sources
     dump.section(&DataCountSection { count: blocks });
     dump.section(&data);
     (dump.finish(), omitted)
+}
+
+fn local(value: &Option<LocalValue>) -> CoreDumpValue {
+    match *value {
+        None => CoreDumpValue::Missing,
+        Some(LocalValue::I32(value)) => CoreDumpValue::I32(value),
+        Some(LocalValue::I64(value)) => CoreDumpValue::I64(value),
+        Some(LocalValue::F32(bits)) => CoreDumpValue::F32(f32::from_bits(bits).into()),
+        Some(LocalValue::F64(bits)) => CoreDumpValue::F64(f64::from_bits(bits).into()),
+    }
 }
 
 fn memories(snapshot: &Snapshot<'_>) -> MemorySection {

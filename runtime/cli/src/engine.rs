@@ -99,6 +99,8 @@ pub fn config(parsed: &Parsed) -> Result<Config, Failure> {
     }
     for (option, key) in IMPLIED {
         let limited = parsed.has(option) || settings.limit(option).is_some();
+        // What is compiled already keeps its locals, or does not.
+        let limited = limited && !(*option == "coredump" && parsed.has("allow-precompiled"));
         if limited && config.set(key, "true").is_err() {
             return Err(Failure::usage(format!("--{option} needs the engine option {key}")));
         }
@@ -115,6 +117,7 @@ const IMPLIED: &[(&str, &str)] = &[
     ("timeout", "epoch"),
     ("deterministic", "nan-canonicalization"),
     ("deterministic", "relaxed-simd-deterministic"),
+    ("coredump", "keep-locals"),
 ];
 
 /// An engine as the options ask for it.

@@ -10,7 +10,7 @@ use crate::output::printable;
 use crate::sources::Sources;
 use std::fmt::Display;
 use std::process::ExitCode;
-use wattest::{Backtrace, Error, FailedAccess, Frame, TrapCode};
+use wattest::{Backtrace, Error, FailedAccess, FailedElement, Frame, TrapCode};
 
 /// Status after a trap or an uncaught exception: what a shell shows for an aborted process.
 const STATUS_TRAP: u8 = 134;
@@ -53,7 +53,8 @@ impl Failure {
         match error {
             Error::Trap(trap) => {
                 let hint = HINTS.iter().find(|(code, _)| *code == trap.code()).map_or("", |(_, hint)| hint);
-                let access = trap.failed_access().map_or_else(String::new, describe_access);
+                let element = || trap.failed_element().map_or_else(String::new, describe_element);
+                let access = trap.failed_access().map_or_else(element, describe_access);
                 let what = format!("wasm trap: {} [{}]{access}{hint}", trap.code().text(), trap.code().name());
                 Failure { message: describe(what, trap.backtrace(), sources), status: STATUS_TRAP }
             }
@@ -100,6 +101,16 @@ fn describe_access(access: &FailedAccess) -> String {
     match access.bytes {
         None => format!("\nthe access reached address {address:#x} of {size}"),
         Some(bytes) => format!("\nthe operation wanted {bytes:#x} bytes at address {address:#x} of {size}"),
+    }
+}
+
+/// Which access of which table was out of bounds.
+fn describe_element(element: &FailedElement) -> String {
+    let FailedElement { index, count, table_elements } = element;
+    let size = if *table_elements == 0 { "an empty table".to_owned() } else { format!("a table of {table_elements}") };
+    match count {
+        None => format!("\nthe access reached element {index} of {size}"),
+        Some(count) => format!("\nthe operation wanted {count} element(s) from {index} on, of {size}"),
     }
 }
 

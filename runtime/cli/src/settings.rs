@@ -84,6 +84,7 @@ const ROWS: &[(&str, &str, Meaning)] = &[
     ("codegen", "parallel-compilation", Engine("parallel-compilation")),
     ("codegen", "enable-heap-access-spectre-mitigation", Engine("spectre-mitigation")),
     ("debug", "address-map", Engine("addresses")),
+    ("debug", "guest-debug", Engine("keep-locals")),
     ("debug", "coredump", Limit("coredump")),
     ("wasi", "inherit-env", InheritEnv),
     ("wasi", "cli", Always(true)),

@@ -75,8 +75,8 @@ const PROGRAM: &str = r#"(module $program
   (memory 2)
   (global (mut i64) (i64.const 7))
   (data (i32.const 70000) "here")
-  (func $inner nop unreachable)
-  (func (export "_start") (global.set 0 (i64.const 9)) (call $inner)))"#;
+  (func $inner (param i32 f64) (local i64 v128) (local.set 2 (i64.const 5)) unreachable)
+  (func (export "_start") (global.set 0 (i64.const 9)) (call $inner (i32.const 3) (f64.const 1.5))))"#;
 
 /// The parts of a core dump say what was there.
 fn core_dump() -> Result<(), Failed> {
@@ -99,10 +99,16 @@ fn core_dump() -> Result<(), Failed> {
     expect("memories and globals", (instances.numbers(), instances.numbers()), (vec![0], vec![0]))?;
     let mut stack = Reader(section("corestack")?);
     expect("thread", (stack.number(), stack.text(), stack.number()), (0, "main".to_owned(), 2))?;
-    // Instance, function, offset in the body: behind no locals and `nop`; behind no locals, a constant and a store.
-    for expected in [[0, 0, 0, 2], [0, 0, 1, 5]] {
-        let frame = [stack.number(), stack.number(), stack.number(), stack.number()];
-        expect("frame", (frame, stack.numbers(), stack.numbers()), (expected, vec![], vec![]))?;
+    // Instance, function, offset in the body: behind two kinds of locals, a constant and where it is stored; behind no locals
+    // and what is stored and passed. Then the locals, the last one missing, and an empty stack.
+    let frames: [(u64, u64, &[&[u8]]); 2] =
+        [(0, 9, &[&[0x7f, 3], &[0x7c, 0, 0, 0, 0, 0, 0, 0xf8, 0x3f], &[0x7e, 5], &[0x01]]), (1, 16, &[])];
+    for (function, offset, locals) in frames {
+        let frame = [stack.number(), stack.number(), stack.number(), stack.number(), stack.number()];
+        expect("frame", frame, [0, 0, function, offset, locals.len() as u64])?;
+        let locals = locals.concat();
+        expect("locals", stack.bytes(locals.len() as u64), locals.as_slice())?;
+        expect("operand stack", stack.numbers(), vec![])?;
     }
     let mut data = Reader(section("#11")?);
     expect("segments", data.number(), 1)?;
@@ -237,6 +243,65 @@ fn lines_of_c() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Starts a program for which `openat2` (437) fails with an error number.
+const WITHOUT_OPENAT2: &str = r#"
+import ctypes, os, struct, sys
+# Load the architecture; x86-64? load the system call's number; openat2? this error; else allowed.
+rows = [(0x20, 0, 0, 4), (0x15, 0, 3, 0xC000003E), (0x20, 0, 0, 0), (0x15, 0, 1, 437),
+        (0x06, 0, 0, 0x50000 | int(sys.argv[1])), (0x06, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *row) for row in rows))
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
+program = Program(len(rows), ctypes.addressof(code))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(program), 0, 0) == 0
+os.execv(sys.argv[2], sys.argv[2:])
+"#;
+
+const READS: &str = r#"(module
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "dir/note.txt../secret.txtdir/outward")
+  (func $try (param $start i32) (param $length i32)
+    (call $exit (call $open
+      (i32.const 3) (i32.const 1) (local.get $start) (local.get $length) (i32.const 0) (i64.const 2) (i64.const 0)
+      (i32.const 0) (i32.const 64))))
+  (func (export "inside") (call $try (i32.const 16) (i32.const 12)))
+  (func (export "outside") (call $try (i32.const 28) (i32.const 13)))
+  (func (export "link") (call $try (i32.const 41) (i32.const 11))))"#;
+
+/// Without `openat2`, a guest opens the same files and no others.
+fn without_openat2() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(path("given/dir"))?;
+    std::fs::write(path("given/dir/note.txt"), "")?;
+    std::fs::write(path("secret.txt"), "")?;
+    std::os::unix::fs::symlink("../../secret.txt", path("given/dir/outward"))?;
+    std::fs::write(path("reads.wat"), READS)?;
+    // Not implemented, as in old kernels; not permitted, as by filters.
+    for error in ["38", "1"] {
+        for (export, status) in [("inside", 0), ("outside", 63), ("link", 63)] {
+            let binary = env!("CARGO_BIN_EXE_wattest");
+            let guest = [binary, "run", "--dir", "given", "--invoke", export, "reads.wat"];
+            let mut command = Command::new("python3");
+            command.args(["-c", WITHOUT_OPENAT2, error]).args(guest).current_dir(folder.path());
+            let output = command.env("HOME", folder.path()).stdin(Stdio::null()).output()?;
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            expect(&format!("{export} with error {error}: {text}"), output.status.code(), Some(status))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether Python may install a filter of system calls here.
+fn filters() -> bool {
+    let words = ["-c", WITHOUT_OPENAT2, "38", "/bin/true"];
+    Command::new("python3").args(words).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
 fn in_path(tool: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()))
 }
@@ -251,7 +316,9 @@ fn trial(name: &str, missing: Option<&str>, test: fn() -> Result<(), Failed>) ->
 
 fn main() -> ExitCode {
     let perf = (!perf_records()).then_some("perf is not there, or may not record");
+    let filters = (!filters()).then_some("no python3 that may filter system calls");
     let trials = vec![
+        trial("files without openat2", filters, without_openat2),
         trial("core dump", None, core_dump),
         trial("guest profile", None, guest_profile),
         trial("perf map", None, perf_map),

@@ -4,7 +4,7 @@
 //!
 //! Does not know: other functions of the module, or where the code will lie.
 
-use crate::translate::State;
+use crate::translate::{LocalRun, State};
 use crate::{CompileError, CompileErrorKind, ModuleCompiler};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::ir::{ExternalName, SourceLoc};
@@ -12,7 +12,7 @@ use cranelift_codegen::{CodegenError, CompiledCode, Context, FinalizedMachExcept
 use cranelift_control::ControlPlane;
 use cranelift_frontend::FunctionBuilderContext;
 use wattest_abi::TrapCode;
-use wattest_abi::artifact::{AddressRecord, HandlerRecord, StackMapRecord, TrapRecord};
+use wattest_abi::artifact::{AddressRecord, HandlerRecord, LOCAL_SLOT_BYTES, LocalsRecord, StackMapRecord, TrapRecord};
 use wattest_module::{DefinedFuncIndex, TableIndex};
 
 /// Name space of defined functions in relocations.
@@ -78,6 +78,8 @@ pub struct FunctionCode {
     pub handlers: Vec<HandlerRecord>,
     /// References in the frame, by return address.
     pub stack_maps: Vec<StackMapRecord>,
+    /// Where frames keep locals; the offsets are 0.
+    pub locals: Vec<LocalsRecord>,
     pub(crate) relocations: Vec<Relocation>,
     pub(crate) align_bytes: u32,
 }
@@ -108,7 +110,7 @@ impl ModuleCompiler<'_> {
                 return Err(fail(body.start, CompileErrorKind::FrameTooLarge(bytes)));
             }
         }
-        self.collect(func, &code, context).map_err(|kind| fail(body.start, kind))
+        self.collect(func, &code, context, state).map_err(|kind| fail(body.start, kind))
     }
 
     fn collect(
@@ -116,6 +118,7 @@ impl ModuleCompiler<'_> {
         func: DefinedFuncIndex,
         code: &CompiledCode,
         context: &Context,
+        state: &State,
     ) -> Result<FunctionCode, CompileErrorKind> {
         let buffer = &code.buffer;
         let mut relocations = Vec::with_capacity(buffer.relocs().len());
@@ -138,6 +141,7 @@ impl ModuleCompiler<'_> {
             addresses,
             handlers: collect_handlers(code)?,
             stack_maps: collect_stack_maps(code),
+            locals: collect_locals(code, state),
             relocations,
             align_bytes: buffer.alignment,
         })
@@ -232,6 +236,21 @@ fn collect_stack_maps(code: &CompiledCode) -> Vec<StackMapRecord> {
         records.extend(slots);
     }
     records
+}
+
+/// Where a function's frames keep its locals.
+fn collect_locals(code: &CompiledCode, state: &State) -> Vec<LocalsRecord> {
+    let slot = state.locals_slot.zip(code.buffer.frame_layout()).map(|(slot, layout)| {
+        // Both count from the bottom of the frame.
+        layout.frame_to_fp_offset - layout.stackslots[slot].offset
+    });
+    let record = |run: &LocalRun| LocalsRecord {
+        text_offset: 0,
+        kind: run.kind as u32,
+        count: run.count,
+        below_fp: slot.zip(run.kept).map_or(0, |(slot, place)| slot - place * LOCAL_SLOT_BYTES),
+    };
+    state.local_runs.iter().map(record).collect()
 }
 
 fn codegen_error(error: &CodegenError, context: &Context) -> CompileErrorKind {

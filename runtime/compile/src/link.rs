@@ -6,7 +6,9 @@
 
 use crate::function::RelocationTarget;
 use crate::{CompileError, CompileErrorKind, FunctionCode, ModuleCompiler};
-use wattest_abi::artifact::{AddressRecord, CompiledCode, FunctionRecord, HandlerRecord, StackMapRecord, TrapRecord};
+use wattest_abi::artifact::{
+    AddressRecord, CompiledCode, FunctionRecord, HandlerRecord, LocalsRecord, StackMapRecord, TrapRecord,
+};
 use wattest_abi::tunables::CallPath;
 use wattest_module::TableIndex;
 
@@ -27,6 +29,7 @@ pub(crate) fn link(compiler: &ModuleCompiler<'_>, functions: Vec<FunctionCode>) 
         addresses: Vec::with_capacity(functions.iter().map(|code| code.addresses.len()).sum()),
         handlers: Vec::with_capacity(functions.iter().map(|code| code.handlers.len()).sum()),
         stack_maps: Vec::with_capacity(functions.iter().map(|code| code.stack_maps.len()).sum()),
+        locals: Vec::with_capacity(functions.iter().map(|code| code.locals.len()).sum()),
     };
     for code in &functions {
         append(&mut out, code)?;
@@ -74,6 +77,7 @@ fn append(out: &mut CompiledCode, code: &FunctionCode) -> Result<(), CompileErro
     let maps = code.stack_maps.iter();
     out.stack_maps
         .extend(maps.map(|map| StackMapRecord { text_offset: start + map.text_offset, below_fp: map.below_fp }));
+    out.locals.extend(code.locals.iter().map(|record| LocalsRecord { text_offset: start, ..*record }));
     for row in &code.addresses {
         let row = AddressRecord { text_offset: start + row.text_offset, wasm_offset: row.wasm_offset };
         match out.addresses.last_mut() {

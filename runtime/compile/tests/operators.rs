@@ -31,6 +31,7 @@ fn configurations() -> Vec<(&'static str, Tunables)> {
         ("fuel and epoch, unoptimized", with(|t| (t.fuel, t.epoch, t.opt_level) = (true, true, OptLevel::None))),
         ("entry calls", with(|t| t.call_path = CallPath::Entry)),
         ("deterministic", with(|t| (t.nan_canonicalization, t.relaxed_simd_deterministic) = (true, true))),
+        ("locals in frames", with(|t| t.keep_locals = true)),
         ("no addresses", with(|t| t.addresses = false)),
     ]
 }

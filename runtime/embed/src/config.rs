@@ -132,6 +132,7 @@ impl Config {
             nan_canonicalization: options.nan_canonicalization,
             relaxed_simd_deterministic: options.relaxed_simd_deterministic,
             addresses: options.addresses,
+            keep_locals: options.keep_locals,
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::exception::{ExnRef, UncaughtException};
 use crate::types::ExternType;
 use std::sync::Arc;
 use wattest_abi::TrapCode;
-pub use wattest_vm::FailedAccess;
+use wattest_vm::Refused;
+pub use wattest_vm::{FailedAccess, FailedElement};
 
 /// The result of anything that may run WebAssembly.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -120,21 +121,25 @@ pub(crate) struct MemoryFault;
 pub struct Trap {
     code: TrapCode,
     backtrace: Backtrace,
-    access: Option<FailedAccess>,
+    refused: Option<Refused>,
 }
 
 impl Trap {
     /// A trap without a stack: what a host function returns to make its caller trap.
     pub fn new(code: TrapCode) -> Trap {
-        Trap { code, backtrace: Backtrace::default(), access: None }
+        Trap { code, backtrace: Backtrace::default(), refused: None }
     }
 
     pub(crate) fn with_backtrace(code: TrapCode, backtrace: Backtrace) -> Trap {
-        Trap { code, backtrace, access: None }
+        Trap { code, backtrace, refused: None }
     }
 
-    pub(crate) fn with_access(self, access: Option<FailedAccess>) -> Trap {
-        Trap { access, ..self }
+    pub(crate) fn with_refused(self, refused: Option<Refused>) -> Trap {
+        Trap { refused, ..self }
+    }
+
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        self.refused
     }
 
     /// Its cause.
@@ -142,8 +147,7 @@ impl Trap {
         self.code
     }
 
-    /// The memory access that was out of bounds: known when it ran into a guard region, as those of 32-bit memories do, and
-    /// of bulk operations; not when compiled code compared the address with the memory's length.
+    /// The memory access that was out of bounds. Not known where a segment of data is too short, rather than a memory.
     ///
     /// ```
     /// use wattest::{Engine, Instance, Linker, Module, Store};
@@ -158,7 +162,31 @@ impl Trap {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn failed_access(&self) -> Option<&FailedAccess> {
-        self.access.as_ref()
+        match &self.refused {
+            Some(Refused::Access(access)) => Some(access),
+            _ => None,
+        }
+    }
+
+    /// The table access that was out of bounds. Not known of an indirect call, nor where a segment of elements is too short.
+    ///
+    /// ```
+    /// use wattest::{Engine, Linker, Module, Store};
+    /// let engine = Engine::default();
+    /// let text = r#"(module (table 3 funcref) (func (export "f") (drop (table.get (i32.const 7)))))"#;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Linker::new(&engine).instantiate(&mut store, &Module::new(&engine, text)?)?;
+    /// let f = instance.get_typed_func::<(), ()>(&mut store, "f")?;
+    /// let error = f.call(&mut store, ()).unwrap_err();
+    /// let element = error.trap().and_then(|trap| trap.failed_element()).unwrap();
+    /// assert_eq!((element.index, element.table_elements), (7, 3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn failed_element(&self) -> Option<&FailedElement> {
+        match &self.refused {
+            Some(Refused::Element(element)) => Some(element),
+            _ => None,
+        }
     }
 
     /// Where it happened.
@@ -198,12 +226,49 @@ impl HostError {
 #[derive(Clone, Debug, Default)]
 pub struct Backtrace {
     pub(crate) frames: Arc<[Frame]>,
+    pub(crate) locals: Arc<[Vec<Option<LocalValue>>]>,
+}
+
+/// The value of a local.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalValue {
+    /// An `i32`.
+    I32(i32),
+    /// An `i64`.
+    I64(i64),
+    /// An `f32`, as bits.
+    F32(u32),
+    /// An `f64`, as bits.
+    F64(u64),
 }
 
 impl Backtrace {
     /// The frames.
     pub fn frames(&self) -> &[Frame] {
         &self.frames
+    }
+
+    /// The locals of a frame, parameters first, as they were: all of them if the function's module was compiled with
+    /// [`Config::keep_locals`](crate::Config::keep_locals), else none. What is not known of one – a vector, a reference, any
+    /// after the 1,024th – is `None`. The innermost frame of a stack overflow has none.
+    ///
+    /// ```
+    /// use wattest::{Config, Engine, Linker, LocalValue, Module, Store};
+    /// let engine = Engine::new(Config::new().keep_locals(true))?;
+    /// let module = Module::new(&engine, r#"(module
+    ///     (func (export "f") (param i32) (local i64 funcref)
+    ///         (local.set 1 (i64.const -3))
+    ///         unreachable))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Linker::new(&engine).instantiate(&mut store, &module)?;
+    /// let f = instance.get_typed_func::<i32, ()>(&mut store, "f")?;
+    /// let error = f.call(&mut store, 7).unwrap_err();
+    /// let locals = error.trap().unwrap().backtrace().locals(0);
+    /// assert_eq!(locals, [Some(LocalValue::I32(7)), Some(LocalValue::I64(-3)), None]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn locals(&self, frame: usize) -> &[Option<LocalValue>] {
+        self.locals.get(frame).map_or(&[], Vec::as_slice)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::context::{AsContext, AsContextMut, Caller, StoreContextMut};
 use crate::engine::Engine;
-use crate::error::{Backtrace, Error, Frame, HostError, Result, Trap, UsageError};
+use crate::error::{Backtrace, Error, Frame, HostError, LocalValue, Result, Trap, UsageError};
 use crate::exception::{self, ExnRef, UncaughtException};
 use crate::store::StoreData;
 use crate::suspend::{self, HostFuture};
@@ -268,8 +268,8 @@ fn call_error<T: 'static>(store: &StoreContextMut<'_, T>, error: CallError) -> E
     match error {
         CallError::WrongStore => UsageError::WrongStore { what: "function or reference" }.into(),
         CallError::Mismatch => UsageError::Invalid("the arguments do not fit the function's type".to_owned()).into(),
-        CallError::Failed(CallFailure::Trap { code, access, frames }) => {
-            Error::Trap(Trap::with_backtrace(code, backtrace(&frames)).with_access(access))
+        CallError::Failed(CallFailure::Trap { code, refused, frames }) => {
+            Error::Trap(Trap::with_backtrace(code, backtrace(&frames)).with_refused(refused))
         }
         CallError::Failed(CallFailure::Host { error, frames }) => host_error(error, &frames),
         CallError::Failed(CallFailure::Exception { exception, frames }) => Error::Exception(UncaughtException {
@@ -285,8 +285,8 @@ pub(crate) fn ended(error: CallError) -> Error {
     match error {
         CallError::WrongStore => UsageError::WrongStore { what: "function or reference" }.into(),
         CallError::Mismatch => UsageError::Invalid("the arguments do not fit the function's type".to_owned()).into(),
-        CallError::Failed(CallFailure::Trap { code, access, frames }) => {
-            Error::Trap(Trap::with_backtrace(code, backtrace(&frames)).with_access(access))
+        CallError::Failed(CallFailure::Trap { code, refused, frames }) => {
+            Error::Trap(Trap::with_backtrace(code, backtrace(&frames)).with_refused(refused))
         }
         CallError::Failed(CallFailure::Host { error, frames }) => host_error(error, &frames),
         CallError::Failed(CallFailure::Exception { frames, .. }) => {
@@ -303,8 +303,8 @@ pub(crate) fn host_error(error: wattest_vm::HostError, frames: &[wattest_vm::Fra
                 Error::Host(HostError { source, backtrace: backtrace(frames) })
             }
             Error::Trap(trap) if trap.backtrace().frames().is_empty() => {
-                let access = trap.failed_access().copied();
-                Error::Trap(Trap::with_backtrace(trap.code(), backtrace(frames)).with_access(access))
+                let refused = trap.refused();
+                Error::Trap(Trap::with_backtrace(trap.code(), backtrace(frames)).with_refused(refused))
             }
             other => other,
         },
@@ -315,8 +315,18 @@ pub(crate) fn host_error(error: wattest_vm::HostError, frames: &[wattest_vm::Fra
     }
 }
 
-pub(crate) fn backtrace(frames: &[wattest_vm::Frame]) -> Backtrace {
-    let frames = frames.iter().map(|frame| {
+fn local_value(raw: Raw) -> Option<LocalValue> {
+    Some(match raw {
+        Raw::I32(value) => LocalValue::I32(value as i32),
+        Raw::I64(value) => LocalValue::I64(value as i64),
+        Raw::F32(bits) => LocalValue::F32(bits),
+        Raw::F64(bits) => LocalValue::F64(bits),
+        Raw::V128(_) | Raw::Func(_) | Raw::Ref(_) => return None,
+    })
+}
+
+pub(crate) fn backtrace(all: &[wattest_vm::Frame]) -> Backtrace {
+    let frames = all.iter().map(|frame| {
         let names = frame.code.owner().and_then(|owner| owner.downcast_ref::<crate::module::ModuleNames>());
         Frame {
             module_id: names.map_or(0, |names| names.id),
@@ -326,5 +336,10 @@ pub(crate) fn backtrace(frames: &[wattest_vm::Frame]) -> Backtrace {
             wasm_offset: frame.wasm_offset,
         }
     });
-    Backtrace { frames: frames.collect() }
+    let locals = if all.iter().all(|frame| frame.locals.is_empty()) {
+        Arc::default()
+    } else {
+        all.iter().map(|frame| frame.locals.iter().map(|local| local.and_then(local_value)).collect()).collect()
+    };
+    Backtrace { frames: frames.collect(), locals }
 }

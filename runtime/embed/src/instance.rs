@@ -236,6 +236,8 @@ pub(crate) fn instantiate_error(
         wattest_vm::InstantiateError::OutOfMemory => {
             InstantiateError::Limit("the machine has no room for a memory or table of this size".to_owned())
         }
-        wattest_vm::InstantiateError::Trap(code) => InstantiateError::Start(Error::Trap(Trap::new(code))),
+        wattest_vm::InstantiateError::Trap(code, refused) => {
+            InstantiateError::Start(Error::Trap(Trap::new(code).with_refused(refused)))
+        }
     }
 }

@@ -63,8 +63,8 @@ pub use config::{Config, ConfigError};
 pub use context::{AsContext, AsContextMut, Caller, StoreContext, StoreContextMut};
 pub use engine::Engine;
 pub use error::{
-    Backtrace, CompileError, DeserializeError, Error, FailedAccess, Frame, HostError, ImportMismatch, InstantiateError,
-    LinkError, MissingImport, Result, SerializeError, Trap, UsageError,
+    Backtrace, CompileError, DeserializeError, Error, FailedAccess, FailedElement, Frame, HostError, ImportMismatch,
+    InstantiateError, LinkError, LocalValue, MissingImport, Result, SerializeError, Trap, UsageError,
 };
 pub use exception::{ExnRef, Tag, UncaughtException};
 pub use externs::Extern;

@@ -35,6 +35,7 @@ pub(crate) fn from_compiled(engine: &Engine, code: CompiledCode, data: ModuleDat
         addresses: RecordTable::Own(code.addresses),
         handlers: RecordTable::Own(code.handlers),
         stack_maps: RecordTable::Own(code.stack_maps),
+        locals: RecordTable::Own(code.locals),
         owner: Some(names.clone()),
     };
     let copy_on_write = engine.config().options.copy_on_write;
@@ -236,6 +237,7 @@ unsafe fn from_artifact(engine: &Engine, artifact: ArtifactFile) -> Result<Modul
         addresses: RecordTable::Artifact(artifact.clone()),
         handlers: RecordTable::Artifact(artifact.clone()),
         stack_maps: RecordTable::Artifact(artifact.clone()),
+        locals: RecordTable::Artifact(artifact.clone()),
         owner: Some(names.clone()),
     };
     let mut images = Vec::with_capacity(records.len());

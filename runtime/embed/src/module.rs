@@ -255,6 +255,7 @@ impl Module {
         writer.section(SectionKind::Addresses, encode_records(&code.addresses.to_vec()));
         writer.section(SectionKind::Handlers, encode_records(&code.handlers.to_vec()));
         writer.section(SectionKind::StackMaps, encode_records(&code.stack_maps.to_vec()));
+        writer.section(SectionKind::Locals, encode_records(&code.locals.to_vec()));
         writer.section(SectionKind::Data, runtime.data().as_slice().to_vec());
         writer.section(SectionKind::Images, images);
         writer.section(SectionKind::Names, self.inner.names.section.clone());

@@ -212,6 +212,8 @@ options! {
     relaxed_simd_deterministic("relaxed-simd-deterministic"): bool = false;
     /// Record instruction addresses, so that backtraces have byte offsets.
     addresses("addresses"): bool = true;
+    /// Keep locals of numeric types in frames, too, where core dumps and `Backtrace::locals` find them.
+    keep_locals("keep-locals"): bool = false;
     /// Collect garbage at every allocation and verify the heap afterwards: for tests.
     gc_stress("gc-stress"): bool = false;
     /// Bytes of native stack that WebAssembly may use.

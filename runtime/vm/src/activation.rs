@@ -9,11 +9,13 @@
 use crate::registry::CodeInfo;
 use crate::store::StoreInner;
 use crate::sys::trampoline::EntryFrame;
-use crate::trap::{FailedAccess, Unwind};
+use crate::trap::{FailedAccess, FailedElement, Refused, Unwind};
+use crate::value::Raw;
 use crate::{registry, trap};
 use std::cell::Cell;
 use std::sync::Arc;
 use wattest_abi::TrapCode;
+use wattest_abi::artifact::LOCAL_SLOT_BYTES;
 use wattest_abi::vmctx::VmStoreContext;
 
 thread_local! {
@@ -77,20 +79,48 @@ pub fn trap_at_fault(pc: usize, fp: usize, address: Option<usize>) -> Option<*mu
     // SAFETY: the active store's context is the first field of its `StoreInner`, which outlives the activation; nothing
     // else on this thread uses it while compiled code runs.
     let store = unsafe { &mut *context.cast::<StoreInner>() };
-    let frames = walk(&store.context, Some((pc, fp)));
-    let access = (code == TrapCode::MemoryOutOfBounds).then(|| failed_access(store, address)).flatten();
-    store.pending = Some(Unwind::Trap { code, access, frames });
+    let mut frames = walk(&store.context, Some((pc, fp)));
+    read_locals(store, &mut frames, code == TrapCode::StackOverflow);
+    let refused = take_refused(store, code).or_else(|| {
+        let is_access = code == TrapCode::MemoryOutOfBounds;
+        address.filter(|_| is_access).and_then(|address| reserved_access(store, address)).map(Refused::Access)
+    });
+    store.pending = Some(Unwind::Trap { code, refused, frames });
     Some(context)
 }
 
-/// Which access of which memory failed: what a builtin has just refused, or one whose address lies in a memory's
-/// reservation. An explicit check keeps no address: it makes the access one of address 0, or executes an undefined
-/// instruction.
-fn failed_access(store: &mut StoreInner, address: Option<usize>) -> Option<FailedAccess> {
-    if let Some(refused) = store.refused_access.take() {
-        return Some(refused);
+/// What a trap with `code` says was out of bounds: what a builtin has just refused, or the cold code behind a comparison.
+pub(crate) fn take_refused(store: &mut StoreInner, code: TrapCode) -> Option<Refused> {
+    let by_builtin = store.refused.take();
+    let vmctx = std::mem::replace(&mut store.context.refused_vmctx, std::ptr::null_mut());
+    let by_code = if vmctx.is_null() { None } else { compared(store, code, vmctx) };
+    match (code, by_builtin.or(by_code)?) {
+        (TrapCode::MemoryOutOfBounds, refused @ Refused::Access(_)) => Some(refused),
+        (TrapCode::TableOutOfBounds, refused @ Refused::Element(_)) => Some(refused),
+        _ => None,
     }
-    let address = address?;
+}
+
+/// What compiled code has stored in the store's context before it trapped.
+fn compared(store: &StoreInner, code: TrapCode, vmctx: *mut u8) -> Option<Refused> {
+    // SAFETY: compiled code stores its own `vmctx`, which is that of an instance of this store; the instance's number lies
+    // before its header.
+    let number = unsafe { *vmctx.cast::<u64>().sub(1) };
+    let instance = store.instances.get(usize::try_from(number).ok()?)?;
+    let entity = store.context.refused_entity as usize;
+    let start = store.context.refused_index.saturating_add(store.context.refused_offset);
+    if code == TrapCode::TableOutOfBounds {
+        let table = &store.tables[*instance.tables.get(entity)? as usize];
+        return Some(Refused::Element(FailedElement { index: start, count: None, table_elements: table.len() }));
+    }
+    let memory = &store.memories[*instance.memories.get(entity)? as usize];
+    let memory_bytes = memory.len_bytes() as u64;
+    // An access that begins within the memory reaches its end.
+    Some(Refused::Access(FailedAccess { address: start.max(memory_bytes), bytes: None, memory_bytes }))
+}
+
+/// The access of `address`, if it lies in a memory's reservation.
+fn reserved_access(store: &StoreInner, address: usize) -> Option<FailedAccess> {
     let memory = store.memories.iter().find(|memory| memory.reservation().contains(&address))?;
     let offset = address - memory.reservation().start;
     Some(FailedAccess { address: offset as u64, bytes: None, memory_bytes: memory.len_bytes() as u64 })
@@ -108,12 +138,12 @@ pub fn walk(store: &VmStoreContext, fault: Option<(usize, usize)>) -> Vec<trap::
         unsafe {
             let is_fault = start.is_some();
             let (mut pc, mut fp) = start.take().unwrap_or_else(|| return_of(exit_fp));
-            frames.push(trap::RawFrame { pc, is_return: !is_fault });
+            frames.push(trap::RawFrame { pc, is_return: !is_fault, fp, locals: Vec::new() });
             while fp != entry_fp && frames.len() < FRAMES_MAX {
                 (pc, fp) = return_of(fp);
                 // The outermost compiled frame returns to `enter`, whose frame pointer is `entry_fp`.
                 if fp != entry_fp {
-                    frames.push(trap::RawFrame { pc, is_return: true });
+                    frames.push(trap::RawFrame { pc, is_return: true, fp, locals: Vec::new() });
                 }
             }
             exit_fp = *(entry_fp as *const usize).sub(EntryFrame::PREVIOUS_EXIT_FP);
@@ -124,6 +154,41 @@ pub fn walk(store: &VmStoreContext, fault: Option<(usize, usize)>) -> Vec<trap::
         }
     }
     frames
+}
+
+/// The frames of `store`'s activations, as [`walk`] gives them at a call, with the locals that they keep.
+pub(crate) fn frames(store: &StoreInner) -> Vec<trap::RawFrame> {
+    let mut frames = walk(&store.context, None);
+    read_locals(store, &mut frames, false);
+    frames
+}
+
+/// Reads the locals that frames keep, but not those of the innermost one where it `is_unfinished`. Safe in a signal handler as
+/// [`registry::with_code`].
+fn read_locals(store: &StoreInner, frames: &mut [trap::RawFrame], is_unfinished: bool) {
+    if !store.config.tunables.keep_locals {
+        return;
+    }
+    for frame in frames.iter_mut().skip(usize::from(is_unfinished)) {
+        let pc = frame.pc - usize::from(frame.is_return);
+        let records = registry::with_code(pc, |info, text_offset| info.locals_at(text_offset)).unwrap_or_default();
+        for record in records {
+            for position in 0..record.count {
+                let value = (record.below_fp != 0).then(|| {
+                    let slot = frame.fp - record.below_fp as usize + (position * LOCAL_SLOT_BYTES) as usize;
+                    // SAFETY: the frame is live and complete, and has a slot of this size there, by the records of its code.
+                    unsafe { (slot as *const u64).read_unaligned() }
+                });
+                frame.locals.push(value.and_then(|bits| local_value(record.kind, bits)));
+            }
+        }
+    }
+}
+
+/// A local of the [`wattest_abi::ValueKind`] with number `kind`, of which `bits` are in the slot.
+fn local_value(kind: u32, bits: u64) -> Option<Raw> {
+    const KINDS: [fn(u64) -> Raw; 4] = [|bits| Raw::I32(bits as u32), Raw::I64, |bits| Raw::F32(bits as u32), Raw::F64];
+    KINDS.get(kind as usize).map(|value| value(bits))
 }
 
 /// Where an exception is taken up.

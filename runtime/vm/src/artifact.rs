@@ -55,7 +55,7 @@ fn damaged(what: &'static str, offset: usize) -> ArtifactError {
 }
 
 /// Every section kind, in the order of their numbers.
-const KINDS: [SectionKind; 11] = [
+const KINDS: [SectionKind; 12] = [
     SectionKind::Compatibility,
     SectionKind::Module,
     SectionKind::Text,
@@ -67,6 +67,7 @@ const KINDS: [SectionKind; 11] = [
     SectionKind::Names,
     SectionKind::Handlers,
     SectionKind::StackMaps,
+    SectionKind::Locals,
 ];
 
 fn is_mapped_kind(kind: SectionKind) -> bool {

@@ -15,7 +15,7 @@ use wattest_module::{CompositeType, ConstExpr, ConstOp, TypeIndex};
 impl From<AllocError> for InstantiateError {
     fn from(error: AllocError) -> InstantiateError {
         match error {
-            AllocError::Full => InstantiateError::Trap(TrapCode::AllocationTooLarge),
+            AllocError::Full => InstantiateError::Trap(TrapCode::AllocationTooLarge, None),
             AllocError::Limiter(error) => InstantiateError::Limiter(error),
         }
     }
@@ -132,11 +132,11 @@ impl StoreInner {
         // The operands stay on the stack, where an allocation that moves them updates them.
         let type_id = self.instances[id.0 as usize].module.type_ids[ty.index()];
         if self.const_stack.last().is_none_or(|descriptor| descriptor.bits == 0) {
-            return Err(InstantiateError::Trap(TrapCode::NullDescriptor));
+            return Err(InstantiateError::Trap(TrapCode::NullDescriptor, None));
         }
         let object = self.new_struct(type_id)?;
         let descriptor = self.pop_const() as u32;
-        self.set_descriptor(object, descriptor).map_err(|_| InstantiateError::Trap(TrapCode::NullDescriptor))?;
+        self.set_descriptor(object, descriptor).map_err(|_| InstantiateError::Trap(TrapCode::NullDescriptor, None))?;
         self.initialize_top(object, kinds);
         Ok(())
     }

@@ -131,7 +131,7 @@ impl StoreInner {
             self.context.landing_exception = u64::from(exception);
             return;
         }
-        let frames = activation::walk(&self.context, None);
+        let frames = activation::frames(self);
         self.pending = Some(Unwind::Exception { exception, frames });
     }
 

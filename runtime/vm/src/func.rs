@@ -128,14 +128,14 @@ impl StoreInner {
     #[cold]
     fn stack_overflow(&self) -> CallFailure {
         let frames = activation::walk(&self.context, None);
-        CallFailure::Trap { code: TrapCode::StackOverflow, access: None, frames: trap::resolve(&frames) }
+        CallFailure::Trap { code: TrapCode::StackOverflow, refused: None, frames: trap::resolve(&frames) }
     }
 
     #[cold]
     fn take_failure(&mut self) -> CallFailure {
         match self.pending.take() {
-            Some(Unwind::Trap { code, access, frames }) => {
-                CallFailure::Trap { code, access, frames: trap::resolve(&frames) }
+            Some(Unwind::Trap { code, refused, frames }) => {
+                CallFailure::Trap { code, refused, frames: trap::resolve(&frames) }
             }
             Some(Unwind::Host { error, frames }) => CallFailure::Host { error, frames: trap::resolve(&frames) },
             Some(Unwind::Exception { exception, frames }) => {

@@ -164,7 +164,7 @@ pub(crate) unsafe fn caller_of<'a, T>(caller: *mut u8) -> (&'a mut Store<T>, Cal
 impl StoreInner {
     /// Ends the running activation with an error.
     fn fail(&mut self, error: HostError) {
-        let frames = activation::walk(&self.context, None);
+        let frames = activation::frames(self);
         self.pending = Some(Unwind::Host { error, frames });
     }
 }

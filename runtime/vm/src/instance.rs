@@ -18,7 +18,7 @@ use crate::memory::LinearMemory;
 use crate::module::RuntimeModule;
 use crate::store::{InstanceId, MemoryHandle, MemorySource, StoreId, StoreInner, TableHandle};
 use crate::table::TableEntry;
-use crate::trap::HostError;
+use crate::trap::{FailedAccess, FailedElement, HostError, Refused};
 use crate::types::{engine_ref, engine_type};
 use crate::value::Raw;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -78,8 +78,8 @@ pub enum InstantiateError {
     Limiter(HostError),
     /// The machine has no room for a memory or table.
     OutOfMemory,
-    /// A segment does not fit.
-    Trap(TrapCode),
+    /// A segment does not fit, and which of what it fills.
+    Trap(TrapCode, Option<Refused>),
 }
 
 impl From<crate::memory::MemoryError> for InstantiateError {
@@ -589,7 +589,7 @@ impl StoreInner {
             let table = &mut self.tables[entry];
             // SAFETY: validation made the value one of the table's type; it is this store's.
             let filled = unsafe { table.fill(0, raw, table.len()) };
-            filled.map_err(|_| InstantiateError::Trap(TrapCode::TableOutOfBounds))?;
+            filled.map_err(|_| InstantiateError::Trap(TrapCode::TableOutOfBounds, None))?;
         }
         Ok(())
     }
@@ -601,13 +601,25 @@ impl StoreInner {
                 let at = index_of(self.evaluate(id, offset)?, module.desc.tables[table.index()].table64);
                 let len = segment_len(&segment.items);
                 self.init_table(id, *table, ElementIndex(index as u32), at, 0, len)
-                    .map_err(|_| InstantiateError::Trap(TrapCode::TableOutOfBounds))?;
+                    .map_err(|_| self.refused_elements(id, *table, at, len))?;
             }
             if !matches!(segment.kind, ElementKind::Passive) {
                 self.instances[id.0 as usize].drop_element(index);
             }
         }
         Ok(())
+    }
+
+    fn refused_elements(&self, id: InstanceId, table: TableIndex, index: u64, count: u64) -> InstantiateError {
+        let table_elements = self.tables[self.instances[id.0 as usize].tables[table.index()] as usize].len();
+        let element = FailedElement { index, count: Some(count), table_elements };
+        InstantiateError::Trap(TrapCode::TableOutOfBounds, Some(Refused::Element(element)))
+    }
+
+    fn refused_bytes(&self, id: InstanceId, memory: MemoryIndex, address: u64, bytes: u64) -> InstantiateError {
+        let memory = &self.memories[self.instances[id.0 as usize].memories[memory.index()] as usize];
+        let access = FailedAccess { address, bytes: Some(bytes), memory_bytes: memory.len_bytes() as u64 };
+        InstantiateError::Trap(TrapCode::MemoryOutOfBounds, Some(Refused::Access(access)))
     }
 
     /// `table.init` ([spec](https://webassembly.github.io/spec/core/exec/instructions.html#table-instructions)).
@@ -638,7 +650,7 @@ impl StoreInner {
                 let at = index_of(self.evaluate(id, offset)?, module.desc.memories[memory.index()].memory64);
                 let len = u64::from(segment.bytes.end - segment.bytes.start);
                 self.init_memory(id, *memory, DataIndex(index as u32), at, 0, len)
-                    .map_err(|_| InstantiateError::Trap(TrapCode::MemoryOutOfBounds))?;
+                    .map_err(|_| self.refused_bytes(id, *memory, at, len))?;
             }
             self.instances[id.0 as usize].dropped_data[index] = true;
         }

@@ -55,6 +55,6 @@ pub use store::{
     StoreInner, TableHandle, WrongStore,
 };
 pub use table::{OutOfBounds, TableGrowError};
-pub use trap::{CallFailure, FailedAccess, Frame, HostError};
+pub use trap::{CallFailure, FailedAccess, FailedElement, Frame, HostError, Refused};
 pub use types::{Signature, TYPES_MAX, TooManyTypes, TypeRegistry, engine_ref, engine_type};
 pub use value::{Raw, RawRef, TypedHandle, V128, WasmValue, WasmValues};

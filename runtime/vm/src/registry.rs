@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use wattest_abi::TrapCode;
 use wattest_abi::artifact::{
-    AddressRecord, FunctionRecord, HANDLER_RECORD_BYTES, HandlerRecord, RECORD_BYTES, SectionKind, StackMapRecord,
-    TRAP_RECORD_BYTES, TrapRecord,
+    AddressRecord, FunctionRecord, HANDLER_RECORD_BYTES, HandlerRecord, LOCALS_RECORD_BYTES, LocalsRecord,
+    RECORD_BYTES, SectionKind, StackMapRecord, TRAP_RECORD_BYTES, TrapRecord,
 };
 use wattest_module::DefinedFuncIndex;
 
@@ -117,6 +117,23 @@ impl Record for HandlerRecord {
     }
 }
 
+impl Record for LocalsRecord {
+    const BYTES: usize = LOCALS_RECORD_BYTES;
+    const SECTION: SectionKind = SectionKind::Locals;
+    fn decode(bytes: &[u8]) -> Self {
+        let [text_offset, kind, count, below_fp] = [0, 4, 8, 12].map(|at| word(bytes, at));
+        LocalsRecord { text_offset, kind, count, below_fp }
+    }
+    fn encode(self, bytes: &mut Vec<u8>) {
+        for word in [self.text_offset, self.kind, self.count, self.below_fp] {
+            bytes.extend(word.to_le_bytes());
+        }
+    }
+    fn text_offset(self) -> u32 {
+        self.text_offset
+    }
+}
+
 /// The encoded form of `records`, as a section of an artifact.
 pub fn encode_records<R: Record>(records: &[R]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(records.len() * R::BYTES);
@@ -195,6 +212,8 @@ pub struct CodeInfo {
     pub handlers: RecordTable<HandlerRecord>,
     /// References in frames; sorted by return address.
     pub stack_maps: RecordTable<StackMapRecord>,
+    /// Locals in frames; sorted by function.
+    pub locals: RecordTable<LocalsRecord>,
     /// What the code belongs to, for whoever registered it.
     pub owner: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -242,6 +261,20 @@ impl CodeInfo {
                 _ => return,
             }
         }
+    }
+
+    /// The locals of the function at `text_offset` as its frames keep them, in order. None unless the module was compiled so.
+    pub fn locals_at(&self, text_offset: u32) -> Vec<LocalsRecord> {
+        let start = self.function_at(text_offset).and_then(|func| self.functions.get(func.0 as usize));
+        let Some((start, (last, _))) = start
+            .map(|record| record.text_offset)
+            .and_then(|start| Some((start, self.locals.last_at_or_before(start)?)))
+        else {
+            return Vec::new();
+        };
+        let own = |index: &usize| self.locals.get(*index).is_some_and(|record| record.text_offset == start);
+        let count = (0..=last).rev().take_while(own).count();
+        (last + 1 - count..=last).filter_map(|index| self.locals.get(index)).collect()
     }
 
     /// What the code belongs to, if whoever registered it said.
@@ -372,6 +405,7 @@ mod tests {
             addresses: RecordTable::Own(addresses),
             handlers: RecordTable::Own(handlers()),
             stack_maps: RecordTable::Own(Vec::new()),
+            locals: RecordTable::Own(Vec::new()),
             owner: None,
         });
     }
@@ -393,6 +427,7 @@ mod tests {
             addresses: RecordTable::Artifact(artifact.clone()),
             handlers: RecordTable::Artifact(artifact),
             stack_maps: RecordTable::Own(Vec::new()),
+            locals: RecordTable::Own(Vec::new()),
             owner: None,
         });
     }

@@ -31,7 +31,7 @@ impl Recording {
             self.lost += 1;
             return;
         }
-        self.frames.extend(frames);
+        self.frames.extend_from_slice(frames);
         self.samples.push((self.started.elapsed(), frames.len() as u32));
     }
 }

@@ -16,7 +16,7 @@ use crate::instance::Instance;
 use crate::limits::{Hooks, ResourceLimiter};
 use crate::pool::{MemoryPool, StackPool};
 use crate::table::TableEntry;
-use crate::trap::{FailedAccess, HostError, Unwind};
+use crate::trap::{HostError, Refused, Unwind};
 use std::any::Any;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -102,7 +102,7 @@ pub struct StoreInner {
     pub(crate) hooks: Hooks,
     pub(crate) pending: Option<Unwind>,
     /// What a builtin refused to access: the trap that follows at once takes it.
-    pub(crate) refused_access: Option<FailedAccess>,
+    pub(crate) refused: Option<Refused>,
     /// Samples that are being taken.
     pub(crate) recording: Option<crate::samples::Recording>,
     pub(crate) instances: Vec<Instance>,
@@ -255,13 +255,17 @@ impl StoreInner {
                 landing_exception: 0,
                 heap_top: 0,
                 heap_limit: 0,
+                refused_vmctx: std::ptr::null_mut(),
+                refused_index: 0,
+                refused_offset: 0,
+                refused_entity: 0,
             },
             host_context: HostContext { reserved: 0, instance: u64::MAX, header },
             id: StoreId(NEXT_STORE.fetch_add(1, Ordering::Relaxed)),
             config,
             hooks,
             pending: None,
-            refused_access: None,
+            refused: None,
             recording: None,
             instances: Vec::new(),
             memories: Vec::new(),

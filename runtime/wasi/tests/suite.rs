@@ -11,9 +11,10 @@
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use wattest::component::{self, Component};
 use wattest::{Engine, Error, Linker, Module, Store};
-use wattest_wasi::host::fs::Access;
+use wattest_wasi::host::fs::{Access, Dir, HostDir, Resolver};
 use wattest_wasi::host::stdio::{OutputBuffer, OutputStream};
 use wattest_wasi::{Exit, WasiCtx, WasiCtxBuilder, p2, preview1};
 
@@ -117,7 +118,7 @@ fn verdict(specification: &Specification, outcome: &Outcome, is_component: bool)
 type Start = fn(&Engine, &Path, WasiCtx) -> Result<u64, String>;
 
 /// Runs a program as its specification says; the file that is started may be another form of it.
-fn run(engine: &Engine, program: &Path, file: &Path, start: Start) -> Result<(), String> {
+fn run(engine: &Engine, program: &Path, file: &Path, resolver: Resolver, start: Start) -> Result<(), String> {
     let specification = specification(program);
     let (stdout, stderr) = (OutputBuffer::new(1 << 20), OutputBuffer::new(1 << 20));
     let mut builder = WasiCtxBuilder::new();
@@ -130,7 +131,8 @@ fn run(engine: &Engine, program: &Path, file: &Path, start: Start) -> Result<(),
         builder.env(name, value).unwrap();
     }
     if let Some(root) = &specification.root {
-        builder.preopened_dir(root.path(), "/", Access::READ_WRITE).unwrap();
+        let root = HostDir::open_ambient(root.path()).unwrap().resolved_by(resolver);
+        builder.preopened(Dir::new(Arc::new(root), Access::READ_WRITE), "/");
     }
     let text = |buffer: &OutputBuffer| String::from_utf8_lossy(&buffer.contents()).into_owned();
     let status = start(engine, file, builder.build()).map_err(|error| format!("{error}\n{}", text(&stderr)))?;
@@ -192,10 +194,12 @@ fn the_suite_passes() {
     };
     let (engine, programs) = (Engine::default(), programs(&suite));
     assert!(!programs.is_empty(), "no programs in {}", suite.display());
-    let failures = failures(&programs, |program| run(&engine, program, program, start_module));
-    let summary = summary("as modules", &programs, &failures);
-    println!("{summary}");
-    assert!(failures.is_empty(), "{summary}");
+    for (resolver, what) in [(Resolver::Kernel, "as modules"), (Resolver::Walk, "as modules, without openat2")] {
+        let failures = failures(&programs, |program| run(&engine, program, program, resolver, start_module));
+        let summary = summary(what, &programs, &failures);
+        println!("{summary}");
+        assert!(failures.is_empty(), "{summary}");
+    }
 }
 
 /// Makes components of programs, in a folder.
@@ -239,8 +243,9 @@ fn the_suite_passes_as_components() {
     let (engine, programs) = (Engine::default(), programs(&suite));
     let temp = tempfile::tempdir().unwrap();
     componentize(&jco, &programs, temp.path());
-    let ours =
-        failures(&programs, |program| run(&engine, program, &component_of(program, temp.path()), start_component));
+    let ours = failures(&programs, |program| {
+        run(&engine, program, &component_of(program, temp.path()), Resolver::Kernel, start_component)
+    });
     let mut report = summary("as components", &programs, &ours);
     let mut unexpected = ours.iter().filter(|(program, _)| explained(program).is_none()).count();
     if let Some(path) = std::env::var_os("WATTEST_WASMTIME").map(PathBuf::from) {

@@ -103,7 +103,7 @@ impl Translator<'_> {
             return self.builder.ins().iadd(index, offset);
         }
         let (address, overflow) = self.builder.ins().uadd_overflow(index, offset);
-        self.trap_if(overflow, TrapCode::MemoryOutOfBounds);
+        self.refuse_if(overflow, TrapCode::MemoryOutOfBounds, memarg.memory, index, memarg.offset);
         address
     }
 

@@ -83,28 +83,33 @@ impl Translator<'_> {
             index = self.builder.ins().band_imm_u(index, 0xffff_ffff);
         }
         let verdict = self.verdict(plan, memarg.offset, index, constant, bytes);
-        let signals = self.env.tunables.signals_based_traps;
-        let spectre = self.env.tunables.spectre_mitigation;
-        let base = self.memory_base(plan);
-        let start = self.builder.ins().iadd(base, index);
         let condition = match verdict {
-            Verdict::Never => return self.with_offset(start, memarg.offset, flags.with_notrap()),
-            Verdict::Faults => return self.with_offset(start, memarg.offset, faulting),
-            Verdict::If(condition) => condition,
-            Verdict::Always => self.builder.ins().iconst(types::I8, 1),
+            Verdict::Never | Verdict::Faults => None,
+            Verdict::If(condition) => Some(condition),
+            Verdict::Always => Some(self.builder.ins().iconst(types::I8, 1)),
         };
-        if !(signals && spectre) {
-            self.trap_if(condition, TrapCode::MemoryOutOfBounds);
+        if let Some(condition) = condition {
+            self.refuse_if(condition, TrapCode::MemoryOutOfBounds, memarg.memory, index, memarg.offset);
         }
-        if !spectre {
-            let exact = plan.bounds == Bounds::Exact;
-            return self.with_offset(start, memarg.offset, if exact { flags.with_notrap() } else { faulting });
+        let checked_whole = matches!(verdict, Verdict::Never) || condition.is_some() && plan.bounds == Bounds::Exact;
+        let flags = if checked_whole { flags.with_notrap() } else { faulting };
+        let base = self.memory_base(plan);
+        let Some(condition) = condition.filter(|_| self.env.tunables.spectre_mitigation) else {
+            let start = self.builder.ins().iadd(base, index);
+            return self.with_offset(start, memarg.offset, flags);
+        };
+        // In speculation, the access is one of what lies the static offset behind the memory's start, if that much is
+        // reserved, else one of null.
+        let zero = self.pointer_const(0);
+        if memarg.offset.checked_add(u64::from(bytes)).is_some_and(|end| end <= self.env.tunables.memory_guard_bytes) {
+            let index = self.builder.ins().select_spectre_guard(condition, zero, index);
+            let start = self.builder.ins().iadd(base, index);
+            return self.with_offset(start, memarg.offset, flags);
         }
-        // Null is never mapped: the access itself traps, in speculation too.
+        let start = self.builder.ins().iadd(base, index);
         let full = self.plus(start, memarg.offset);
-        let null = self.pointer_const(0);
-        let base = self.builder.ins().select_spectre_guard(condition, null, full);
-        Address { base, offset: 0, flags: if signals { faulting } else { flags.with_notrap() } }
+        let base = self.builder.ins().select_spectre_guard(condition, zero, full);
+        Address { base, offset: 0, flags }
     }
 
     fn plus(&mut self, value: Value, offset: u64) -> Value {

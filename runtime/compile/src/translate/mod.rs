@@ -32,7 +32,7 @@ mod visit;
 mod vmctx;
 mod wide;
 
-pub(crate) use state::State;
+pub(crate) use state::{LocalRun, State};
 
 use crate::signature::{FIXED_PARAMS, POINTER, clif_type, kind_of, returns_in_memory};
 use crate::{CompileErrorKind, ModuleCompiler};
@@ -156,7 +156,9 @@ impl<'a> Translator<'a> {
             self.state.reference_locals += 1;
         }
         self.builder.def_var(variable, value);
-        self.state.locals.push(state::Local { variable, ty });
+        let kept = self.place_local(kind);
+        self.state.locals.push(state::Local { variable, ty, kept });
+        self.keep_local(kept, value);
     }
 
     /// The value of type `ty` whose bits are all zero.

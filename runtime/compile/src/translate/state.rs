@@ -8,6 +8,7 @@ use super::exception::Clause;
 use cranelift_codegen::entity::packed_option::PackedOption;
 use cranelift_codegen::ir::{AliasRegion, Block, BlockArg, FuncRef, GlobalValue, Inst, SigRef, StackSlot, Type, Value};
 use cranelift_frontend::Variable;
+use wattest_abi::ValueKind;
 
 /// Where control goes when an `if`'s condition is false.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +82,17 @@ pub(crate) struct Scope {
 pub(crate) struct Local {
     pub variable: Variable,
     pub ty: Type,
+    /// Position among the locals that the frame keeps, if it does.
+    pub kept: Option<u32>,
+}
+
+/// Neighbouring locals of one kind that are all kept by the frame, or all not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LocalRun {
+    pub kind: ValueKind,
+    pub count: u32,
+    /// Position of the first one among those that are kept.
+    pub kept: Option<u32>,
 }
 
 /// Import caches by index, of which only the touched entries are cleared.
@@ -135,6 +147,12 @@ pub(crate) struct State {
     pub stack: Vec<Value>,
     pub frames: Vec<Frame>,
     pub locals: Vec<Local>,
+    /// All locals, if the frame keeps any.
+    pub local_runs: Vec<LocalRun>,
+    /// How many it keeps.
+    pub kept_locals: u32,
+    /// Where it keeps them.
+    pub locals_slot: Option<StackSlot>,
     /// Scopes whose frames are open, and the innermost whose body is.
     pub scopes: Vec<Scope>,
     /// See [`State::scopes`].
@@ -175,6 +193,9 @@ impl State {
         self.stack.clear();
         self.frames.clear();
         self.locals.clear();
+        self.local_runs.clear();
+        self.kept_locals = 0;
+        self.locals_slot = None;
         self.scopes.clear();
         self.scope = None;
         self.reachable = true;

@@ -36,7 +36,12 @@ impl Translator<'_> {
         let inclusive = mutant!(table_set_bounds_inclusive) && code == TrapCode::TableOutOfBounds;
         let beyond = if inclusive { IntCC::UnsignedGreaterThan } else { IntCC::UnsignedGreaterThanOrEqual };
         let outside = self.builder.ins().icmp(beyond, index, length);
-        self.trap_if(outside, code);
+        if code == TrapCode::TableOutOfBounds {
+            self.refuse_if(outside, code, table, index, 0);
+        } else {
+            // A call, of which there are many: its message does without numbers.
+            self.trap_if(outside, code);
+        }
         let (definition, offset) = self.definition(plan.vmctx_offset, plan.indirect);
         let base = self.load_field(POINTER, definition, offset + vmctx::TABLE_BASE);
         let log2 = if plan.element == ValueKind::FuncRef { ENTRY_BYTES.ilog2() } else { REF_ENTRY_BYTES.ilog2() };

@@ -50,6 +50,29 @@ impl Translator<'_> {
         self.continue_in(next);
     }
 
+    /// Traps if `condition` is not zero: `index` plus `offset` is too large for the memory or table `entity`. Where compiled
+    /// code goes on, this costs what [`Translator::trap_if`] does: the message's numbers are stored in the cold block.
+    pub(super) fn refuse_if(&mut self, condition: Value, code: TrapCode, entity: u32, index: Value, offset: u64) {
+        let (cold, next) = self.cold_and_next();
+        self.builder.ins().brif(condition, cold, &[], next, &[]);
+        self.continue_in(cold);
+        // Not loaded as the constant that it is: that could be moved out of a loop, and hold a register there.
+        let store = self.load_field(POINTER, self.vmctx, vmctx::STORE);
+        let flags = self.trusted(super::vmctx::Region::Store);
+        let (offset, entity) = (self.pointer_const(offset), self.pointer_const(u64::from(entity)));
+        let rows = [
+            (self.vmctx, vmctx::STORE_REFUSED_VMCTX),
+            (index, vmctx::STORE_REFUSED_INDEX),
+            (offset, vmctx::STORE_REFUSED_OFFSET),
+            (entity, vmctx::STORE_REFUSED_ENTITY),
+        ];
+        for (value, at) in rows {
+            self.builder.ins().store(flags, value, store, at as i32);
+        }
+        self.trap(code);
+        self.continue_in(next);
+    }
+
     /// A cold block and an ordinary one.
     pub(super) fn cold_and_next(&mut self) -> (Block, Block) {
         let cold = self.builder.create_block();

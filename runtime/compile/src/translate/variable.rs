@@ -5,13 +5,18 @@
 //!
 //! Does not know: how globals are initialized.
 
+use super::state::LocalRun;
 use super::vmctx::Region;
 use super::{Step, Translator};
 use crate::env::GlobalPlan;
-use crate::signature::clif_type;
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use crate::signature::{POINTER, clif_type};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, Value, types};
+use wattest_abi::artifact::LOCAL_SLOT_BYTES;
 use wattest_abi::{ValueKind, mutant};
 use wattest_module::ConstOp;
+
+/// Most locals of a function that its frames keep.
+const LOCALS_KEPT_MAX: u32 = 1024;
 
 impl Translator<'_> {
     pub(super) fn local_get(&mut self, index: u32) -> Step {
@@ -38,6 +43,36 @@ impl Translator<'_> {
         let local = self.state.locals[index as usize];
         let value = if local.ty.is_vector() { self.as_vector(value, local.ty) } else { value };
         self.builder.def_var(local.variable, value);
+        self.keep_local(local.kept, value);
+    }
+
+    /// Gives the next local, of kind `kind`, a place in the frame, if it is to have one.
+    pub(super) fn place_local(&mut self, kind: ValueKind) -> Option<u32> {
+        if !self.env.tunables.keep_locals {
+            return None;
+        }
+        let next = self.state.kept_locals;
+        let is_number = matches!(kind, ValueKind::I32 | ValueKind::I64 | ValueKind::F32 | ValueKind::F64);
+        let kept = (is_number && next < LOCALS_KEPT_MAX).then_some(next);
+        self.state.kept_locals += u32::from(kept.is_some());
+        match self.state.local_runs.last_mut() {
+            Some(last) if last.kind == kind && last.kept.is_some() == kept.is_some() => last.count += 1,
+            _ => self.state.local_runs.push(LocalRun { kind, count: 1, kept }),
+        }
+        kept
+    }
+
+    /// Stores the new value of a local where the frame keeps it.
+    pub(super) fn keep_local(&mut self, place: Option<u32>, value: Value) {
+        let Some(place) = place else { return };
+        let slot = *self.state.locals_slot.get_or_insert_with(|| {
+            let data = StackSlotData::new(StackSlotKind::ExplicitSlot, 0, LOCAL_SLOT_BYTES.ilog2() as u8);
+            self.builder.create_sized_stack_slot(data)
+        });
+        let bytes = &mut self.builder.func.sized_stack_slots[slot].size;
+        *bytes = (*bytes).max((place + 1) * LOCAL_SLOT_BYTES);
+        let at = self.builder.ins().stack_addr(POINTER, slot, (place * LOCAL_SLOT_BYTES) as i32);
+        self.builder.ins().store(MemFlagsData::trusted(), value, at, 0);
     }
 
     /// The address and offset of a global's slot, and its alias region.

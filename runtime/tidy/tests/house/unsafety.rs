@@ -34,6 +34,11 @@ const UNSAFE: &[Unsafe] = &[
     },
     Unsafe {
         package: "wattest",
+        place: "runtime/embed/tests/locals.rs",
+        reason: "vouches for the artifact it has just made",
+    },
+    Unsafe {
+        package: "wattest",
         place: "runtime/embed/tests/artifacts.rs",
         reason: "loads damaged copies of artifacts it has just made",
     },

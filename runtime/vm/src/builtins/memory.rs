@@ -101,13 +101,18 @@ pub(super) unsafe extern "C" fn data_drop(vmctx: *mut u8, data: u32) -> u32 {
 
 pub(super) unsafe extern "C" fn memory_atomic_notify(vmctx: *mut u8, memory: u32, address: u64, count: u32) -> Outcome {
     // SAFETY: compiled code passes its own `vmctx`.
-    let calling = unsafe { Calling::new(vmctx) };
-    let entry = &calling.store.memories[calling.memory(memory)];
-    match &entry.bytes {
+    let mut calling = unsafe { Calling::new(vmctx) };
+    let memory = calling.memory(memory);
+    let entry = &calling.store.memories[memory];
+    let woken = match &entry.bytes {
         // Nobody can wait on a memory that is not shared.
-        MemoryBytes::Own(_) => returns(if entry.range(address, 4).is_some() { 0 } else { u64::MAX }),
-        MemoryBytes::Shared(memory) => returns(memory.notify(address, count).map_or(u64::MAX, u64::from)),
+        MemoryBytes::Own(_) => entry.range(address, 4).map(|_| 0),
+        MemoryBytes::Shared(memory) => memory.notify(address, count).ok(),
+    };
+    if woken.is_none() {
+        calling.refuse_access(memory, address, 4);
     }
+    returns(woken.map_or(u64::MAX, u64::from))
 }
 
 pub(super) unsafe extern "C" fn memory_atomic_wait32(
@@ -119,7 +124,7 @@ pub(super) unsafe extern "C" fn memory_atomic_wait32(
 ) -> Outcome {
     // SAFETY: compiled code passes its own `vmctx`.
     let calling = unsafe { Calling::new(vmctx) };
-    wait(calling, memory, |shared| shared.wait32(address, expected, timeout_ns))
+    wait(calling, memory, (address, 4), |shared| shared.wait32(address, expected, timeout_ns))
 }
 
 pub(super) unsafe extern "C" fn memory_atomic_wait64(
@@ -131,20 +136,27 @@ pub(super) unsafe extern "C" fn memory_atomic_wait64(
 ) -> Outcome {
     // SAFETY: compiled code passes its own `vmctx`.
     let calling = unsafe { Calling::new(vmctx) };
-    wait(calling, memory, |shared| shared.wait64(address, expected, timeout_ns))
+    wait(calling, memory, (address, 8), |shared| shared.wait64(address, expected, timeout_ns))
 }
 
 fn wait(
     mut calling: Calling<'_>,
     memory: u32,
+    (address, bytes): (u64, u64),
     wait: impl FnOnce(&crate::memory::SharedMemory) -> Result<WaitOutcome, TrapCode>,
 ) -> Outcome {
-    let outcome = match &calling.store.memories[calling.memory(memory)].bytes {
+    let memory = calling.memory(memory);
+    let outcome = match &calling.store.memories[memory].bytes {
         MemoryBytes::Own(_) => Err(TrapCode::ExpectedSharedMemory),
         MemoryBytes::Shared(memory) => wait(memory),
     };
     match outcome {
         Ok(result) => returns(result as u64),
-        Err(code) => calling.trap(code),
+        Err(code) => {
+            if code == TrapCode::MemoryOutOfBounds {
+                calling.refuse_access(memory, address, bytes);
+            }
+            calling.trap(code)
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::activation;
 use crate::instance::Instance;
 use crate::store::{InstanceId, StoreInner};
 use crate::sys::trampoline::{Outcome, trapping_thunk};
-use crate::trap::{FailedAccess, HostError, Unwind};
+use crate::trap::{FailedAccess, FailedElement, HostError, Refused, Unwind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wattest_abi::vmctx::VmHeader;
 use wattest_abi::{TrapCode, for_each_builtin};
@@ -69,7 +69,19 @@ impl<'a> Calling<'a> {
     #[cold]
     fn refuse_access(&mut self, memory: usize, address: u64, bytes: u64) -> u32 {
         let memory_bytes = self.store.memories[memory].len_bytes() as u64;
-        self.store.refused_access = Some(FailedAccess { address, bytes: Some(bytes), memory_bytes });
+        self.store.refused = Some(Refused::Access(FailedAccess { address, bytes: Some(bytes), memory_bytes }));
+        0
+    }
+
+    fn has_elements(&self, table: usize, index: u64, count: u64) -> bool {
+        index.checked_add(count).is_some_and(|end| end <= self.store.tables[table].len())
+    }
+
+    /// As [`Calling::refuse_access`], for elements of a table.
+    #[cold]
+    fn refuse_elements(&mut self, table: usize, index: u64, count: u64) -> u32 {
+        let table_elements = self.store.tables[table].len();
+        self.store.refused = Some(Refused::Element(FailedElement { index, count: Some(count), table_elements }));
         0
     }
 
@@ -80,15 +92,15 @@ impl<'a> Calling<'a> {
 
     /// Makes the calling computation trap.
     fn trap(&mut self, code: TrapCode) -> Outcome {
-        let frames = activation::walk(&self.store.context, None);
-        let access = self.store.refused_access.take().filter(|_| code == TrapCode::MemoryOutOfBounds);
-        self.store.pending = Some(Unwind::Trap { code, access, frames });
+        let frames = activation::frames(self.store);
+        let refused = activation::take_refused(self.store, code);
+        self.store.pending = Some(Unwind::Trap { code, refused, frames });
         Outcome { value: 0, go_on: 0 }
     }
 
     /// Makes the calling computation end with a host error.
     fn fail(&mut self, error: HostError) -> Outcome {
-        let frames = activation::walk(&self.store.context, None);
+        let frames = activation::frames(self.store);
         self.store.pending = Some(Unwind::Host { error, frames });
         Outcome { value: 0, go_on: 0 }
     }

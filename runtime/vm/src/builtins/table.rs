@@ -26,10 +26,13 @@ pub(super) unsafe extern "C" fn table_grow(vmctx: *mut u8, table: u32, value: u6
 
 pub(super) unsafe extern "C" fn table_fill(vmctx: *mut u8, table: u32, dst: u64, value: u64, len: u64) -> u32 {
     // SAFETY: compiled code passes its own `vmctx`.
-    let calling = unsafe { Calling::new(vmctx) };
-    let index = calling.table(table);
+    let mut calling = unsafe { Calling::new(vmctx) };
+    let table = calling.table(table);
     // SAFETY: as in `table_grow`.
-    u32::from(unsafe { calling.store.tables[index].fill(dst, value, len) }.is_ok())
+    match unsafe { calling.store.tables[table].fill(dst, value, len) } {
+        Ok(()) => 1,
+        Err(_) => calling.refuse_elements(table, dst, len),
+    }
 }
 
 pub(super) unsafe extern "C" fn table_copy(
@@ -41,9 +44,13 @@ pub(super) unsafe extern "C" fn table_copy(
     len: u64,
 ) -> u32 {
     // SAFETY: compiled code passes its own `vmctx`.
-    let calling = unsafe { Calling::new(vmctx) };
+    let mut calling = unsafe { Calling::new(vmctx) };
     let (to, from) = (calling.table(dst_table), calling.table(src_table));
-    u32::from(calling.store.copy_table((to, dst), (from, src), len).is_ok())
+    if calling.store.copy_table((to, dst), (from, src), len).is_ok() {
+        return 1;
+    }
+    let (table, index) = if calling.has_elements(from, src, len) { (to, dst) } else { (from, src) };
+    calling.refuse_elements(table, index, len)
 }
 
 pub(super) unsafe extern "C" fn table_init(
@@ -55,11 +62,19 @@ pub(super) unsafe extern "C" fn table_init(
     len: u32,
 ) -> u32 {
     // SAFETY: compiled code passes its own `vmctx`.
-    let calling = unsafe { Calling::new(vmctx) };
+    let mut calling = unsafe { Calling::new(vmctx) };
     let id = calling.id;
     let done =
         calling.store.init_table(id, TableIndex(table), ElementIndex(element), dst, u64::from(src), u64::from(len));
-    u32::from(done.is_ok())
+    if done.is_ok() {
+        return 1;
+    }
+    let table = calling.table(table);
+    // Else the segment is too short, which no element tells.
+    if !calling.has_elements(table, dst, u64::from(len)) {
+        calling.refuse_elements(table, dst, u64::from(len));
+    }
+    0
 }
 
 pub(super) unsafe extern "C" fn elem_drop(vmctx: *mut u8, element: u32) -> u32 {

@@ -1,7 +1,8 @@
 //! Path resolution confined to a directory.
 //!
 //! Every path a guest names is resolved here. Where the kernel offers `openat2`, it confines the resolution itself
-//! (`RESOLVE_BENEATH`); elsewhere the path is walked component by component, never letting the kernel follow a link.
+//! (`RESOLVE_BENEATH`); elsewhere – older kernels, system call filters – the path is walked component by component, never
+//! letting the kernel follow a link. Tests ask for either by [`Resolver`], and both pass the same ones.
 //!
 //! Invariant: what is opened lies beneath the directory at the time it is opened; absolute paths, `..` above the
 //! directory and links out of it are refused with [`Errno::Perm`], also when somebody renames files meanwhile.
@@ -12,6 +13,7 @@ use crate::Errno;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat};
 use rustix::io::Errno as Sys;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Links followed in one resolution, as many as Linux does.
 const LINKS_MAX: u32 = 40;
@@ -20,14 +22,36 @@ const PATH_BYTES_MAX: usize = 4096;
 /// How often a resolution that raced with a rename is tried again.
 const RACES_MAX: u32 = 16;
 
+/// Who resolves paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resolver {
+    /// The kernel, where it can; else as [`Resolver::Walk`].
+    #[default]
+    Kernel,
+    /// This process, component by component.
+    Walk,
+}
+
+/// Whether the kernel has said that it has no `openat2`.
+static OPENAT2_ABSENT: AtomicBool = AtomicBool::new(false);
+
 /// Opens `path` beneath `dir`.
 ///
 /// With [`OFlags::NOFOLLOW`] a link in the last place is not followed.
-pub fn open_beneath(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+pub fn open_beneath(
+    resolver: Resolver,
+    dir: BorrowedFd<'_>,
+    path: &str,
+    flags: OFlags,
+    mode: Mode,
+) -> Result<OwnedFd, Errno> {
     if path.starts_with('/') {
         return Err(Errno::Perm);
     }
     let flags = flags | OFlags::CLOEXEC;
+    if resolver == Resolver::Walk || OPENAT2_ABSENT.load(Ordering::Relaxed) {
+        return walk(dir, path, flags, mode);
+    }
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     #[cfg(wattest_mutants)]
     let resolve =
@@ -36,8 +60,12 @@ pub fn open_beneath(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) 
         match openat2(dir, path, flags, mode, resolve) {
             Err(Sys::AGAIN) => {}
             Err(Sys::XDEV) => return Err(Errno::Perm),
-            // Not there (old kernels), or forbidden by a system call filter.
-            Err(Sys::NOSYS | Sys::PERM) => return walk(dir, path, flags, mode),
+            Err(Sys::NOSYS) => {
+                OPENAT2_ABSENT.store(true, Ordering::Relaxed);
+                break;
+            }
+            // Forbidden by a system call filter, or the file itself may not be opened so, which the walk finds out.
+            Err(Sys::PERM) => break,
             result => return Ok(result?),
         }
     }
@@ -67,7 +95,7 @@ impl AsFd for Parent<'_> {
 }
 
 /// Resolves all but the last component of `path` beneath `dir`.
-pub fn open_parent<'a>(dir: BorrowedFd<'a>, path: &'a str) -> Result<Parent<'a>, Errno> {
+pub fn open_parent<'a>(resolver: Resolver, dir: BorrowedFd<'a>, path: &'a str) -> Result<Parent<'a>, Errno> {
     if path.starts_with('/') {
         return Err(Errno::Perm);
     }
@@ -83,7 +111,7 @@ pub fn open_parent<'a>(dir: BorrowedFd<'a>, path: &'a str) -> Result<Parent<'a>,
     let name = &path[start..end];
     let opened = match start {
         0 => None,
-        _ => Some(open_beneath(dir, &path[..start], OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?),
+        _ => Some(open_beneath(resolver, dir, &path[..start], OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?),
     };
     Ok(Parent { opened, dir, name })
 }
@@ -213,19 +241,15 @@ mod tests {
     /// Both resolvers agree on every path.
     fn check(path: &str, flags: OFlags, expected: Result<&str, Errno>) {
         let (_temp, root) = fixture();
-        for (name, resolver) in [("openat2", open_beneath as fn(_, &_, _, _) -> _), ("walk", walk_checked)] {
-            let opened: Result<OwnedFd, Errno> = resolver(root.as_fd(), path, flags, Mode::empty());
+        for resolver in [Resolver::Kernel, Resolver::Walk] {
+            let opened = open_beneath(resolver, root.as_fd(), path, flags, Mode::empty());
             let actual = opened.map(|fd| {
                 let mut bytes = vec![0; 16];
                 let count = rustix::io::read(&fd, bytes.as_mut_slice()).unwrap_or(0);
                 String::from_utf8(bytes[..count].to_vec()).unwrap()
             });
-            assert_eq!(actual.as_deref().map_err(|errno| *errno), expected, "{name} of {path}");
+            assert_eq!(actual.as_deref().map_err(|errno| *errno), expected, "{resolver:?} of {path}");
         }
-    }
-
-    fn walk_checked(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
-        if path.starts_with('/') { Err(Errno::Perm) } else { walk(dir, path, flags, mode) }
     }
 
     #[test]
@@ -262,8 +286,10 @@ mod tests {
     fn parents_keep_the_last_component() {
         let (_temp, root) = fixture();
         let check = |path: &str, expected: Result<&str, Errno>| {
-            let parent = open_parent(root.as_fd(), path);
-            assert_eq!(parent.as_ref().map(|parent| parent.name).map_err(|errno| *errno), expected, "{path}");
+            for resolver in [Resolver::Kernel, Resolver::Walk] {
+                let parent = open_parent(resolver, root.as_fd(), path);
+                assert_eq!(parent.as_ref().map(|parent| parent.name).map_err(|errno| *errno), expected, "{path}");
+            }
         };
         check("x", Ok("x"));
         check("a/b//", Ok("b/"));

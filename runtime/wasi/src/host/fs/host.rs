@@ -8,7 +8,7 @@
 //! Does not know: which access a guest has.
 
 use super::super::clock::{nanoseconds, timespec};
-use super::super::resolve::{open_beneath, open_parent};
+use super::super::resolve::{Parent, Resolver, open_beneath, open_parent};
 use super::{Advice, Entry, FileFlags, FileKind, Metadata, NewTime, Node, OpenOptions, Seek, VfsDir, VfsFile};
 use crate::Errno;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -86,6 +86,7 @@ impl FileFlags {
 #[derive(Debug)]
 pub struct HostDir {
     fd: OwnedFd,
+    resolver: Resolver,
 }
 
 /// Bytes of directory entries fetched in one go.
@@ -100,13 +101,26 @@ impl HostDir {
     /// Opens a directory with the authority of the process.
     pub fn open_ambient(path: &Path) -> Result<HostDir, std::io::Error> {
         let fd = rustix::fs::openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(HostDir { fd })
+        Ok(HostDir { fd, resolver: Resolver::default() })
+    }
+
+    /// The same, where paths are resolved by `resolver`.
+    pub fn resolved_by(self, resolver: Resolver) -> HostDir {
+        HostDir { resolver, ..self }
+    }
+
+    fn open_beneath(&self, path: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        open_beneath(self.resolver, self.fd.as_fd(), path, flags, mode)
+    }
+
+    fn open_parent<'a>(&'a self, path: &'a str) -> Result<Parent<'a>, Errno> {
+        open_parent(self.resolver, self.fd.as_fd(), path)
     }
 
     /// A handle that can only be examined.
     fn locate(&self, path: &str, follow: bool) -> Result<OwnedFd, Errno> {
         let nofollow = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
-        open_beneath(self.fd.as_fd(), path, OFlags::PATH | nofollow, Mode::empty())
+        self.open_beneath(path, OFlags::PATH | nofollow, Mode::empty())
     }
 }
 
@@ -130,10 +144,10 @@ impl VfsDir for HostDir {
         let flags = if wattest_abi::mutant!(wasi_exclusive_ignored) { flags.difference(OFlags::EXCL) } else { flags };
         let mode = if options.create { Mode::from_raw_mode(0o666) } else { Mode::empty() };
         let flags = flags | options.flags.to_host() | OFlags::NOCTTY;
-        let fd = open_beneath(self.fd.as_fd(), path, flags, mode)?;
+        let fd = self.open_beneath(path, flags, mode)?;
         let kind = FileKind::from(FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode));
         Ok(match kind {
-            FileKind::Directory => Node::Dir(Arc::new(HostDir { fd })),
+            FileKind::Directory => Node::Dir(Arc::new(HostDir { fd, resolver: self.resolver })),
             _ => Node::File(Arc::new(HostFile { fd, kind }), kind),
         })
     }
@@ -156,36 +170,36 @@ impl VfsDir for HostDir {
     }
 
     fn create_dir(&self, path: &str) -> Result<(), Errno> {
-        let parent = open_parent(self.fd.as_fd(), path)?;
+        let parent = self.open_parent(path)?;
         Ok(rustix::fs::mkdirat(&parent, parent.name, Mode::from_raw_mode(0o777))?)
     }
 
     fn remove_dir(&self, path: &str) -> Result<(), Errno> {
-        let parent = open_parent(self.fd.as_fd(), path)?;
+        let parent = self.open_parent(path)?;
         Ok(rustix::fs::unlinkat(&parent, parent.name, AtFlags::REMOVEDIR)?)
     }
 
     fn remove_file(&self, path: &str) -> Result<(), Errno> {
-        let parent = open_parent(self.fd.as_fd(), path)?;
+        let parent = self.open_parent(path)?;
         Ok(rustix::fs::unlinkat(&parent, parent.name, AtFlags::empty())?)
     }
 
     fn rename(&self, path: &str, new_dir: &dyn VfsDir, new_path: &str) -> Result<(), Errno> {
         let new_dir = same_host(new_dir)?;
-        let old = open_parent(self.fd.as_fd(), path)?;
-        let new = open_parent(new_dir.fd.as_fd(), new_path)?;
+        let old = self.open_parent(path)?;
+        let new = new_dir.open_parent(new_path)?;
         Ok(rustix::fs::renameat(&old, old.name, &new, new.name)?)
     }
 
     fn hard_link(&self, path: &str, new_dir: &dyn VfsDir, new_path: &str) -> Result<(), Errno> {
         let new_dir = same_host(new_dir)?;
-        let old = open_parent(self.fd.as_fd(), path)?;
+        let old = self.open_parent(path)?;
         if old.has_trailing_slash() {
             // The kernel would follow a link here. Only a directory can be meant, and those have one name.
-            open_beneath(self.fd.as_fd(), path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+            self.open_beneath(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
             return Err(Errno::Perm);
         }
-        let new = open_parent(new_dir.fd.as_fd(), new_path)?;
+        let new = new_dir.open_parent(new_path)?;
         #[cfg(wattest_mutants)]
         if wattest_abi::mutant!(wasi_hard_link_follows) {
             return Ok(rustix::fs::linkat(&old, old.name, &new, new.name, AtFlags::SYMLINK_FOLLOW)?);
@@ -194,7 +208,7 @@ impl VfsDir for HostDir {
     }
 
     fn symbolic_link(&self, target: &str, path: &str) -> Result<(), Errno> {
-        let parent = open_parent(self.fd.as_fd(), path)?;
+        let parent = self.open_parent(path)?;
         Ok(rustix::fs::symlinkat(target, &parent, parent.name)?)
     }
 

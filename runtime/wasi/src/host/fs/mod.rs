@@ -14,6 +14,7 @@ mod memory;
 #[cfg(any(test, feature = "random"))]
 pub mod random;
 
+pub use super::resolve::Resolver;
 pub use host::{HostDir, HostFile};
 pub use memory::{MemoryFs, MemoryLimits};
 

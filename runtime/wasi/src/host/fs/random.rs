@@ -1,6 +1,7 @@
-//! Random sequences of file operations: the host's file system, one in memory and an overlay answer alike.
+//! Random sequences of file operations: the host's file system, with either way to resolve paths, one in memory and an
+//! overlay answer alike.
 //!
-//! Bytes are read as operations on a few open directories and files. Each is done three times; results and error numbers
+//! Bytes are read as operations on a few open directories and files. Each is done four times; results and error numbers
 //! have to agree, and so have the trees in the end.
 //!
 //! Invariant: what lies beside the directory that was given stays as it was, nothing that is opened is there, and the
@@ -9,13 +10,15 @@
 //! Does not know: faces, descriptors' numbers.
 
 use super::{
-    Access, Dir, File, FileFlags, FileKind, MemoryFs, MemoryLimits, Metadata, NewTime, OpenOptions, Opened, Seek,
+    Access, Dir, File, FileFlags, FileKind, HostDir, MemoryFs, MemoryLimits, Metadata, NewTime, OpenOptions, Opened,
+    Resolver, Seek,
 };
 use crate::Errno;
 use rustix::io::{IoSlice, IoSliceMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Handles that are kept open, of either kind.
 const SLOTS: usize = 5;
@@ -376,7 +379,7 @@ pub(crate) fn beside(folder: &Path, names: &[&str]) -> std::io::Result<BTreeMap<
 pub fn check(bytes: &[u8]) -> Result<usize, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let temp = tempfile::tempdir().map_err(|error| text(&error))?;
-    for folder in ["root", "lower", "canary", "canary/a"] {
+    for folder in ["root", "walked", "lower", "canary", "canary/a"] {
         std::fs::create_dir(temp.path().join(folder)).map_err(|error| text(&error))?;
     }
     for file in ["canary/b", "canary/a/file"] {
@@ -385,15 +388,22 @@ pub fn check(bytes: &[u8]) -> Result<usize, String> {
     let ambient = |name: &str| Dir::open_ambient(&temp.path().join(name), Access::READ_WRITE);
     let (host, lower) =
         (ambient("root").map_err(|error| text(&error))?, ambient("lower").map_err(|error| text(&error))?);
+    let walked = HostDir::open_ambient(&temp.path().join("walked")).map_err(|error| text(&error))?;
+    let walked = Dir::new(Arc::new(walked.resolved_by(Resolver::Walk)), Access::READ_WRITE);
     let memory = MemoryFs::new(MemoryLimits::default()).root(Access::READ_WRITE);
-    for dir in [&host, &lower, &memory] {
+    for dir in [&host, &walked, &lower, &memory] {
         plant(dir).map_err(|error| format!("the first tree: {error}"))?;
     }
     let overlay = MemoryFs::over(lower, MemoryLimits::default()).root(Access::READ_WRITE);
     let before = beside(temp.path(), UNTOUCHED).map_err(|error| text(&error))?;
     let mut outside: BTreeSet<u64> = before.values().map(|(inode, ..)| *inode).collect();
     outside.insert(std::fs::metadata(temp.path()).map_err(|error| text(&error))?.ino());
-    let mut worlds = [World::new("host", host), World::new("memory", memory), World::new("overlay", overlay)];
+    let mut worlds = [
+        World::new("host", host),
+        World::new("host without openat2", walked),
+        World::new("memory", memory),
+        World::new("overlay", overlay),
+    ];
 
     let (mut choices, mut done) = (Choices(bytes), 0);
     let mut history = Vec::new();
@@ -414,7 +424,10 @@ pub fn check(bytes: &[u8]) -> Result<usize, String> {
         if forbidden && expected.1.starts_with("Ok") {
             return Err(format!("a change through a read-only directory, after:\n{}", history.join("\n")));
         }
-        escaped(&worlds[0], &outside).map_err(|what| format!("{what}, after:\n{}", history.join("\n")))?;
+        for world in &worlds[..2] {
+            escaped(world, &outside)
+                .map_err(|what| format!("{}: {what}, after:\n{}", world.name, history.join("\n")))?;
+        }
         done += 1;
     }
     let trees = worlds.each_ref().map(|world| format!("{:#?}", world.tree()));

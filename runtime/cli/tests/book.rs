@@ -230,6 +230,17 @@ fn check_statuses() -> Result<(), Failed> {
     if rows.concat() == statuses { Ok(()) } else { Err(format!("the manual says:\n{statuses}").into()) }
 }
 
+/// The book builds.
+fn check_build() -> Result<(), Failed> {
+    let (folder, book) = (tempfile::tempdir()?, source().join(".."));
+    let output = Command::new("mdbook").arg("build").arg(book).arg("-d").arg(folder.path()).output()?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    match output.status.success() && folder.path().join("index.html").is_file() {
+        true => Ok(()),
+        false => Err(text.into()),
+    }
+}
+
 fn main() -> ExitCode {
     let mut pages: Vec<PathBuf> = std::fs::read_dir(source())
         .unwrap()
@@ -249,6 +260,10 @@ fn main() -> ExitCode {
         let page = page.clone();
         trials.push(Trial::test(name, move || check_page(&page, &missing)));
     }
+    trials.push(match in_path("mdbook") {
+        true => Trial::test("the book builds", check_build),
+        false => Trial::test("the book builds (skipped: needs mdbook)", || Ok(())).with_ignored_flag(true),
+    });
     for (name, check) in [
         ("every block is checked", check_languages as fn(&[PathBuf]) -> Result<(), Failed>),
         ("every page with Rust is tested", check_rust),

@@ -243,6 +243,33 @@ fn lines_of_c() -> Result<(), Failed> {
     Ok(())
 }
 
+const WORDS: &str = r#"// How many words are in a text that grows with every step, and how often the first one.
+export function words(steps: i32): i32 {
+  const seen = new Map<string, i32>();
+  let text = "";
+  for (let step = 0; step < steps; step++) {
+    text += " word" + (step % 7).toString();
+    const parts = text.trim().split(" ");
+    for (let at = 0; at < parts.length; at++) {
+      seen.set(parts[at], seen.has(parts[at]) ? seen.get(parts[at]) + 1 : 1);
+    }
+  }
+  return seen.size * 1000 + seen.get("word0");
+}
+"#;
+
+/// A library of AssemblyScript, with its garbage collector, strings and maps.
+fn library_of_assemblyscript() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("words.ts"), WORDS)?;
+    let words = ["words.ts", "-O", "--runtime", "incremental", "--use", "abort=", "-o", "words.wasm"];
+    let built = Command::new("asc").args(words).current_dir(folder.path()).output()?;
+    expect(&String::from_utf8_lossy(&built.stderr), built.status.success(), true)?;
+    let output = run(folder.path(), &["run", "--invoke", "words", "words.wasm", "20"])?;
+    // Of 210 words, those of steps 0, 7 and 14 in the texts of 20, 13 and 6 steps.
+    expect("words", String::from_utf8_lossy(&output.stdout).trim(), "7039")
+}
+
 /// Starts a program for which `openat2` (437) fails with an error number.
 const WITHOUT_OPENAT2: &str = r#"
 import ctypes, os, struct, sys
@@ -324,6 +351,7 @@ fn main() -> ExitCode {
         trial("perf map", None, perf_map),
         trial("jitdump", perf, jit_dump),
         trial("component cache", None, component_cache),
+        trial("library of AssemblyScript", (!in_path("asc")).then_some("no asc"), library_of_assemblyscript),
         trial("lines of C", (!in_path("zig")).then_some("no zig"), lines_of_c),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -125,21 +125,24 @@ struct Walk<'a> {
     links: u32,
 }
 
-/// [`open_beneath`] without the kernel's help.
+/// [`open_beneath`] without the kernel's help. What is wrong in several ways is refused for the reason that the kernel gives.
 fn walk(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+    if flags.contains(OFlags::CREATE | OFlags::DIRECTORY) {
+        return Err(Errno::Inval);
+    }
     if path.is_empty() {
         return Err(Errno::NoEnt);
     }
     let mut walk = Walk { root: dir, entered: Vec::new(), pending: Vec::new(), links: 0 };
     walk.push_path(path)?;
     while let Some(component) = walk.pending.pop() {
-        if walk.pending.is_empty() {
+        if walk.pending.is_empty() && !walk.names_directory(&component, flags)? {
             match walk.open_last(&component, flags, mode)? {
                 Some(file) => return Ok(file),
                 None => continue,
             }
         }
-        walk.enter(&component)?;
+        walk.enter(component.trim_end_matches('/'))?;
     }
     // A path always has a last component, and expanding a link leaves at least one.
     Err(Errno::NoEnt)
@@ -150,7 +153,17 @@ impl Walk<'_> {
         self.entered.last().map_or(self.root, AsFd::as_fd)
     }
 
-    /// Puts a path in front of the pending components. A trailing slash becomes a last component `.`.
+    /// Whether the last component has a trailing slash, and so is entered before `.` is opened there.
+    fn names_directory(&mut self, component: &str, flags: OFlags) -> Result<bool, Errno> {
+        let Some(name) = component.strip_suffix('/') else { return Ok(false) };
+        if flags.contains(OFlags::CREATE) && !matches!(name, "." | "..") {
+            return Err(Errno::IsDir);
+        }
+        self.pending.push(".".to_string());
+        Ok(true)
+    }
+
+    /// Puts a path in front of the pending components. The last of all keeps a trailing slash.
     fn push_path(&mut self, path: &str) -> Result<(), Errno> {
         if path.starts_with('/') {
             return Err(Errno::Perm);
@@ -159,10 +172,12 @@ impl Walk<'_> {
         if bytes > PATH_BYTES_MAX {
             return Err(Errno::NameTooLong);
         }
-        if path.ends_with('/') && self.pending.is_empty() {
-            self.pending.push(".".to_string());
-        }
+        let is_last = self.pending.is_empty();
+        let end = self.pending.len();
         self.pending.extend(path.split('/').rev().filter(|part| !part.is_empty()).map(str::to_string));
+        if let Some(last) = self.pending.get_mut(end).filter(|_| is_last && path.ends_with('/')) {
+            last.push('/');
+        }
         Ok(())
     }
 
@@ -234,6 +249,7 @@ mod tests {
         symlink("..", root.join("out")).unwrap();
         symlink("loop", root.join("loop")).unwrap();
         symlink("missing", root.join("dangling")).unwrap();
+        symlink("a/b/file/", root.join("slash")).unwrap();
         let fd = openat(rustix::fs::CWD, &root, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
         (temp, fd)
     }
@@ -280,6 +296,25 @@ mod tests {
         check("a/b/file/", OFlags::empty(), Err(Errno::NotDir));
         check("loop", OFlags::empty(), Err(Errno::Loop));
         check("inward", OFlags::NOFOLLOW, Err(Errno::Loop));
+    }
+
+    #[test]
+    fn what_is_wrong_twice_has_one_reason() {
+        let create = OFlags::CREATE | OFlags::WRONLY;
+        check("a/", create, Err(Errno::IsDir));
+        check("missing/", create, Err(Errno::IsDir));
+        check("inward/", create | OFlags::EXCL, Err(Errno::IsDir));
+        check("missing/x/", create, Err(Errno::NoEnt));
+        check("a/b/file/x/", create, Err(Errno::NotDir));
+        check("../x/", create, Err(Errno::Perm));
+        check(".", create, Err(Errno::IsDir));
+        check("a/..", create | OFlags::EXCL, Err(Errno::Exist));
+        check("a/../", create | OFlags::EXCL, Err(Errno::Exist));
+        check("slash", create, Err(Errno::IsDir));
+        check("slash", OFlags::empty(), Err(Errno::NotDir));
+        check("inward", create | OFlags::EXCL, Err(Errno::Exist));
+        check("", create | OFlags::DIRECTORY, Err(Errno::Inval));
+        check("missing/x", create | OFlags::DIRECTORY, Err(Errno::Inval));
     }
 
     #[test]

@@ -2,16 +2,17 @@
 //!
 //! A block `console` is a transcript: lines that begin with `$ ` are run by `sh` in a folder that the page's blocks share,
 //! the lines after them are what was printed (standard output and error); a line `…` stands for any number of lines. A
-//! comment `<!-- file: NAME -->` before a block makes it a file of that folder, `<!-- needs: TOOL -->` names what the
-//! transcript needs besides `wattest`: if it is not in `PATH`, the block is listed as ignored. Blocks `rust` are compiled and
+//! comment `<!-- file: NAME -->` before a block makes it a file of that folder, `<!-- from: PATH -->` puts a file of `runtime`
+//! there, `<!-- needs: TOOL -->` names what the transcript needs besides `wattest`: if it is not in `PATH`, the block is listed as ignored. Blocks `rust` are compiled and
 //! run as documentation tests of `wattest-wasi`. `UPDATE=1 cargo test -p wattest-cli --test book` writes what was printed. `WATTEST_CLI` names another build
-//! of the command, for large programs.
+//! of the command, for large programs. Where a page says `127.0.0.1:8080`, a port is used that is free.
 //!
 //! Invariant: there is no other language than those of [`LANGUAGES`], so that no snippet goes unchecked.
 //!
 //! Does not know: what the pages are about, but for the table of exit codes.
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -31,6 +32,9 @@ const LANGUAGES: &[(&str, bool)] = &[
     ("wit", true),
 ];
 
+/// Where servers of the pages listen.
+const ADDRESS: &str = "127.0.0.1:8080";
+
 /// A block between fences.
 #[derive(Debug)]
 struct Block {
@@ -39,17 +43,21 @@ struct Block {
     language: String,
     text: String,
     file: Option<String>,
+    /// Files of `runtime` that it uses.
+    from: Vec<String>,
     needs: Vec<String>,
 }
 
 fn blocks(page: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
-    let (mut file, mut needs) = (None, Vec::new());
+    let (mut file, mut from, mut needs) = (None, Vec::new(), Vec::new());
     let mut lines = page.lines().enumerate();
     while let Some((number, line)) = lines.next() {
         let comment = |key: &str| line.strip_prefix(&format!("<!-- {key}: "))?.strip_suffix(" -->").map(str::to_owned);
         if let Some(name) = comment("file") {
             file = Some(name);
+        } else if let Some(path) = comment("from") {
+            from.push(path);
         } else if let Some(tools) = comment("needs") {
             needs = tools.split_whitespace().map(str::to_owned).collect();
         } else if let Some(language) = line.strip_prefix("```") {
@@ -61,6 +69,7 @@ fn blocks(page: &str) -> Vec<Block> {
                 language,
                 text,
                 file: file.take(),
+                from: std::mem::take(&mut from),
                 needs: std::mem::take(&mut needs),
             });
         }
@@ -121,8 +130,9 @@ fn run(folder: &Path, command: &str) -> Result<String, Failed> {
     let wattest = std::env::var_os("WATTEST_CLI").map_or_else(|| env!("CARGO_BIN_EXE_wattest").into(), PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = wattest.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
+    let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
     let output = Command::new("sh")
-        .args(["-c", &format!("exec 2>&1\n{command}")])
+        .args(["-c", &format!("exec 2>&1\n{}", command.replace(ADDRESS, &free))])
         .env("PATH", std::env::join_paths(folders)?)
         .env("HOME", folder)
         .env_remove("XDG_CACHE_HOME")
@@ -130,6 +140,7 @@ fn run(folder: &Path, command: &str) -> Result<String, Failed> {
         .stdin(Stdio::null())
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout).replace(&folder.display().to_string(), "/disk/ada");
+    let text = text.replace(&free, ADDRESS);
     // A page does not show where nothing is.
     Ok(text.lines().map(|line| format!("{}\n", line.trim_end())).collect())
 }
@@ -143,6 +154,10 @@ fn check_page(path: &Path, skipped: &dyn Fn(&Block) -> bool) -> Result<(), Faile
     for block in blocks(&page) {
         if let Some(file) = &block.file {
             std::fs::write(folder.path().join(file), &block.text)?;
+        }
+        for path in &block.from {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+            std::fs::copy(&path, folder.path().join(path.file_name().unwrap_or_default()))?;
         }
         if block.language != "console" || skipped(&block) {
             continue;

@@ -101,8 +101,8 @@ pub struct Http {
     limits: Arc<HttpLimits>,
     roots: Option<Arc<RootCertStore>>,
     executor: Arc<Executor>,
-    /// One permit for each request that may be on its way.
-    permits: Arc<Semaphore>,
+    /// One permit for each request that may be on its way; made with the first of them.
+    permits: OnceLock<Arc<Semaphore>>,
 }
 
 impl Default for Http {
@@ -113,17 +113,16 @@ impl Default for Http {
 
 impl Clone for Http {
     fn clone(&self) -> Http {
-        let permits = Arc::new(Semaphore::new(self.limits.requests_at_once));
         let (limits, executor) = (Arc::clone(&self.limits), Arc::clone(&self.executor));
-        Http { limits, roots: self.roots.clone(), executor, permits }
+        Http { limits, roots: self.roots.clone(), executor, permits: OnceLock::new() }
     }
 }
 
 impl Http {
     /// HTTP within these limits.
     pub fn new(limits: HttpLimits) -> Http {
-        let permits = Arc::new(Semaphore::new(limits.requests_at_once));
-        Http { limits: Arc::new(limits), roots: None, executor: Arc::new(Executor::Own(OnceLock::new())), permits }
+        let executor = Arc::new(Executor::Own(OnceLock::new()));
+        Http { limits: Arc::new(limits), roots: None, executor, permits: OnceLock::new() }
     }
 
     /// The same on a runtime that is there already.
@@ -162,7 +161,8 @@ impl Http {
         options: RequestOptions,
     ) -> Result<FutureResponse, ErrorCode> {
         let exchange = client::Exchange::new(self, network, request, options)?;
-        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| ErrorCode::ConnectionLimitReached)?;
+        let permits = self.permits.get_or_init(|| Arc::new(Semaphore::new(self.limits.requests_at_once)));
+        let permit = Arc::clone(permits).try_acquire_owned().map_err(|_| ErrorCode::ConnectionLimitReached)?;
         Ok(exchange.start(&self.executor.handle()?, permit))
     }
 }

@@ -35,7 +35,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use wattest::HostFuture;
 
@@ -174,6 +174,8 @@ impl Server {
             stop.put(true);
         });
         let connections = Arc::new(Semaphore::new(self.limits.connections_at_once));
+        // A signal is for a few tasks; this is for one per connection.
+        let (stopping, stopped) = watch::channel(false);
         while !self.stop.is_set() {
             let accepted = async {
                 let permit = Arc::clone(&connections).acquire_owned().await;
@@ -182,9 +184,9 @@ impl Server {
             let Some((accepted, permit)) = first(accepted, set(&self.stop)).await else { break };
             match accepted {
                 Ok((stream, _)) => {
-                    let server = Arc::clone(&self);
+                    let (server, stopped) = (Arc::clone(&self), stopped.clone());
                     tokio::spawn(async move {
-                        server.connection(stream).await;
+                        server.connection(stream, stopped).await;
                         drop(permit);
                     });
                 }
@@ -193,11 +195,17 @@ impl Server {
             }
         }
         drop(listener);
-        let all = u32::try_from(self.limits.connections_at_once).unwrap_or(u32::MAX);
-        Ok(timeout(self.limits.stop_timeout, connections.acquire_many(all)).await.is_ok())
+        stopping.send_replace(true);
+        let all = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let finished = async {
+            // No connection, and then no handler that goes on after its answer.
+            let connections = connections.acquire_many(all(self.limits.connections_at_once)).await;
+            (connections, self.permits.acquire_many(all(self.limits.requests_at_once)).await)
+        };
+        Ok(timeout(self.limits.stop_timeout, finished).await.is_ok())
     }
 
-    async fn connection(self: Arc<Self>, stream: tokio::net::TcpStream) {
+    async fn connection(self: Arc<Self>, stream: tokio::net::TcpStream, mut stopped: watch::Receiver<bool>) {
         if stream.set_nodelay(true).is_err() {
             return;
         }
@@ -224,7 +232,8 @@ impl Server {
             }
         });
         let mut connection = pin!(builder.serve_connection(io, service));
-        let ended = first(connection.as_mut(), set(&self.stop)).await;
+        let stopped = async { drop(stopped.wait_for(|stopped| *stopped).await) };
+        let ended = first(connection.as_mut(), stopped).await;
         if ended.is_none() {
             connection.as_mut().graceful_shutdown();
             // Errors are the client's: it sees them as well.

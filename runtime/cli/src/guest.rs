@@ -147,12 +147,7 @@ fn directory<'a>(option: &str, text: &'a str, access: Access) -> Result<(&'a str
     Ok((host, guest, access))
 }
 
-/// What the guest holds.
-pub fn wasi_ctx(parsed: &Parsed, settings: &Settings, file: &OsStr, args: &[OsString]) -> Result<WasiCtx, Failure> {
-    wasi_builder(parsed, settings, file, args).map(|mut builder| builder.build())
-}
-
-/// What builds guests that hold the same.
+/// What builds guests that hold what the options name.
 pub fn wasi_builder(
     parsed: &Parsed,
     settings: &Settings,

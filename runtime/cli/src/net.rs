@@ -1,4 +1,5 @@
-//! What of the network a guest is given: `--net RULE`, and Wasmtime's `-S inherit-network,tcp=n,udp,allow-ip-name-lookup`.
+//! What of the network a guest is given: `--net RULE`, `--listen ADDRESS`, and Wasmtime's
+//! `-S inherit-network,tcp=n,udp,allow-ip-name-lookup,tcplisten=ADDRESS`.
 //!
 //! Invariant: without options nothing is given; what takes away wins over what gives.
 //!
@@ -7,7 +8,9 @@
 use crate::command_line::Parsed;
 use crate::failure::Failure;
 use crate::settings::Settings;
-use wattest_wasi::host::net::{Network, Protocol, Purpose, Rule};
+use std::net::ToSocketAddrs;
+use std::sync::Arc;
+use wattest_wasi::host::net::{Network, Protocol, Purpose, Rule, TcpSocket};
 
 /// What the options give.
 pub fn network(parsed: &Parsed, settings: &Settings) -> Result<Network, Failure> {
@@ -30,6 +33,40 @@ pub fn network(parsed: &Parsed, settings: &Settings) -> Result<Network, Failure>
     let denied = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)]
         .map(|(key, protocol)| if settings.network(key) == Some(false) { Some(protocol) } else { None });
     Ok(Network::with_names(rules.into_iter().flat_map(|rule| without(rule, denied)), names))
+}
+
+/// Where sockets are to listen that the guest is handed, with the option's spelling.
+fn listens(parsed: &Parsed, settings: &Settings) -> Result<Vec<String>, Failure> {
+    let own = parsed.texts("listen")?.into_iter().map(|address| format!("--listen {address}"));
+    Ok(own.chain(settings.listens().map(|address| format!("-S tcplisten={address}"))).collect())
+}
+
+/// The sockets that the guest is handed; where the system chose a port, it is told on standard error.
+pub fn listeners(parsed: &Parsed, settings: &Settings) -> Result<Vec<Arc<TcpSocket>>, Failure> {
+    // They need no rule: they are given. What they let in counts as the guest's sockets.
+    let network = Network::none();
+    let open = |option: String| {
+        let address = option.split([' ', '=']).next_back().unwrap_or_default();
+        let wrong = |error: &dyn std::fmt::Display| Failure::usage(format!("{option}: cannot listen there: {error}"));
+        let found = address.to_socket_addrs().map_err(|error| wrong(&error))?.next();
+        let found = found.ok_or_else(|| wrong(&"the name has no address"))?;
+        let socket = TcpSocket::listener(&network, found).map_err(|error| wrong(&error))?;
+        if found.port() == 0 {
+            eprintln!("Listening on {}", socket.local_address().map_err(|error| wrong(&error))?);
+        }
+        Ok(socket)
+    };
+    listens(parsed, settings)?.into_iter().map(open).collect()
+}
+
+/// Fails if the guest is to be handed a socket that listens: a component has no use for it.
+pub fn refuse_listeners(parsed: &Parsed, settings: &Settings) -> Result<(), Failure> {
+    match listens(parsed, settings)?.first() {
+        None => Ok(()),
+        Some(option) => Err(Failure::usage(format!(
+            "{option}: components open sockets themselves: allow it with --net tcp-listen://ADDRESS"
+        ))),
+    }
 }
 
 /// What is left of a rule without some transports.

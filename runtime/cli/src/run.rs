@@ -11,7 +11,7 @@ use crate::guest::{Host, Limits};
 use crate::load::{self, Loaded, Program};
 use crate::settings::{self, Settings};
 use crate::sources::Sources;
-use crate::{component, coredump, engine, guest, imports, invoke, profile};
+use crate::{component, coredump, engine, guest, imports, invoke, net, profile};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Instant;
@@ -41,6 +41,12 @@ const FLAGS: &[Flag] = &[
         value: Some("NAME=FILE"),
         help: "instantiate this module first; what it exports can be imported from NAME",
     },
+    Flag {
+        name: "listen",
+        short: None,
+        value: Some("ADDRESS"),
+        help: "hand a module a socket that listens at 127.0.0.1:8080, as the descriptor after its directories",
+    },
     Flag { name: "stats", short: None, value: None, help: "print how long the stages took, in nanoseconds" },
 ];
 
@@ -52,7 +58,7 @@ fn run(parsed: &Parsed) -> Result<u8, Failure> {
     let limits = Limits::new(parsed, &settings)?;
     let invoked = parsed.text("invoke")?;
     // An invoked function takes the arguments itself.
-    let wasi = guest::wasi_ctx(parsed, &settings, file, if invoked.is_some() { &[] } else { args })?;
+    let mut wasi = guest::wasi_builder(parsed, &settings, file, if invoked.is_some() { &[] } else { args })?;
     let mut stats = Stats::default();
 
     let started = Instant::now();
@@ -62,7 +68,15 @@ fn run(parsed: &Parsed) -> Result<u8, Failure> {
     sources.add(source);
     stats.compile = started.elapsed();
 
-    let mut store = limits.store(&engine, wasi)?;
+    match &loaded {
+        Loaded::Module(_) => {
+            for socket in net::listeners(parsed, &settings)? {
+                wasi.listener(socket);
+            }
+        }
+        Loaded::Component(_) => net::refuse_listeners(parsed, &settings)?,
+    }
+    let mut store = limits.store(&engine, wasi.build())?;
     let profile = match profile::kind(parsed)? {
         Some(kind) => {
             let modules: Vec<&Module> = match &loaded {

@@ -14,7 +14,7 @@ use crate::guest::{self, Host, Limits};
 use crate::load::{self, Loaded, Program};
 use crate::settings::{self, Settings, duration, size};
 use crate::sources::Sources;
-use crate::{component, engine, imports};
+use crate::{component, engine, imports, net};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,6 +66,7 @@ const TICK: Duration = Duration::from_millis(10);
 fn run(parsed: &Parsed) -> Result<u8, Failure> {
     let file = parsed.operand(&COMMAND)?;
     let settings = Settings::new(parsed)?;
+    net::refuse_listeners(parsed, &settings)?;
     let limits = server_limits(parsed, &settings)?;
     let engine = served_engine(parsed, &limits)?;
     let Program { loaded, source } = load::load(&engine, Path::new(file), parsed)?;

@@ -42,11 +42,13 @@ enum Meaning {
     UnknownImportsTrap,
     /// Of the network: this key.
     Network(&'static str),
+    /// `-S tcplisten`: an address.
+    Listen,
     /// As it is in any case.
     Always(bool),
 }
 
-use Meaning::{AllFeatures, Always, Cache, Engine, Feature, InheritEnv, Limit, Network, UnknownImportsTrap};
+use Meaning::{AllFeatures, Always, Cache, Engine, Feature, InheritEnv, Limit, Listen, Network, UnknownImportsTrap};
 
 /// Group, key, meaning.
 const ROWS: &[(&str, &str, Meaning)] = &[
@@ -91,6 +93,7 @@ const ROWS: &[(&str, &str, Meaning)] = &[
     ("wasi", "common", Always(true)),
     ("wasi", "preview2", Always(true)),
     ("wasi", "inherit-network", Network("inherit-network")),
+    ("wasi", "tcplisten", Listen),
     ("wasi", "tcp", Network("tcp")),
     ("wasi", "udp", Network("udp")),
     ("wasi", "allow-ip-name-lookup", Network("allow-ip-name-lookup")),
@@ -136,7 +139,7 @@ impl Settings {
             let near = hint(key, rows().map(|row| row.1));
             return Err(Failure::usage(format!("-{letter} {item}: no option of this group is called `{key}`{near}")));
         };
-        let is_switch = !matches!(meaning, Engine(_) | Limit(_));
+        let is_switch = !matches!(meaning, Engine(_) | Limit(_) | Listen);
         match (switch(value), meaning) {
             (None, _) if is_switch => {
                 return Err(Failure::usage(format!("-{letter} {item}: the value is `y` or `n`")));
@@ -197,6 +200,11 @@ impl Settings {
     /// The value of a key of the network, if it was given.
     pub fn network(&self, key: &'static str) -> Option<bool> {
         self.switched(Network(key))
+    }
+
+    /// Every `-S tcplisten=ADDRESS`.
+    pub fn listens(&self) -> impl Iterator<Item = &str> {
+        self.given.iter().filter(|(meaning, _)| *meaning == Listen).map(|(_, value)| value.as_str())
     }
 
     /// `-C cache=…`, if it was given.

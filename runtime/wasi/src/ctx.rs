@@ -11,13 +11,14 @@ use crate::host::denial::{Denial, Denials};
 use crate::host::fs::{Access, Dir};
 #[cfg(feature = "http")]
 use crate::host::http::Http;
-use crate::host::net::Network;
+use crate::host::net::{Network, TcpSocket};
 use crate::host::random::Random;
 use crate::host::stdio::{InputStream, OutputStream};
 use crate::host::trace::Trace;
 use crate::host::waiting::Waiting;
 use crate::preview1::Descriptors;
 use std::path::Path;
+use std::sync::Arc;
 use wattest::component::ResourceTable;
 
 /// A guest's capabilities.
@@ -80,6 +81,7 @@ pub struct WasiCtxBuilder {
     stdout: OutputStream,
     stderr: OutputStream,
     preopens: Vec<(Dir, String)>,
+    listeners: Vec<Arc<TcpSocket>>,
     network: Network,
     clocks: Clocks,
     random: Random,
@@ -148,6 +150,13 @@ impl WasiCtxBuilder {
         self
     }
 
+    /// Hands the guest of preview 1 a socket that listens ([`TcpSocket::listener`]); in order, they get the numbers after
+    /// those of directories. Components have no use for it: they open sockets themselves.
+    pub fn listener(&mut self, socket: Arc<TcpSocket>) -> &mut Self {
+        self.listeners.push(socket);
+        self
+    }
+
     /// Sets what of the network the guest may use.
     pub fn network(&mut self, network: Network) -> &mut Self {
         self.network = network;
@@ -200,7 +209,13 @@ impl WasiCtxBuilder {
         let preopens = builder.preopens.into_iter().map(|(dir, name)| (dir.log_denials(&denials, &name), name));
         let preopens: Vec<_> = preopens.collect();
         WasiCtx {
-            descriptors: Descriptors::new(stdin.clone(), stdout.clone(), stderr.clone(), preopens.clone()),
+            descriptors: Descriptors::new(
+                stdin.clone(),
+                stdout.clone(),
+                stderr.clone(),
+                preopens.clone(),
+                builder.listeners,
+            ),
             args: builder.args,
             env: builder.env,
             clocks: builder.clocks,

@@ -250,6 +250,9 @@ fn errors_have_their_numbers() {
     assert_eq!(guest.call("fd_prestat_dir_name", &[DIR, BUFFER, 4]), Errno::NameTooLong);
     assert_eq!(guest.call("proc_raise", &[1]), Errno::NotSup);
     assert_eq!(guest.call("sock_shutdown", &[1, 0]), Errno::NotSock);
+    assert_eq!(guest.call("sock_accept", &[DIR, 0, OUT]), Errno::NotSock);
+    assert_eq!(guest.call("sock_recv", &[0, 0, 0, 0, OUT, OUT]), Errno::NotSock);
+    assert_eq!(guest.call("sock_send", &[1, 0, 0, 0, OUT]), Errno::NotSock);
     assert_eq!(guest.call("sock_send", &[99, 0, 0, 0, OUT]), Errno::BadF);
 }
 

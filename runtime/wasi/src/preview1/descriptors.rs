@@ -1,14 +1,16 @@
 //! The table of open descriptors.
 //!
-//! Invariant: 0, 1 and 2 start as the standard streams, preopened directories follow; a new descriptor gets the lowest
-//! free number, as on the hosts.
+//! Invariant: 0, 1 and 2 start as the standard streams, preopened directories follow, then sockets: programs look for
+//! directories until there is none. A new descriptor gets the lowest free number, as on the hosts.
 //!
 //! Does not know: encodings.
 
 use super::rights::Rights;
 use crate::Errno;
 use crate::host::fs::{Access, Dir, File};
+use crate::host::net::TcpSocket;
 use crate::host::stdio::{InputStream, OutputStream};
+use std::sync::Arc;
 
 /// Most descriptors a guest can have open.
 const DESCRIPTORS_MAX: usize = 1 << 16;
@@ -24,6 +26,17 @@ pub enum Resource {
     Dir(Dir),
     /// A file.
     File(File),
+    /// A socket that listens, or a connection.
+    Socket(Socket),
+}
+
+/// A socket, and how it is used.
+#[derive(Clone, Debug)]
+pub struct Socket {
+    /// Which.
+    pub tcp: Arc<TcpSocket>,
+    /// Calls wait instead of failing with [`Errno::Again`].
+    pub waits: bool,
 }
 
 /// An open descriptor.
@@ -58,6 +71,7 @@ impl Descriptors {
         stdout: OutputStream,
         stderr: OutputStream,
         preopens: Vec<(Dir, String)>,
+        listeners: Vec<Arc<TcpSocket>>,
     ) -> Descriptors {
         let stream = |resource, direction| {
             let base = Rights::stream(direction);
@@ -72,6 +86,11 @@ impl Descriptors {
             let base = Rights::dir(dir.access());
             let inheriting = base.or(Rights::file(dir.access()));
             Some(Descriptor { resource: Resource::Dir(dir), base, inheriting, preopen: Some(name) })
+        }));
+        rows.extend(listeners.into_iter().map(|tcp| {
+            let resource = Resource::Socket(Socket { tcp, waits: true });
+            let (base, inheriting) = (Rights::LISTENER, Rights::CONNECTION);
+            Some(Descriptor { resource, base, inheriting, preopen: None })
         }));
         Descriptors { rows }
     }
@@ -109,7 +128,16 @@ impl Descriptors {
         match &descriptor.resource {
             Resource::File(file) => descriptor.require(rights).map(|()| file),
             Resource::Dir(_) => Err(Errno::BadF),
-            Resource::Input(_) | Resource::Output(_) => Err(Errno::Spipe),
+            Resource::Input(_) | Resource::Output(_) | Resource::Socket(_) => Err(Errno::Spipe),
+        }
+    }
+
+    /// The socket with a number.
+    pub fn socket(&self, fd: u32, rights: Rights) -> Result<&Socket, Errno> {
+        let descriptor = self.get(fd)?;
+        match &descriptor.resource {
+            Resource::Socket(socket) => descriptor.require(rights).map(|()| socket),
+            _ => Err(Errno::NotSock),
         }
     }
 

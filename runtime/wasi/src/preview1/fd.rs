@@ -8,9 +8,11 @@ use super::GuestMemory;
 use super::descriptors::Resource;
 use super::layout;
 use super::rights::Rights;
+use super::sock;
 use crate::host::fs::{Advice, FileFlags, FileKind, Metadata, Seek};
 use crate::host::waiting::{Waiting, settled};
 use crate::{Errno, WasiCtx};
+use std::future::ready;
 use wattest::HostFuture;
 
 pub fn fd_advise(
@@ -49,7 +51,7 @@ pub fn fd_datasync(ctx: &mut WasiCtx, _: &mut GuestMemory<'_>, fd: u32) -> Resul
     match &descriptor.resource {
         Resource::File(file) => descriptor.require(Rights::FD_DATASYNC).and_then(|()| file.sync_data()),
         Resource::Dir(dir) => descriptor.require(Rights::FD_DATASYNC).and_then(|()| dir.sync()),
-        Resource::Input(_) | Resource::Output(_) => Err(Errno::Inval),
+        Resource::Input(_) | Resource::Output(_) | Resource::Socket(_) => Err(Errno::Inval),
     }
 }
 
@@ -58,7 +60,7 @@ pub fn fd_sync(ctx: &mut WasiCtx, _: &mut GuestMemory<'_>, fd: u32) -> Result<()
     match &descriptor.resource {
         Resource::File(file) => descriptor.require(Rights::FD_SYNC).and_then(|()| file.sync()),
         Resource::Dir(dir) => descriptor.require(Rights::FD_SYNC).and_then(|()| dir.sync()),
-        Resource::Input(_) | Resource::Output(_) => Err(Errno::Inval),
+        Resource::Input(_) | Resource::Output(_) | Resource::Socket(_) => Err(Errno::Inval),
     }
 }
 
@@ -77,16 +79,23 @@ pub fn fd_fdstat_get(ctx: &mut WasiCtx, memory: &mut GuestMemory<'_>, fd: u32, s
         }
         Resource::Dir(_) => (FileKind::Directory, FileFlags::default()),
         Resource::File(file) => (file.kind(), file.flags()?),
+        Resource::Socket(socket) => {
+            (FileKind::Socket, FileFlags { nonblocking: !socket.waits, ..FileFlags::default() })
+        }
     };
     memory.write(stat, &layout::fdstat(kind, flags, descriptor.base, descriptor.inheriting))
 }
 
 pub fn fd_fdstat_set_flags(ctx: &mut WasiCtx, _: &mut GuestMemory<'_>, fd: u32, flags: u32) -> Result<(), Errno> {
     let flags = layout::decode_fd_flags(flags)?;
-    let descriptor = ctx.descriptors.get(fd)?;
+    let descriptor = ctx.descriptors.get_mut(fd)?;
     descriptor.require(Rights::FD_FDSTAT_SET_FLAGS)?;
-    match &descriptor.resource {
+    match &mut descriptor.resource {
         Resource::File(file) => file.set_flags(flags),
+        Resource::Socket(socket) => {
+            socket.waits = sock::waits(flags)?;
+            Ok(())
+        }
         Resource::Dir(_) => Err(Errno::BadF),
         // The process's own streams are shared with other processes: their mode is not the guest's to change.
         Resource::Input(_) | Resource::Output(_) => Err(Errno::NotSup),
@@ -116,21 +125,14 @@ pub fn fd_fdstat_set_rights(
 fn metadata(ctx: &WasiCtx, fd: u32) -> Result<Metadata, Errno> {
     let descriptor = ctx.descriptors.get(fd)?;
     descriptor.require(Rights::FD_FILESTAT_GET)?;
-    let stream = |is_terminal| Metadata {
-        device: 0,
-        inode: 0,
-        kind: stream_kind(is_terminal),
-        links: 0,
-        size_bytes: 0,
-        accessed: 0,
-        modified: 0,
-        changed: 0,
-    };
+    let stream =
+        |kind| Metadata { device: 0, inode: 0, kind, links: 0, size_bytes: 0, accessed: 0, modified: 0, changed: 0 };
     match &descriptor.resource {
         Resource::File(file) => file.metadata(),
         Resource::Dir(dir) => dir.metadata(),
-        Resource::Input(input) => Ok(stream(input.is_terminal())),
-        Resource::Output(output) => Ok(stream(output.is_terminal())),
+        Resource::Input(input) => Ok(stream(stream_kind(input.is_terminal()))),
+        Resource::Output(output) => Ok(stream(stream_kind(output.is_terminal()))),
+        Resource::Socket(_) => Ok(stream(FileKind::Socket)),
     }
 }
 
@@ -165,7 +167,7 @@ pub fn fd_filestat_set_times(
     match &descriptor.resource {
         Resource::File(file) => file.set_times(accessed, modified),
         Resource::Dir(dir) => dir.set_times(accessed, modified),
-        Resource::Input(_) | Resource::Output(_) => Err(Errno::BadF),
+        Resource::Input(_) | Resource::Output(_) | Resource::Socket(_) => Err(Errno::BadF),
     }
 }
 
@@ -199,10 +201,16 @@ pub fn fd_read<'a>(
     read: u32,
 ) -> HostFuture<'a, Result<(), Errno>> {
     Box::pin(async move {
-        if let (Waiting::Suspend(_), Ok(descriptor)) = (&ctx.waiting, ctx.descriptors.get(fd))
-            && let Resource::Input(stream) = &descriptor.resource
-        {
-            settled(&ctx.waiting, &mut ctx.clocks, &[stream.watch()]).await?;
+        match ctx.descriptors.get(fd).map(|descriptor| &descriptor.resource) {
+            Ok(Resource::Input(stream)) if matches!(ctx.waiting, Waiting::Suspend(_)) => {
+                settled(&ctx.waiting, &mut ctx.clocks, &[stream.watch()]).await?;
+            }
+            Ok(Resource::Socket(_)) => {
+                memory.check(read, 4)?;
+                let count = sock::receive(ctx, memory, fd, (iovs, iovs_len), 0).await?;
+                return memory.write_u32(read, count);
+            }
+            _ => {}
         }
         read_now(ctx, memory, fd, (iovs, iovs_len), read)
     })
@@ -218,14 +226,11 @@ fn read_now(
     memory.check(read, 4)?;
     let mut buffers = memory.slices_mut(iovs, iovs_len)?;
     let descriptor = ctx.descriptors.get(fd)?;
-    if matches!(descriptor.resource, Resource::Output(_) | Resource::Dir(_)) {
-        return Err(Errno::BadF);
-    }
-    descriptor.require(Rights::FD_READ)?;
     let count = match &descriptor.resource {
-        Resource::Input(stream) => stream.read(&mut buffers)?,
-        Resource::File(file) => file.read(&mut buffers)?,
-        Resource::Output(_) | Resource::Dir(_) => return Err(Errno::BadF),
+        Resource::Input(stream) => descriptor.require(Rights::FD_READ).and_then(|()| stream.read(&mut buffers))?,
+        Resource::File(file) => descriptor.require(Rights::FD_READ).and_then(|()| file.read(&mut buffers))?,
+        // Sockets are read where it can be waited.
+        Resource::Output(_) | Resource::Dir(_) | Resource::Socket(_) => return Err(Errno::BadF),
     };
     memory.write_u32(read, count as u32)
 }
@@ -246,19 +251,37 @@ pub fn fd_pread(
     memory.write_u32(read, count as u32)
 }
 
-pub fn fd_write(
-    ctx: &mut WasiCtx,
-    memory: &mut GuestMemory<'_>,
+pub fn fd_write<'a>(
+    ctx: &'a mut WasiCtx,
+    memory: &'a mut GuestMemory<'_>,
     fd: u32,
     iovs: u32,
     iovs_len: u32,
+    written: u32,
+) -> HostFuture<'a, Result<(), Errno>> {
+    if !matches!(ctx.descriptors.get(fd).map(|descriptor| &descriptor.resource), Ok(Resource::Socket(_))) {
+        return Box::pin(ready(write_now(ctx, memory, fd, (iovs, iovs_len), written)));
+    }
+    Box::pin(async move {
+        memory.check(written, 4)?;
+        let count = sock::send(ctx, memory, fd, (iovs, iovs_len)).await?;
+        memory.write_u32(written, count)
+    })
+}
+
+fn write_now(
+    ctx: &mut WasiCtx,
+    memory: &mut GuestMemory<'_>,
+    fd: u32,
+    (iovs, iovs_len): (u32, u32),
     written: u32,
 ) -> Result<(), Errno> {
     memory.check(written, 4)?;
     let buffers = memory.slices(iovs, iovs_len)?;
     let descriptor = ctx.descriptors.get(fd)?;
     let count = match &descriptor.resource {
-        Resource::Input(_) | Resource::Dir(_) => return Err(Errno::BadF),
+        // Sockets are written where it can be waited.
+        Resource::Input(_) | Resource::Dir(_) | Resource::Socket(_) => return Err(Errno::BadF),
         Resource::Output(stream) => descriptor.require(Rights::FD_WRITE).and_then(|()| stream.write(&buffers))?,
         Resource::File(file) => descriptor.require(Rights::FD_WRITE).and_then(|()| file.write(&buffers))?,
     };

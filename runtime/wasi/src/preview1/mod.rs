@@ -108,7 +108,6 @@ macro_rules! with_functions {
                 fd_seek = fd::fd_seek(fd: u32, offset: u64, whence: u32, position: u32);
                 fd_sync = fd::fd_sync(fd: u32);
                 fd_tell = fd::fd_tell(fd: u32, position: u32);
-                fd_write = fd::fd_write(fd: u32, iovs: u32, iovs_len: u32, written: u32);
                 path_create_directory = path::path_create_directory(fd: u32, path: u32, path_len: u32);
                 path_filestat_get = path::path_filestat_get(fd: u32, lookup: u32, path: u32, path_len: u32, stat: u32);
                 path_filestat_set_times = path::path_filestat_set_times(
@@ -132,11 +131,6 @@ macro_rules! with_functions {
                 proc_raise = process::proc_raise(signal: u32);
                 sched_yield = process::sched_yield();
                 random_get = process::random_get(buf: u32, buf_len: u32);
-                sock_accept = sock::sock_accept(fd: u32, flags: u32, accepted: u32);
-                sock_recv = sock::sock_recv(
-                    fd: u32, iovs: u32, iovs_len: u32, flags: u32, received: u32, out_flags: u32
-                );
-                sock_send = sock::sock_send(fd: u32, iovs: u32, iovs_len: u32, flags: u32, sent: u32);
                 sock_shutdown = sock::sock_shutdown(fd: u32, how: u32);
             }
             {
@@ -148,7 +142,13 @@ macro_rules! with_functions {
             }
             {
                 fd_read = fd::fd_read(fd: u32, iovs: u32, iovs_len: u32, read: u32);
+                fd_write = fd::fd_write(fd: u32, iovs: u32, iovs_len: u32, written: u32);
                 poll_oneoff = poll::poll_oneoff(subscriptions: u32, events: u32, count: u32, stored: u32);
+                sock_accept = sock::sock_accept(fd: u32, flags: u32, accepted: u32);
+                sock_recv = sock::sock_recv(
+                    fd: u32, iovs: u32, iovs_len: u32, flags: u32, received: u32, out_flags: u32
+                );
+                sock_send = sock::sock_send(fd: u32, iovs: u32, iovs_len: u32, flags: u32, sent: u32);
             }
             {
                 poll_oneoff = poll::poll_oneoff_unstable(subscriptions: u32, events: u32, count: u32, stored: u32);

@@ -13,6 +13,7 @@ use super::rights::Rights;
 use crate::host::clock::{Clock, Clocks};
 use crate::host::fs::{File, Seek};
 use crate::host::poll::{Happened, Interest, Watch};
+use crate::host::stream::Awaited;
 use crate::host::waiting::settled;
 use crate::{Errno, WasiCtx};
 use wattest::HostFuture;
@@ -82,6 +83,9 @@ fn watch_stream(ctx: &WasiCtx, fd: u32, write: bool) -> Result<Watch<'_>, Errno>
             None if write => Watch::Done(Ok(0)),
             None => Watch::Done(file_bytes(file)),
         },
+        (Resource::Socket(socket), false) if socket.tcp.is_listening() => socket.tcp.watch(),
+        (Resource::Socket(socket), false) => socket.tcp.watch_readable(),
+        (Resource::Socket(socket), true) if !socket.tcp.is_listening() => socket.tcp.watch_writable(),
         _ => return Err(Errno::BadF),
     })
 }

@@ -120,6 +120,24 @@ impl Rights {
         Rights::all(&[direction, Rights::FD_FDSTAT_SET_FLAGS, Rights::FD_FILESTAT_GET, Rights::POLL_FD_READWRITE])
     }
 
+    /// Of a socket that listens.
+    pub const LISTENER: Rights = Rights::all(&[
+        Rights::FD_FDSTAT_SET_FLAGS,
+        Rights::FD_FILESTAT_GET,
+        Rights::POLL_FD_READWRITE,
+        Rights::SOCK_ACCEPT,
+    ]);
+
+    /// Of a connection.
+    pub const CONNECTION: Rights = Rights::all(&[
+        Rights::FD_READ,
+        Rights::FD_WRITE,
+        Rights::FD_FDSTAT_SET_FLAGS,
+        Rights::FD_FILESTAT_GET,
+        Rights::POLL_FD_READWRITE,
+        Rights::SOCK_SHUTDOWN,
+    ]);
+
     /// The most a directory can have.
     pub const fn dir(access: Access) -> Rights {
         if access.write { Rights::all(&[Rights::DIR_READ, Rights::DIR_WRITE]) } else { Rights::DIR_READ }

@@ -509,9 +509,26 @@ impl TcpSocket {
         Arc::new(Writable(self.clone()))
     }
 
-    /// What to wait for, for there to be room.
+    /// What to wait for, for there to be room in the kernel's buffer.
     pub fn room(&self) -> Interest<'_> {
         Interest { fd: self.fd.as_fd(), write: true }
+    }
+
+    /// What to wait for, for there to be something to read.
+    pub fn watch_readable(&self) -> Watch<'_> {
+        match self.changing().receive_shut {
+            true => Watch::Done(Ok(0)),
+            false => Watch::Host(Interest { fd: self.fd.as_fd(), write: false }),
+        }
+    }
+
+    /// What to wait for, for there to be room, or nothing more to wait for.
+    pub fn watch_writable(&self) -> Watch<'_> {
+        let changing = self.changing();
+        match changing.send_shut || changing.broken.is_some() {
+            true => Watch::Done(Ok(0)),
+            false => Watch::Host(self.room()),
+        }
     }
 }
 
@@ -546,10 +563,7 @@ struct Readable(Arc<TcpSocket>);
 
 impl Awaited for Readable {
     fn watch(&self) -> Watch<'_> {
-        match self.0.changing().receive_shut {
-            true => Watch::Done(Ok(0)),
-            false => Watch::Host(Interest { fd: self.0.fd.as_fd(), write: false }),
-        }
+        self.0.watch_readable()
     }
 }
 
@@ -558,11 +572,7 @@ struct Writable(Arc<TcpSocket>);
 
 impl Awaited for Writable {
     fn watch(&self) -> Watch<'_> {
-        let changing = self.0.changing();
-        match changing.send_shut || changing.broken.is_some() {
-            true => Watch::Done(Ok(0)),
-            false => Watch::Host(self.0.room()),
-        }
+        self.0.watch_writable()
     }
 }
 

@@ -54,6 +54,28 @@ fn datagrams_go_to_all_and_to_one() {
 }
 
 #[test]
+fn a_call_takes_no_more_datagrams_than_it_may() {
+    let network = Network::inherit();
+    let ((first, address), (second, _)) = (bound(&network), bound(&network));
+    let (incoming, _) = first.streams(None).unwrap();
+    let (_, outgoing) = second.streams(Some(address)).unwrap();
+    for (wanted, limit) in [(3, 3), (u64::MAX, DATAGRAMS_MAX as usize)] {
+        let sent = 0..3 * DATAGRAMS_MAX as u8;
+        for number in sent.clone() {
+            assert_eq!(outgoing.send(&[number], None), Ok(true));
+        }
+        let mut taken = Vec::new();
+        while taken.len() < sent.len() {
+            settle(&mut Clocks::Host, &[incoming.awaited().watch()]).unwrap();
+            let datagrams = incoming.receive(wanted).unwrap();
+            assert!(datagrams.len() <= limit, "{}", datagrams.len());
+            taken.extend(datagrams.iter().map(|datagram| datagram.data[0]));
+        }
+        assert_eq!(taken, sent.collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn only_the_last_streams_work_and_the_port_stays() {
     let network = Network::inherit();
     let ((first, address), (_second, other)) = (bound(&network), bound(&network));

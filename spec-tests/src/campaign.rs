@@ -31,6 +31,15 @@ impl LazyFile {
         &self.file.name
     }
 
+    /// The file's text.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn text(&self) -> std::io::Result<String> {
+        self.file.read().map(std::borrow::Cow::into_owned)
+    }
+
     /// Runs the file; a file that is no script is a report with one failure.
     pub fn run(&self, engine: &dyn WastEngine, features: &FeatureSet) -> FileReport {
         let script = self.script.get_or_init(|| match self.file.read() {

@@ -38,6 +38,14 @@ pub(super) fn class_of(class: core::TrapClass) -> Option<TrapClass> {
     coarse.copied().or_else(|| TrapClass::from_text(class.text()))
 }
 
+/// What scripts call a trap of the evaluator: one text for each class that it may be.
+pub fn wordings(class: core::TrapClass) -> Vec<&'static str> {
+    match COARSE.iter().find(|(own, _)| *own == class) {
+        Some((_, classes)) => classes.iter().map(|class| class.text()).collect(),
+        None => vec![class_of(class).map_or(class.text(), TrapClass::text)],
+    }
+}
+
 /// Whether the class that [`class_of`] gave may be the one that is expected.
 pub(super) fn may_be(actual: TrapClass, expected: TrapClass) -> bool {
     let among = |classes: &[TrapClass]| classes.first() == Some(&actual) && classes.contains(&expected);

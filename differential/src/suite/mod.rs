@@ -13,6 +13,8 @@
 
 mod components;
 
+pub use components::wordings;
+
 use crate::DefinitionalEngine;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -182,6 +182,7 @@ fn kills(out: &mut String, matrix: &Matrix) {
         matrix.clean_executions,
         matrix.false_positives.len()
     );
+    reductions(out, matrix);
     curve(out, matrix);
     out.push_str(
         "<table><tr><th>fault</th><th>layer</th><th>modelled on</th><th>killed by</th><th>cases</th><th>s</th>\
@@ -191,7 +192,12 @@ fn kills(out: &mut String, matrix: &Matrix) {
         let (by, cases, seconds) = cells(row.kill.as_ref());
         let (baseline, ..) = cells(row.baseline.as_ref());
         let reduced = row.reduced.as_ref().map_or(String::new(), |reduced| {
-            format!("{} operations{}", reduced.operations, if reduced.is_script { ", script" } else { "" })
+            let kind = match &row.case_only {
+                _ if reduced.is_script => ", script".to_owned(),
+                Some(why) => format!(", case: {}", escaped(why)),
+                None => ", case".to_owned(),
+            };
+            format!("{} operations{kind}", reduced.operations)
         });
         let _ = write!(
             out,
@@ -203,6 +209,16 @@ fn kills(out: &mut String, matrix: &Matrix) {
         );
     }
     out.push_str("</table>");
+}
+
+fn reductions(out: &mut String, matrix: &Matrix) {
+    if matrix.rows.iter().any(|row| row.reduced.is_some()) {
+        let percent = matrix.scripts_percent();
+        let _ = write!(
+            out,
+            "<p>Of faults that a script can show, {percent:.1} % of the first failing cases became a short one.</p>"
+        );
+    }
 }
 
 fn cells(kill: Option<&Kill>) -> (String, String, String) {
@@ -286,6 +302,7 @@ mod tests {
             mutant: "a<b".to_owned(),
             layer: "Integer".to_owned(),
             reason: "x & y".to_owned(),
+            case_only: None,
             kill: None,
             baseline: None,
             others: Vec::new(),

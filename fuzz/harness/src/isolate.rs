@@ -9,7 +9,7 @@
 
 use crate::campaign::{MUTANT_VARIABLE, describe};
 use crate::envelope::Envelope;
-use crate::patience::Patience;
+use crate::patience::{Patience, cpu_ms};
 use crate::targets::{Outcome, Targets};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -111,6 +111,11 @@ impl Isolated {
             }
         });
         Ok(Process { child, input, lines })
+    }
+
+    /// Processor time so far of the process that runs cases now, in milliseconds.
+    pub fn cpu_ms(&self) -> u64 {
+        self.process.as_ref().map_or(0, |process| cpu_ms(&process.child.id().to_string()))
     }
 
     /// Runs a case; death and silence of the process are disagreements.

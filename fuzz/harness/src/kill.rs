@@ -80,6 +80,15 @@ pub struct Kill {
     pub clock_seconds: f64,
 }
 
+/// Most operations of a script that is a regression.
+const OPERATIONS_MAX: usize = 20;
+
+/// So many first failing cases in a hundred have to become one, of faults that a script can show.
+const SCRIPTS_PERCENT_MIN: f64 = 90.0;
+
+/// Longest reduction to one, in seconds of processor time: what else runs on the machine does not count.
+const REDUCED_WITHIN: f64 = 60.0;
+
 /// What became of the first failing case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reduced {
@@ -87,10 +96,23 @@ pub struct Reduced {
     pub operations: usize,
     /// Whether a script says it.
     pub is_script: bool,
-    /// How long it took.
+    /// How long it took: processor time of this process and those that it started.
     pub seconds: f64,
+    /// The same on the clock.
+    #[serde(default)]
+    pub clock_seconds: f64,
     /// The file.
     pub file: String,
+    /// Whether the file fails while the fault is on, run again by itself.
+    #[serde(default)]
+    pub replays: bool,
+}
+
+impl Reduced {
+    /// Whether this is a regression that somebody would read.
+    pub fn is_small_script(&self) -> bool {
+        self.is_script && self.operations <= OPERATIONS_MAX && self.seconds < REDUCED_WITHIN
+    }
 }
 
 /// A row of the matrix.
@@ -102,6 +124,9 @@ pub struct Row {
     pub layer: String,
     /// What it is modelled on.
     pub reason: String,
+    /// Why no script can show it; none where one can.
+    #[serde(default)]
+    pub case_only: Option<String>,
     /// How it was killed, if it was.
     pub kill: Option<Kill>,
     /// The same in the baseline lane.
@@ -130,6 +155,17 @@ impl Matrix {
         within.count() as f64 * 100.0 / self.rows.len().max(1) as f64
     }
 
+    /// First failing cases in a hundred, of faults that a script can show, that became a small one; all where none was
+    /// reduced.
+    pub fn scripts_percent(&self) -> f64 {
+        let reduced = self.rows.iter().filter(|row| row.case_only.is_none()).filter_map(|row| row.reduced.as_ref());
+        let (small, others): (Vec<_>, Vec<_>) = reduced.partition(|reduced| reduced.is_small_script());
+        match small.len() + others.len() {
+            0 => 100.0,
+            all => small.len() as f64 * 100.0 / all as f64,
+        }
+    }
+
     /// The same of the baseline lane.
     pub fn baseline_percent(&self) -> f64 {
         let killed = self.rows.iter().filter(|row| row.baseline.is_some());
@@ -149,8 +185,14 @@ pub fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     }
 }
 
-/// Name, layer and reason of a planted fault.
-type Fault = (String, String, &'static str);
+/// A planted fault.
+struct Fault {
+    name: String,
+    layer: String,
+    reason: &'static str,
+    /// Why no script can show it; none where one can.
+    case_only: Option<&'static str>,
+}
 
 /// Before the name of a fault that is planted in the reference instead of the runtime.
 pub const FLIP_PREFIX: &str = "reference:";
@@ -159,9 +201,21 @@ pub const FLIP_PREFIX: &str = "reference:";
 #[cfg(wattest_mutants)]
 fn faults() -> Option<Vec<Fault>> {
     let rows = wattest_abi::mutants::ROWS.iter();
-    let rows = rows.map(|row| (row.name().to_owned(), format!("{:?}", row.layer), row.reason));
-    let flips = wattest_reference::flips::NAMES.iter();
-    let flips = flips.map(|name| (format!("{FLIP_PREFIX}{name}"), "Oracle".to_owned(), "planted in the reference"));
+    let rows = rows.map(|row| Fault {
+        name: row.name().to_owned(),
+        layer: format!("{:?}", row.layer),
+        reason: row.reason,
+        case_only: match row.shown {
+            wattest_abi::mutants::Shown::Script => None,
+            wattest_abi::mutants::Shown::Case(why) => Some(why),
+        },
+    });
+    let flips = wattest_reference::flips::NAMES.iter().map(|name| Fault {
+        name: format!("{FLIP_PREFIX}{name}"),
+        layer: "Oracle".to_owned(),
+        reason: "planted in the reference",
+        case_only: None,
+    });
     Some(rows.chain(flips).collect())
 }
 
@@ -180,11 +234,11 @@ fn run_matrix(arguments: &Arguments, faults: &[Fault]) -> Result<bool, Box<dyn E
         matrix.clean_executions = stats.seeds;
         matrix.false_positives = stats.disagreements;
     }
-    for (name, layer, reason) in faults {
-        if arguments.only.as_deref().is_some_and(|only| !name.contains(only)) {
+    for fault in faults {
+        if arguments.only.as_deref().is_some_and(|only| !fault.name.contains(only)) {
             continue;
         }
-        let measured = measure(arguments, &folder, name, layer, reason)?;
+        let measured = measure(arguments, &folder, fault)?;
         print_row(&measured);
         matrix.rows.push(measured);
         std::fs::write(folder.join("matrix.json"), serde_json::to_string_pretty(&matrix)?)?;
@@ -198,7 +252,8 @@ fn run_matrix(arguments: &Arguments, faults: &[Fault]) -> Result<bool, Box<dyn E
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&matrix)?);
     }
-    Ok(matrix.false_positives.is_empty() && matrix.killed_percent(arguments.time as f64) >= 95.0)
+    let is_killed = matrix.killed_percent(arguments.time as f64) >= 95.0;
+    Ok(matrix.false_positives.is_empty() && is_killed && matrix.scripts_percent() >= SCRIPTS_PERCENT_MIN)
 }
 
 /// Builds this binary with planted faults, in a target folder of its own, and runs it with the same arguments.
@@ -271,13 +326,8 @@ fn hunt(
 }
 
 /// Measures one fault.
-fn measure(
-    arguments: &Arguments,
-    folder: &Path,
-    mutant: &str,
-    layer: &str,
-    reason: &str,
-) -> Result<Row, Box<dyn Error>> {
+fn measure(arguments: &Arguments, folder: &Path, fault: &Fault) -> Result<Row, Box<dyn Error>> {
+    let mutant = fault.name.as_str();
     let kill = hunt(arguments, folder, mutant, None, arguments.time)?;
     let baseline = match arguments.baseline {
         0 => None,
@@ -297,8 +347,9 @@ fn measure(
     };
     Ok(Row {
         mutant: mutant.to_owned(),
-        layer: layer.to_owned(),
-        reason: reason.to_owned(),
+        layer: fault.layer.clone(),
+        reason: fault.reason.to_owned(),
+        case_only: fault.case_only.map(str::to_owned),
         kill,
         baseline,
         others,
@@ -306,7 +357,7 @@ fn measure(
     })
 }
 
-/// How long the reduction of one case may take.
+/// How much processor time the reduction of one case may take.
 const REDUCTION_MAX: Duration = Duration::from_secs(50);
 
 /// Reduces the case of a kill, with the fault on in processes of its own, and writes what is left.
@@ -319,11 +370,16 @@ fn reduce(folder: &Path, mutant: &str, kill: &Kill) -> Result<Option<Reduced>, B
     let case = kept.or_else(|| targets.get(&kill.target).and_then(|target| target.decode(&expand(kill.seed))));
     let Some(case) = case else { return Ok(None) };
     let name = mutant.replace(':', "-");
-    let reduced =
-        reduction::reduce(&case, Place { mutant: Some(mutant), program: None }, REDUCTION_MAX, folder, &name)?;
-    let seconds = start.elapsed().as_secs_f64();
-    let file = reduced.file.display().to_string();
-    Ok(Some(Reduced { operations: reduced.operations, is_script: reduced.is_script, seconds, file }))
+    let place = Place { mutant: Some(mutant), program: None };
+    let reduced = reduction::reduce(&case, place, REDUCTION_MAX, folder, &name)?;
+    Ok(Some(Reduced {
+        operations: reduced.operations,
+        is_script: reduced.is_script,
+        seconds: reduced.used.as_secs_f64(),
+        clock_seconds: start.elapsed().as_secs_f64(),
+        replays: reduction::replays(&reduced.file, place)?,
+        file: reduced.file.display().to_string(),
+    }))
 }
 
 fn print_kill(kill: Option<&Kill>) -> String {
@@ -349,12 +405,32 @@ fn print_summary(matrix: &Matrix) {
     println!("{} faults: {all:.1} % killed, {minute:.1} % within 60 s", matrix.rows.len());
     println!("baseline lane: {:.1} % killed", matrix.baseline_percent());
     println!("without a fault: {} cases, {} disagreements", matrix.clean_executions, matrix.false_positives.len());
-    let reduced: Vec<&Reduced> = matrix.rows.iter().filter_map(|row| row.reduced.as_ref()).collect();
-    if !reduced.is_empty() {
-        let small = reduced.iter().filter(|one| one.is_script && one.operations <= 20 && one.seconds < 60.0).count();
-        println!("{small} of {} first failing cases became a script of at most 20 operations", reduced.len());
-    }
+    print_reductions(matrix);
     for row in matrix.rows.iter().filter(|row| row.kill.is_none()) {
         println!("NOT KILLED {} ({}): {}", row.mutant, row.layer, row.reason);
+    }
+}
+
+/// How many first failing cases became what they can be, and each that did not.
+fn print_reductions(matrix: &Matrix) {
+    let reduced = matrix.rows.iter().filter_map(|row| row.reduced.as_ref().map(|reduced| (row, reduced)));
+    let (scripts, cases): (Vec<_>, Vec<_>) = reduced.partition(|(row, _)| row.case_only.is_none());
+    if scripts.is_empty() && cases.is_empty() {
+        return;
+    }
+    let small = scripts.iter().filter(|(_, reduced)| reduced.is_small_script()).count();
+    let replay = cases.iter().filter(|(_, reduced)| reduced.replays).count();
+    println!(
+        "{small} of {} first failing cases of faults that a script can show became one of at most {OPERATIONS_MAX} operations",
+        scripts.len()
+    );
+    println!("{replay} of {} of the others became a reduced case or a script that fails again", cases.len());
+    for (row, reduced) in scripts.iter().filter(|(_, reduced)| !reduced.is_small_script()) {
+        let kind = if reduced.is_script { "a script" } else { "a case" };
+        let Reduced { operations, seconds, file, .. } = reduced;
+        println!("NO SMALL SCRIPT {}: {kind} of {operations} operations in {seconds:.1} s, {file}", row.mutant);
+    }
+    for (row, reduced) in cases.iter().filter(|(_, reduced)| !reduced.replays) {
+        println!("DOES NOT FAIL AGAIN {}: {}", row.mutant, reduced.file);
     }
 }

@@ -24,6 +24,7 @@ pub mod generate_component;
 pub mod graphs;
 #[cfg(feature = "suites")]
 pub mod html;
+mod interface;
 pub mod isolate;
 #[cfg(feature = "suites")]
 pub mod kill;

@@ -7,6 +7,7 @@
 //!
 //! Does not know: what the process is for.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// Without processor time, so many times as long counts as a hang.
@@ -41,19 +42,70 @@ impl Patience {
     }
 }
 
+/// An amount of processor time for this process and the ones that work for it.
+#[derive(Debug)]
+pub struct Budget {
+    limit: Duration,
+    start: Instant,
+    /// Of this process, and of those it started that have ended, when it began.
+    own_ms: u64,
+    /// Of those that have not, as far as was said.
+    others_ms: Cell<u64>,
+}
+
+impl Budget {
+    /// Begins.
+    pub fn new(limit: Duration) -> Budget {
+        Budget { limit, start: Instant::now(), own_ms: ms_of("self", 4), others_ms: Cell::new(0) }
+    }
+
+    /// Says how much processes used that have not ended, in milliseconds.
+    pub fn note(&self, others_ms: u64) {
+        self.others_ms.set(others_ms);
+    }
+
+    /// What was used. Where the system does not tell: what the clock says.
+    pub fn used(&self) -> Duration {
+        match ms_of("self", 4) {
+            0 => self.start.elapsed(),
+            own => Duration::from_millis(own - self.own_ms + self.others_ms.get()),
+        }
+    }
+
+    /// Whether it is used up, or so much time passed that nothing more will come of it.
+    pub fn is_over(&self) -> bool {
+        self.used() >= self.limit || self.start.elapsed() >= self.limit * IDLE_TIMES
+    }
+}
+
 /// User and system time so far of a process, by its id or `self`, in milliseconds; 0 where the system does not tell.
 pub fn cpu_ms(process: &str) -> u64 {
+    ms_of(process, 2)
+}
+
+/// The sum of the first of: user and system time, and both of the processes that it waited for.
+fn ms_of(process: &str, count: usize) -> u64 {
     // Linux counts these fields in hundredths of a second on every architecture.
     const MS_PER_TICK: u64 = 10;
     let Ok(text) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return 0 };
     // The name of the process may hold blanks; it ends with the last parenthesis.
     let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
-    fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>() * MS_PER_TICK
+    fields.skip(11).take(count).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>() * MS_PER_TICK
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_budget_is_what_all_use_together() {
+        let budget = Budget::new(Duration::from_secs(1000));
+        assert!(!budget.is_over());
+        budget.note(999_000);
+        assert!(budget.used() >= Duration::from_secs(999));
+        budget.note(1_000_000);
+        assert!(budget.is_over());
+    }
 
     #[test]
     fn who_had_no_time_does_not_hang_yet() {

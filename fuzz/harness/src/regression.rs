@@ -34,6 +34,8 @@ pub fn options_of(case: &Envelope) -> String {
     let row = match is_linked(case) {
         true => configuration(subject),
         false if is_of_components(case) => component_configuration(subject),
+        #[cfg(feature = "suites")]
+        false if case.target == "wast_configs" => &CONFIGS[targets::script_row(subject)],
         false => &CONFIGS[subject % CONFIGS.len()],
     };
     let mut words: Vec<String> = row.options.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -73,31 +75,42 @@ fn fixed_options(case: &Envelope, script: &str) -> Vec<&'static str> {
 
 /// Operations in the bodies of all modules.
 pub fn operations(case: &Envelope) -> usize {
-    let bodies = case.modules.iter().filter_map(|module| split(&module.bytes));
-    bodies.flatten().map(|body| body.operations.len()).sum()
+    case.modules.iter().map(|module| operations_of(&module.bytes)).sum()
 }
 
-/// The case as a script; `None` where a script cannot say it: host functions that answer, values of no text form, steps
-/// that the reference does not finish.
-pub fn script(case: &Envelope, what: &str) -> Option<Regression> {
+/// Operations in the bodies of a module, or of all modules in a component.
+pub(crate) fn operations_of(wasm: &[u8]) -> usize {
+    split(wasm).unwrap_or_default().iter().map(|body| body.operations.len()).sum()
+}
+
+/// The case as scripts, of which the first that passes without the failure is the one; none where a script cannot say it:
+/// host functions that answer, values of no text form, steps that the reference does not finish.
+pub fn scripts(case: &Envelope, what: &str) -> Vec<Regression> {
     let mut body = String::new();
-    match case.target.as_str() {
-        "gc_model" | "eh_model" | "diff_linked" => linked(case, what, &mut body)?,
-        "self_configs" if case.is("linked", "true") => linked(case, what, &mut body)?,
-        "diff_core" | "op_matrix" | "self_configs" | "emi" | "bounds" | "tables_bulk" => core(case, what, &mut body)?,
-        "calls_abi" => calls(case, &mut body)?,
-        "component_abi" | "hostile_abi" | "resources" | "dfg" => body = regression_component::script(case)?,
-        _ => return None,
-    }
+    let written = match case.target.as_str() {
+        "gc_model" | "eh_model" | "diff_linked" => linked(case, what, &mut body),
+        "self_configs" if case.is("linked", "true") => linked(case, what, &mut body),
+        "diff_core" | "op_matrix" | "self_configs" | "emi" | "bounds" | "tables_bulk" => core(case, what, &mut body),
+        "calls_abi" => calls(case, &mut body),
+        "component_abi" | "hostile_abi" | "resources" | "dfg" => {
+            let bodies = regression_component::scripts(case);
+            return bodies.into_iter().map(|body| with_header(case, what, &body)).collect();
+        }
+        _ => None,
+    };
+    written.map(|()| with_header(case, what, &body)).into_iter().collect()
+}
+
+pub(crate) fn with_header(case: &Envelope, what: &str, body: &str) -> Regression {
     let mut text = format!(";; {}: {}\n", case.target, what.replace('\n', " "));
     let options = options_of(case);
-    let options: Vec<&str> = options.split_whitespace().chain(fixed_options(case, &body)).collect();
+    let options: Vec<&str> = options.split_whitespace().chain(fixed_options(case, body)).collect();
     if !options.is_empty() {
         // Writing to a string does not fail.
         let _ = writeln!(text, ";; options: {}", options.join(" "));
     }
-    text.push_str(&body);
-    Some(Regression { text, operations: operations(case) })
+    text.push_str(body);
+    Regression { text, operations: operations(case) }
 }
 
 fn imports_something(wasm: &[u8]) -> bool {
@@ -424,7 +437,7 @@ fn expectation(value: &Value) -> Option<String> {
     }
 }
 
-fn float32(bits: u32) -> String {
+pub(crate) fn float32(bits: u32) -> String {
     let sign = if bits >> 31 == 1 { "-" } else { "" };
     let (exponent, fraction) = (bits >> 23 & 0xff, bits & 0x7f_ffff);
     match (exponent, fraction) {
@@ -436,7 +449,7 @@ fn float32(bits: u32) -> String {
     }
 }
 
-fn float64(bits: u64) -> String {
+pub(crate) fn float64(bits: u64) -> String {
     let sign = if bits >> 63 == 1 { "-" } else { "" };
     let (exponent, fraction) = (bits >> 52 & 0x7ff, bits & 0xf_ffff_ffff_ffff);
     match (exponent, fraction) {

@@ -31,7 +31,7 @@ pub struct Arguments {
     /// The target whose input the file is; else its name says so, or the file itself.
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
-    /// Longest reduction, in seconds.
+    /// Longest reduction, in seconds of processor time.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     time: u64,
     /// Where the regression goes; a folder of the output folder unless given.
@@ -81,8 +81,10 @@ pub struct Findings {
     pub culprit_functions: Vec<usize>,
     /// Operations of the reduced case.
     pub operations: usize,
-    /// How long the reduction took.
+    /// How long the reduction took, on the clock.
     pub reduced_in_seconds: f64,
+    /// The processor time of it.
+    pub reduced_in_cpu_seconds: f64,
     /// What is wrong in it.
     pub reduced_failure: Option<String>,
     /// Its configuration as a command line.
@@ -140,6 +142,7 @@ fn reduce(arguments: &Arguments, case: &Envelope, findings: &mut Findings) -> Re
     let start = Instant::now();
     let reduced = reduction::reduce(case, place, time, &folder, "regression")?;
     findings.reduced_in_seconds = start.elapsed().as_secs_f64();
+    findings.reduced_in_cpu_seconds = reduced.used.as_secs_f64();
     report::write_envelope(&folder, "reduced", &reduced.case)?;
     findings.operations = reduced.operations;
     findings.reduced_failure = Some(reduced.what);

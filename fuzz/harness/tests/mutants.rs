@@ -72,6 +72,12 @@ fn every_fault_makes_its_witness_fail() {
             wrong.push(format!("{}: the witness passes with the fault on", row.name()));
         }
     }
+    for row in wattest_abi::mutants::ROWS {
+        let says_script = row.shown == wattest_abi::mutants::Shown::Script;
+        if says_script != witness::is_script(row.name()) {
+            wrong.push(format!("{}: the table says {:?}, its witness is another thing", row.name(), row.shown));
+        }
+    }
     for name in wattest_reference::flips::NAMES {
         let passes = |fault: &str| {
             let mut command = Command::new(PROGRAM);

@@ -61,6 +61,22 @@ pub struct Row {
     pub layer: Layer,
     /// The advisory or the bug that it is modelled on, else why somebody might write it.
     pub reason: &'static str,
+    /// In what it can show.
+    pub shown: Shown,
+}
+
+/// In what a fault can show, which is what a failing case of it can be reduced to.
+///
+/// A script has modules and components, calls of their exports, and the options of its configuration. It has no host that
+/// answers, no instance that is gone before another is made, no file of an artifact, no fuel and no clock, and no system
+/// interface. A fault that strikes between guests, or between a guest and its configuration, shows in a script; its witness
+/// is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// In a script.
+    Script,
+    /// In a stored case only, for this reason.
+    Case(&'static str),
 }
 
 /// Marks the strings of this table in a binary.
@@ -73,8 +89,18 @@ impl Row {
     }
 }
 
+macro_rules! shown {
+    () => {
+        Shown::Script
+    };
+    ($why:expr) => {
+        Shown::Case($why)
+    };
+}
+
+/// Rows are: name, layer, reason, and for those that no script can show, why.
 macro_rules! mutants {
-    ($($name:ident, $layer:ident, $reason:literal;)*) => {
+    ($($name:ident, $layer:ident, $reason:literal $(, $why:expr)?;)*) => {
         /// A fault.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[expect(non_camel_case_types, reason = "a row's name is what command lines and files call it")]
@@ -89,9 +115,13 @@ macro_rules! mutants {
             tagged: concat!("wattest-mutant/", stringify!($name)),
             layer: Layer::$layer,
             reason: $reason,
+            shown: shown!($($why)?),
         },)*];
     };
 }
+
+/// Why no script shows what is wrong in WASI.
+const SYSTEM: &str = "a script has no system interface";
 
 mutants! {
     // Integer operations.
@@ -154,8 +184,10 @@ mutants! {
     growth_stops_before_maximum, Bounds, "`<` for `<=`: the last page cannot be had";
     growth_returns_new_size, Bounds, "returns what the memory has become";
     growth_keeps_old_bytes, Bounds, "grown pages are not zero";
-    slot_keeps_bytes, Bounds, "CVE-2022-39393: a reused pooling slot shows its former contents";
-    slot_image_of_former_module, Bounds, "CVE-2022-39393: a reused slot keeps the former module's image";
+    slot_keeps_bytes, Bounds, "CVE-2022-39393: a reused pooling slot shows its former contents",
+        "an instance that is gone before another is made: those of a script stay";
+    slot_image_of_former_module, Bounds, "CVE-2022-39393: a reused slot keeps the former module's image",
+        "an instance that is gone before another is made: those of a script stay";
     atomic_alignment_unchecked, Bounds, "an atomic access at an odd address traps";
     // 64-bit memories.
     memory64_index_truncated, Memory64, "the upper half of an index is lost";
@@ -177,8 +209,10 @@ mutants! {
     call_indirect_any_type, Calls, "GHSA: the signature is not compared";
     call_indirect_null_as_type_error, Calls, "the wrong trap for a null element";
     call_indirect_other_table, Calls, "multi-table: table 0 is called";
-    host_arguments_reversed, Calls, "two arguments of equal type are exchanged";
-    host_second_result_lost, Calls, "the second of two results of equal type is the first";
+    host_arguments_reversed, Calls, "two arguments of equal type are exchanged",
+        "the arguments of a function of the host: a script sees none of them";
+    host_second_result_lost, Calls, "the second of two results of equal type is the first",
+        "results of a function of the host: those of scripts have none";
     argument_of_the_stack_lost, Calls, "the first argument that is passed in memory is zero";
     tail_call_keeps_arguments, Calls, "a tail call of itself sees the old last argument";
     // Globals.
@@ -202,8 +236,9 @@ mutants! {
     i31_get_unsigned, Gc, "i31.get_s gives 31 bits without their sign";
     registry_ignores_mutability, Gc, "wasmtime #10435: types that differ are registered as one";
     // Artifacts.
-    artifact_checksum_ignored, Artifact, "damaged files are loaded";
-    artifact_tunables_ignored, Artifact, "code compiled for other settings is run";
+    artifact_checksum_ignored, Artifact, "damaged files are loaded", "a damaged file: a script loads whole ones";
+    artifact_tunables_ignored, Artifact, "code compiled for other settings is run",
+        "a file made under other options: a script has one configuration";
     artifact_last_trap_lost, Artifact, "the last trap record is not loaded: its fault kills the process";
     // Components.
     canon_int8_unmasked, Component, "the upper bits of a core value are passed on as they came";
@@ -248,26 +283,28 @@ mutants! {
     host_list_alignment_unchecked, Component, "as between components, at the boundary with the host";
     host_string_not_shrunk, Component, "as between components, at the boundary with the host";
     // WASI.
-    wasi_path_escapes, Wasi, "the kernel is not told to stay beneath the directory";
-    wasi_trailing_slash_lost, Wasi, "GHSA-vqjp: a slash behind the last name says that it is a directory";
-    wasi_hard_link_follows, Wasi, "GHSA-4ch3: a hard link is made to what a symbolic link names";
-    wasi_exclusive_ignored, Wasi, "O_EXCL is dropped between the face and the host";
-    wasi_append_at_start, Wasi, "bytes that belong at the end overwrite the beginning";
-    wasi_cookie_of_the_entry, Wasi, "reading a directory goes on with the entry that was cut, not behind the last one";
-    wasi_seek_end_as_current, Wasi, "two origins of a seek are mistaken for each other";
-    wasi_pread_moves, Wasi, "reading at an offset moves the position";
-    wasi_wrong_errno, Wasi, "one error number of the host is taken for its neighbour";
-    wasi_truncate_without_right, Wasi, "GHSA-2r75: opening truncates a file that may not be resized";
-    wasi_rights_widen, Wasi, "a descriptor gets rights that its directory does not hand on";
-    wasi_set_rights_adds, Wasi, "rights that were given up come back";
-    wasi_rename_target_unchecked, Wasi, "of two directories only the first is asked for its right";
-    wasi_read_only_rename_target, Wasi, "of two directories only the first is asked whether it may be changed";
-    wasi_unknown_clock, Wasi, "a clock that there is not is answered by another";
-    wasi_poll_absolute_as_relative, Wasi, "a moment is waited for as if it were a duration";
+    wasi_path_escapes, Wasi, "the kernel is not told to stay beneath the directory", SYSTEM;
+    wasi_trailing_slash_lost, Wasi, "GHSA-vqjp: a slash behind the last name says that it is a directory", SYSTEM;
+    wasi_hard_link_follows, Wasi, "GHSA-4ch3: a hard link is made to what a symbolic link names", SYSTEM;
+    wasi_exclusive_ignored, Wasi, "O_EXCL is dropped between the face and the host", SYSTEM;
+    wasi_append_at_start, Wasi, "bytes that belong at the end overwrite the beginning", SYSTEM;
+    wasi_cookie_of_the_entry, Wasi, "reading a directory goes on with the entry that was cut, not behind the last one", SYSTEM;
+    wasi_seek_end_as_current, Wasi, "two origins of a seek are mistaken for each other", SYSTEM;
+    wasi_pread_moves, Wasi, "reading at an offset moves the position", SYSTEM;
+    wasi_wrong_errno, Wasi, "one error number of the host is taken for its neighbour", SYSTEM;
+    wasi_truncate_without_right, Wasi, "GHSA-2r75: opening truncates a file that may not be resized", SYSTEM;
+    wasi_rights_widen, Wasi, "a descriptor gets rights that its directory does not hand on", SYSTEM;
+    wasi_set_rights_adds, Wasi, "rights that were given up come back", SYSTEM;
+    wasi_rename_target_unchecked, Wasi, "of two directories only the first is asked for its right", SYSTEM;
+    wasi_read_only_rename_target, Wasi, "of two directories only the first is asked whether it may be changed", SYSTEM;
+    wasi_unknown_clock, Wasi, "a clock that there is not is answered by another", SYSTEM;
+    wasi_poll_absolute_as_relative, Wasi, "a moment is waited for as if it were a duration", SYSTEM;
     // Fuel and epochs.
-    fuel_free_loops, Interruption, "loops cost nothing";
-    fuel_lost_at_calls, Interruption, "what the callee used is forgotten";
-    epoch_not_polled_in_loops, Interruption, "a loop without calls is never interrupted";
+    fuel_free_loops, Interruption, "loops cost nothing", "an amount of fuel: a script asks for none";
+    fuel_lost_at_calls, Interruption, "what the callee used is forgotten",
+        "an amount of fuel: a script asks for none";
+    epoch_not_polled_in_loops, Interruption, "a loop without calls is never interrupted",
+        "a deadline: a script has no clock";
 }
 
 /// 0: none; else the fault's number plus one.

@@ -27,6 +27,7 @@ use wattest_harness::envelope::Envelope;
 use wattest_harness::graphs::{self, GraphStats};
 use wattest_harness::isolate::{self, Isolated};
 use wattest_harness::op_matrix::{self, MatrixResult};
+use wattest_harness::patience::Budget;
 use wattest_harness::source::{case_seed, expand};
 use wattest_harness::stats::{Found, Stats};
 use wattest_harness::suites::SuiteResult;
@@ -279,7 +280,12 @@ fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
     println!("case in {}", folder.display());
     let outcome = if smaller {
         let mut isolated = Isolated::new(std::env::var(MUTANT_VARIABLE).ok());
-        let small = minimize::minimize(&case, REDUCTION_TIME, &mut |case| isolated.run(case).signature());
+        let budget = Budget::new(REDUCTION_TIME);
+        let small = minimize::minimize(&case, &|| budget.is_over(), &mut |case| {
+            let signature = isolated.run(case).signature();
+            budget.note(isolated.cpu_ms());
+            signature
+        });
         let folder = report::write_envelope(&folder, "reduced", &small)?;
         println!("reduced case in {}", folder.display());
         isolated.run(&small)

@@ -1,8 +1,8 @@
 //! Minimization of a failing case: as little of it as still fails in the same way.
 //!
 //! [`minimize`] first looks for a case that a script can say (`lanes.rs`), where the fault was found by another way to look
-//! at it. Then, in turn, until nothing helps: calls are dropped, settings take their defaults, modules lose imports, items
-//! (`cut.rs`) and operations, whose place is taken by constants that the reference observed (`tree.rs`, `observe.rs`), and
+//! at it. Then, in turn, until nothing helps: calls are dropped, settings take their defaults, components lose fields
+//! (`text.rs`), modules lose imports, items (`cut.rs`) and operations, whose place is taken by constants that the reference observed (`tree.rs`, `observe.rs`), and
 //! arguments become simple. The failure's signature ([`crate::targets::Outcome::signature`]) must stay. Whoever asks decides
 //! whether a candidate runs in this process or, since it may end it, in another.
 //!
@@ -12,15 +12,21 @@
 //! Does not know: engines, processes.
 
 mod cut;
+mod guest;
 mod lanes;
 mod nested;
 mod observe;
+#[cfg(feature = "wattest")]
+mod script;
+mod text;
 mod tree;
 
 use crate::envelope::{Argument, Envelope};
 use crate::pieces::{Pieces, join, split};
+use crate::targets;
 use cut::SPACES;
-use std::time::{Duration, Instant};
+#[cfg(feature = "wattest")]
+pub use script::{Accepts, minimize_script, operations_of_script};
 use tree::{Observed, Trees};
 use wasm_encoder::{Encode, Instruction};
 use wasmparser::{Validator, WasmFeatures};
@@ -29,16 +35,19 @@ use wattest_differential::Value;
 /// Says how a case fails, if it does.
 pub type Judge<'a> = dyn FnMut(&Envelope) -> Option<String> + 'a;
 
-/// The smaller case, after at most `time`.
-pub fn minimize(case: &Envelope, time: Duration, judge: &mut Judge<'_>) -> Envelope {
-    let deadline = Instant::now() + time;
+/// Says when there is no time left.
+pub type Late<'a> = dyn Fn() -> bool + 'a;
+
+/// The smaller case, what there was time for.
+pub fn minimize(case: &Envelope, late: &Late<'_>, judge: &mut Judge<'_>) -> Envelope {
     let Some((best, signature)) = start(case, judge) else { return case.clone() };
-    let mut work = Minimization { best, signature, judge, deadline };
+    let mut work = Minimization { best, signature, judge, late };
     loop {
         let size = work.size();
         work.drop_calls();
         work.default_settings();
         work.drop_modules();
+        work.drop_fields();
         for place in work.places() {
             work.drop_imports(place);
             work.drop_items(place);
@@ -95,12 +104,12 @@ struct Minimization<'a, 'b> {
     best: Envelope,
     signature: String,
     judge: &'a mut Judge<'b>,
-    deadline: Instant,
+    late: &'a Late<'a>,
 }
 
 impl Minimization<'_, '_> {
     fn is_late(&self) -> bool {
-        Instant::now() >= self.deadline
+        (self.late)()
     }
 
     /// All core modules.
@@ -178,7 +187,14 @@ impl Minimization<'_, '_> {
     fn simplify_arguments(&mut self) {
         for call in 0..self.best.calls.len() {
             for position in 0..self.best.calls[call].args.len() {
-                let Argument::Value(value) = self.best.calls[call].args[position] else { continue };
+                let value = match &self.best.calls[call].args[position] {
+                    Argument::Value(value) => *value,
+                    Argument::Text(text) => {
+                        let text = text.clone();
+                        self.simplify_text(call, position, text);
+                        continue;
+                    }
+                };
                 for simple in [Value::default_of(value.ty()), one_of(value)] {
                     let mut candidate = self.best.clone();
                     candidate.calls[call].args[position] = Argument::Value(simple);
@@ -186,6 +202,18 @@ impl Minimization<'_, '_> {
                         break;
                     }
                 }
+            }
+        }
+    }
+
+    /// Makes the value of a component simpler as long as that helps.
+    fn simplify_text(&mut self, call: usize, position: usize, text: String) {
+        let mut simpler = targets::simpler_argument(&text).into_iter();
+        while let Some(simple) = simpler.next().filter(|_| !self.is_late()) {
+            let mut candidate = self.best.clone();
+            candidate.calls[call].args[position] = Argument::Text(simple.clone());
+            if self.accept(candidate) {
+                simpler = targets::simpler_argument(&simple).into_iter();
             }
         }
     }
@@ -217,7 +245,8 @@ impl Minimization<'_, '_> {
 
     /// Whether calls name functions by index.
     fn calls_by_index(&self) -> bool {
-        self.best.modules.len() == 1 && self.best.calls.iter().all(|call| call.func.parse::<u32>().is_ok())
+        let is_core = self.best.modules.len() == 1 && !nested::is_component(self.best.bytes(0));
+        is_core && self.best.calls.iter().all(|call| call.func.parse::<u32>().is_ok())
     }
 
     /// Drops items of every space: those that can go by themselves together, else one by one.
@@ -439,7 +468,7 @@ mod tests {
             let popcnt = case.bytes(0).contains(&0x69);
             (popcnt && !case.calls.is_empty()).then(|| "popcnt".to_owned())
         };
-        let small = minimize(&case, Duration::from_secs(5), &mut judge);
+        let small = minimize(&case, &|| false, &mut judge);
         assert_eq!(small.calls.len(), 1);
         assert!(small.settings.is_empty());
         let left = split(small.bytes(0)).expect("bodies")[0].operations.len();

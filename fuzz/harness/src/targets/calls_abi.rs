@@ -302,6 +302,32 @@ pub(super) fn predicted(case: &Envelope) -> Option<Vec<Vec<Value>>> {
     results.collect()
 }
 
+/// The case from each layer on that the host calls, and as a whole, with direct calls for the host's; the shortest first.
+pub(super) fn without_host(case: &Envelope) -> Vec<Envelope> {
+    let Some(layers) = layers_of(case) else { return Vec::new() };
+    let is_entered = |first: &usize| *first == 0 || layers[*first - 1].kind == "host";
+    (0..layers.len()).rev().filter(is_entered).filter_map(|first| from_layer(case, &layers, first)).collect()
+}
+
+fn from_layer(case: &Envelope, layers: &[Layer], first: usize) -> Option<Envelope> {
+    let mut rest = layers[first..].to_vec();
+    for layer in rest.iter_mut().filter(|layer| layer.kind == "host") {
+        layer.kind = "call";
+    }
+    let written: Vec<String> = rest.iter().map(print_layer).collect();
+    let mut lane = case.clone().set("layers", written.join(";"));
+    lane.modules[0].bytes = wat::parse_str(text(&rest)).ok()?;
+    for call in &mut lane.calls {
+        let value = |argument: &Argument| if let Argument::Value(value) = argument { Some(*value) } else { None };
+        let args: Vec<Value> = call.args.iter().map(value).collect::<Option<_>>()?;
+        if !args.iter().map(Value::ty).eq(layers[0].params.iter().copied()) {
+            return None;
+        }
+        call.args = expected(&layers[..first], &args).into_iter().map(Argument::Value).collect();
+    }
+    Some(lane)
+}
+
 impl Target for CallsAbi {
     fn generate(&mut self, bytes: &[u8]) -> Option<Envelope> {
         let mut source = Source::new(bytes);

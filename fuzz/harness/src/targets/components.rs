@@ -184,6 +184,58 @@ fn write_value(value: &Val, out: &mut String) -> Option<()> {
     .ok()
 }
 
+/// Simpler forms of a written value, the simplest first.
+pub(super) fn simpler(text: &str) -> Vec<String> {
+    parse(text).iter().flat_map(simpler_values).filter_map(|value| print(&value)).filter(|one| one != text).collect()
+}
+
+fn simpler_values(value: &Val) -> Vec<Val> {
+    let each = |values: &[Val], whole: &dyn Fn(Vec<Val>) -> Val| -> Vec<Val> {
+        let change = |at: usize| {
+            simpler_values(&values[at]).into_iter().map(move |simple| {
+                let mut changed = values.to_vec();
+                changed[at] = simple;
+                changed
+            })
+        };
+        (0..values.len()).flat_map(change).map(whole).collect()
+    };
+    let zero = |zero: Val| if zero == *value { Vec::new() } else { vec![zero] };
+    match value {
+        Val::Bool(_) => zero(Val::Bool(false)),
+        Val::S8(_) => zero(Val::S8(0)),
+        Val::U8(_) => zero(Val::U8(0)),
+        Val::S16(_) => zero(Val::S16(0)),
+        Val::U16(_) => zero(Val::U16(0)),
+        Val::S32(_) => zero(Val::S32(0)),
+        Val::U32(_) => zero(Val::U32(0)),
+        Val::S64(_) => zero(Val::S64(0)),
+        Val::U64(_) => zero(Val::U64(0)),
+        Val::F32(_) => zero(Val::F32(0)),
+        Val::F64(_) => zero(Val::F64(0)),
+        Val::Char(_) => zero(Val::Char('a')),
+        Val::Flags(_) => zero(Val::Flags(0)),
+        Val::String(text) => {
+            let count = text.text.chars().count();
+            let lengths = [0, 1, count / 2, count.saturating_sub(1)].into_iter().filter(|length| *length < count);
+            let prefix = |length| Text { text: text.text.chars().take(length).collect(), form: text.form };
+            lengths.map(|length| Val::String(prefix(length))).collect()
+        }
+        Val::List(values) => {
+            let lengths = [0, 1, values.len() / 2, values.len().saturating_sub(1)];
+            let lengths = lengths.into_iter().filter(|length| *length < values.len());
+            let shorter = lengths.map(|length| Val::List(values[..length].to_vec()));
+            shorter.chain(each(values, &Val::List)).collect()
+        }
+        Val::Record(values) => each(values, &Val::Record),
+        Val::Variant(case, Some(payload)) => {
+            let simple = simpler_values(payload).into_iter();
+            simple.map(|payload| Val::Variant(*case, Some(Box::new(payload)))).collect()
+        }
+        Val::Variant(_, None) | Val::Own(_) | Val::Borrow(_) => Vec::new(),
+    }
+}
+
 /// Nesting of a written value.
 const DEPTH_MAX: u32 = 64;
 

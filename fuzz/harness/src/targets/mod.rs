@@ -117,10 +117,18 @@ fn nobody() -> Vote {
 /// The subject without its configuration, and the words of the message that are no numbers.
 fn signature(subject: &str, what: &str) -> String {
     let engine = subject.split([' ', '/']).next().unwrap_or_default();
+    if let Some((left, right)) = what.strip_prefix("step ").and_then(|rest| rest.split_once(": ")?.1.split_once(" against ")) {
+        return format!("{engine}: {} against {}", ending(left), ending(right));
+    }
     let word = |word: &str| -> String { word.chars().filter(|c| c.is_ascii_alphabetic()).collect() };
     let words: Vec<String> = what.split(|c: char| c.is_whitespace() || ",;[](){}".contains(c)).map(word).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| word.len() > 2).take(8).collect();
     format!("{engine}: {}", words.join(" "))
+}
+
+/// How a call of a component ended, without its value.
+fn ending(text: &str) -> &str {
+    if text.starts_with("Trap") { text } else { text.split('(').next().unwrap_or_default() }
 }
 
 /// A property, with the engines that it keeps between cases.
@@ -300,6 +308,36 @@ pub(crate) fn linked_program(case: &Envelope) -> wattest_differential::linked::L
 #[cfg(feature = "wattest")]
 pub(crate) fn predicted_results(case: &Envelope) -> Option<Vec<Vec<wattest_differential::Value>>> {
     calls_abi::predicted(case)
+}
+
+/// Cases of `calls_abi` that need no host: the layers behind each place where the host calls back, each with what it is
+/// called with; the host's calls are direct ones.
+#[cfg(feature = "wattest")]
+pub(crate) fn calls_without_host(case: &Envelope) -> Vec<Envelope> {
+    calls_abi::without_host(case)
+}
+
+/// Without the runtime there is no such target.
+#[cfg(not(feature = "wattest"))]
+pub(crate) fn calls_without_host(_: &Envelope) -> Vec<Envelope> {
+    Vec::new()
+}
+
+/// A value of a component case in simpler forms, as text, the simplest first.
+pub(crate) fn simpler_argument(text: &str) -> Vec<String> {
+    components::simpler(text)
+}
+
+/// The text of the file that a case of `wast_configs` runs.
+#[cfg(feature = "suites")]
+pub(crate) fn script_text(case: &Envelope) -> Option<String> {
+    wast_configs::text(case)
+}
+
+/// The row of configurations for a subject of `wast_configs`.
+#[cfg(feature = "suites")]
+pub(crate) fn script_row(subject: usize) -> usize {
+    wast_configs::row(subject)
 }
 
 thread_local! {

@@ -41,12 +41,29 @@ fn files() -> Option<&'static Files> {
     FILES.get_or_init(find).as_ref()
 }
 
-/// The rows of [`CONFIGS`] that let every call end by itself, in the suites' form.
+/// The text of the file that a case runs.
+pub(super) fn text(case: &Envelope) -> Option<String> {
+    case.get("file").filter(|_| case.target == "wast_configs")?;
+    files()?.files.iter().find(|file| case.is("file", file.name()))?.text().ok()
+}
+
+/// The row of [`CONFIGS`] for a subject.
+pub(super) fn row(subject: usize) -> usize {
+    let rows: Vec<usize> = rows().collect();
+    rows[subject % rows.len()]
+}
+
+/// The rows of [`CONFIGS`] that let every call end by itself.
+fn rows() -> impl Iterator<Item = usize> {
+    let ends = |key: &str| ["fuel", "epoch"].contains(&key);
+    (0..CONFIGS.len()).filter(move |row| !CONFIGS[*row].options.iter().any(|(key, _)| ends(key)))
+}
+
+/// The same in the suites' form.
 fn configurations() -> &'static [Configuration] {
     static ROWS: OnceLock<Vec<Configuration>> = OnceLock::new();
     ROWS.get_or_init(|| {
-        let ends = |key: &str| ["fuel", "epoch"].contains(&key);
-        let rows = CONFIGS.iter().filter(|row| !row.options.iter().any(|(key, _)| ends(key)));
+        let rows = rows().map(|row| &CONFIGS[row]);
         rows.map(|row| Configuration { name: row.name, options: row.options, round_trip: row.round_trip }).collect()
     })
 }

@@ -67,7 +67,8 @@ impl<'a> Interface<'a> {
             return Some(structure);
         }
         let number = self.named.len();
-        let _ = writeln!(self.text, "  (type $t{number} {structure}) (export $e{number} \"t{number}\" (type $t{number}))");
+        let _ =
+            writeln!(self.text, "  (type $t{number} {structure}) (export $e{number} \"t{number}\" (type $t{number}))");
         self.name(ComponentAnyTypeId::Defined(id), format!("$e{number}"));
         Some(format!("$e{number}"))
     }
@@ -75,10 +76,23 @@ impl<'a> Interface<'a> {
     fn name_of(&self, id: ComponentAnyTypeId) -> Option<String> {
         let same = |known: &ComponentAnyTypeId| match (known, id) {
             // Each alias of a resource type has a number of its own.
-            (ComponentAnyTypeId::Resource(known), ComponentAnyTypeId::Resource(id)) => known.resource() == id.resource(),
-            (known, id) => *known == id,
+            (ComponentAnyTypeId::Resource(known), ComponentAnyTypeId::Resource(id)) => {
+                known.resource() == id.resource()
+            }
+            (ComponentAnyTypeId::Defined(known), ComponentAnyTypeId::Defined(id)) => {
+                self.original(*known) == self.original(id)
+            }
+            _ => false,
         };
         self.named.iter().find(|(known, _)| same(known)).map(|(_, name)| name.clone())
+    }
+
+    /// The type that a type is an alias of, or itself.
+    fn original(&self, mut id: ComponentDefinedTypeId) -> ComponentDefinedTypeId {
+        while let Some(aliased) = self.types.peel_alias(id) {
+            id = aliased;
+        }
+        id
     }
 
     /// What a type is made of.
@@ -126,7 +140,8 @@ impl<'a> Interface<'a> {
             }
             ComponentDefinedType::Result { ok, err, .. } => {
                 let ok = self.optional("", *ok)?;
-                let err = err.map(|ty| self.value(ty).map(|ty| format!(" (error {ty})"))).unwrap_or(Some(String::new()))?;
+                let err =
+                    err.map(|ty| self.value(ty).map(|ty| format!(" (error {ty})"))).unwrap_or(Some(String::new()))?;
                 let _ = write!(text, "(result{ok}{err}");
             }
             ComponentDefinedType::Own(id) => {

@@ -15,8 +15,8 @@ use std::fmt::Write;
 use wasmparser::{Parser, Payload};
 use wattest_differential::linked::{LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, Observed, configuration};
 use wattest_differential::{
-    CONFIGS, DefinitionalEngine, Ending, Engine, Form, FuncIdentity, NanRule, Plan, Program, TrapClass, Value,
-    WattestConfig,
+    CONFIGS, Call, DefinitionalEngine, Ending, Engine, Form, FuncIdentity, NanRule, Plan, Program, TrapClass, Value,
+    ValueType, WattestConfig,
 };
 
 /// A script.
@@ -142,7 +142,10 @@ fn core(case: &Envelope, what: &str, text: &mut String) -> Option<()> {
         state_every: 1,
     };
     let run = Engine::run(&mut DefinitionalEngine, &program, &plan).ok()?;
-    let probes = Probes::of(&program, &run, what);
+    let mut probes = Probes::of(&program, &run, what);
+    let invokes: Option<Vec<String>> =
+        plan.calls.iter().enumerate().map(|(at, call)| probes.invoke(&program, at, call)).collect();
+    let invokes = invokes?;
     let mut steps = run.steps.iter();
     match &steps.next()?.ending {
         Ending::Trap(class) => {
@@ -157,9 +160,7 @@ fn core(case: &Envelope, what: &str, text: &mut String) -> Option<()> {
             text.insert_str(end, &probes.fields);
         }
     }
-    for (call, step) in plan.calls.iter().zip(steps) {
-        let name = program.shape.export_names[call.func as usize].as_ref()?;
-        let invoke = invoke(name, &call.args)?;
+    for (invoke, step) in invokes.iter().zip(steps) {
         match &step.ending {
             Ending::Trap(TrapClass::Host) => return None,
             Ending::Trap(class) => {
@@ -225,7 +226,7 @@ impl Probes {
     fn table(&mut self, program: &Program, index: usize, elements: &[Value]) {
         let Some(shape) = program.shape.tables.get(index) else { return };
         let ty = if shape.table64 { "i64" } else { "i32" };
-        let element = if shape.element == wattest_differential::ValueType::FuncRef { "funcref" } else { "externref" };
+        let element = type_text(shape.element);
         self.field(format!(
             "(func (export \"element {index}\") (param {ty}) (result {element}) (table.get {index} (local.get 0)))"
         ));
@@ -233,6 +234,33 @@ impl Probes {
             let Some(value) = expectation(value) else { continue };
             self.check(format!("(assert_return (invoke \"element {index}\" ({ty}.const {at})){value})"));
         }
+    }
+
+    /// A call. Scripts cannot give functions as arguments: then a function of the module does.
+    fn invoke(&mut self, program: &Program, at: usize, call: &Call) -> Option<String> {
+        let name = program.shape.export_names[call.func as usize].as_ref()?;
+        if let Some(invoke) = invoke(name, &call.args) {
+            return Some(invoke);
+        }
+        let signature = program.shape.functions.get(call.func as usize)?;
+        let (mut params, mut operands, mut rest) = (String::new(), String::new(), Vec::new());
+        for (arg, ty) in call.args.iter().zip(&signature.params) {
+            // Writing to a string does not fail.
+            let _ = match arg {
+                Value::Func(FuncIdentity::Index(index)) => {
+                    self.field(format!("(elem declare func {index})"));
+                    write!(operands, " (ref.func {index})")
+                }
+                arg => {
+                    let _ = write!(params, " (param {})", type_text(*ty));
+                    rest.push(*arg);
+                    write!(operands, " (local.get {})", rest.len() - 1)
+                }
+            };
+        }
+        let results: String = signature.results.iter().map(|ty| format!(" (result {})", type_text(*ty))).collect();
+        self.field(format!("(func (export \"call {at}\"){params}{results} (call {}{operands}))", call.func));
+        invoke(&format!("call {at}"), &rest)
     }
 
     fn field(&mut self, text: String) {
@@ -406,6 +434,18 @@ fn invoke(name: &str, args: &[Value]) -> Option<String> {
     Some(format!("(invoke {}{})", quoted(name), args.concat()))
 }
 
+fn type_text(ty: ValueType) -> &'static str {
+    match ty {
+        ValueType::I32 => "i32",
+        ValueType::I64 => "i64",
+        ValueType::F32 => "f32",
+        ValueType::F64 => "f64",
+        ValueType::V128 => "v128",
+        ValueType::FuncRef => "funcref",
+        ValueType::ExternRef => "externref",
+    }
+}
+
 fn trap_text(class: TrapClass) -> &'static str {
     match class {
         // Indirect calls beyond the end have a text of their own, and the runner knows both.
@@ -463,6 +503,23 @@ pub(crate) fn float64(bits: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn functions_are_given_by_the_module() {
+        let text = "(module (func (export \"a\")) (table 2 funcref)
+            (func (export \"set\") (param i32 funcref) (result funcref)
+                (table.set (local.get 0) (local.get 1)) (table.get (local.get 0))))";
+        let mut case = Envelope::new("diff_core").module("main", wat::parse_str(text).expect("valid text"));
+        let args = [Value::I32(1), Value::Func(FuncIdentity::Index(0))].map(Argument::Value).to_vec();
+        case.calls.push(crate::envelope::EnvelopeCall { module: 0, func: "1".to_owned(), args });
+        let script = scripts(&case, "").pop().expect("a script").text;
+        assert!(script.contains("(invoke \"call 0\" (i32.const 0x1)) (ref.func)"), "{script}");
+        let parsed = wattest_spec_tests::Script::parse(&script).expect("a script");
+        let engine = &wattest_spec_tests::adapter::WattestEngine::all()[0];
+        let everything = wattest_spec_tests::adapter::WattestEngine::everything();
+        let report = wattest_spec_tests::run_script("script", &parsed, engine, &everything);
+        assert!(report.passed(), "{:?}\n{script}", report.failures);
+    }
 
     #[test]
     fn floats_are_written_so_that_they_read_back() {

@@ -13,6 +13,7 @@
 
 mod cut;
 mod guest;
+mod labels;
 mod lanes;
 mod nested;
 mod observe;
@@ -22,7 +23,7 @@ mod text;
 mod tree;
 
 use crate::envelope::{Argument, Envelope};
-use crate::pieces::{Pieces, join, split};
+use crate::pieces::{Pieces, join, parameter_counts, split};
 use crate::targets;
 use cut::SPACES;
 #[cfg(feature = "wattest")]
@@ -80,7 +81,8 @@ fn start(case: &Envelope, judge: &mut Judge<'_>) -> Option<(Envelope, String)> {
 
 /// A case of one module, its imports defined.
 fn without_host(lane: &Envelope) -> Option<Envelope> {
-    let by_index = lane.modules.len() == 1 && lane.calls.iter().all(|call| call.func.parse::<u32>().is_ok());
+    let is_core = lane.modules.len() == 1 && !nested::is_component(lane.bytes(0));
+    let by_index = is_core && lane.calls.iter().all(|call| call.func.parse::<u32>().is_ok());
     let wasm = by_index.then(|| observe::without_imports(lane)).flatten().filter(|wasm| is_valid(wasm))?;
     let mut defined = lane.clone();
     defined.modules[0].bytes = wasm;
@@ -329,7 +331,10 @@ impl Minimization<'_, '_> {
         let wasm = self.core(place);
         let bodies: Vec<Pieces> = split(&wasm)?;
         let trees = Trees::of(&wasm, body)?;
-        for candidate in trees.candidates(&bodies.get(body)?.operations, observed) {
+        let operations = &bodies.get(body)?.operations;
+        let mut candidates = trees.candidates(operations, observed);
+        candidates.extend(trees.inlined(&bodies, body, &parameter_counts(&wasm)?));
+        for candidate in candidates {
             let length = candidate.end - candidate.start;
             if length > longest {
                 continue;
@@ -407,6 +412,11 @@ impl Minimization<'_, '_> {
             }
         }
     }
+}
+
+/// A component without custom sections, names among them.
+pub(crate) fn without_names(component: &[u8]) -> Option<Vec<u8>> {
+    nested::plain(component)
 }
 
 fn is_valid(wasm: &[u8]) -> bool {

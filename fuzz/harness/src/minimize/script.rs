@@ -12,8 +12,13 @@ use crate::regression;
 pub type Accepts<'a> = dyn FnMut(&str) -> bool + 'a;
 
 /// Directives that are about what is refused. Whether it is depends on the proposals that a suite is for.
-const REFUSALS: [&str; 5] =
-    ["(assert_invalid", "(assert_malformed", "(assert_unlinkable", "(assert_invalid_custom", "(assert_malformed_custom"];
+const REFUSALS: [&str; 5] = [
+    "(assert_invalid",
+    "(assert_malformed",
+    "(assert_unlinkable",
+    "(assert_invalid_custom",
+    "(assert_malformed_custom",
+];
 
 /// A smaller script; `None` where neither the script nor its beginning, without what is refused, is accepted.
 pub fn minimize_script(script: &str, late: &Late<'_>, accepts: &mut Accepts<'_>) -> Option<String> {
@@ -22,7 +27,8 @@ pub fn minimize_script(script: &str, late: &Late<'_>, accepts: &mut Accepts<'_>)
     let plain: Vec<&str> = directives.iter().copied().filter(is_run).collect();
     let starts = [directives, plain].map(|all| all.join("\n"));
     let start = starts.into_iter().find(|start| accepts(start))?;
-    let inner = |text: &str| text.strip_prefix("(script\n").and_then(|text| text.strip_suffix("\n)")).map(str::to_owned);
+    let inner =
+        |text: &str| text.strip_prefix("(script\n").and_then(|text| text.strip_suffix("\n)")).map(str::to_owned);
     let mut best = start;
     loop {
         let text = Text::read(format!("(script\n{best}\n)"))?;
@@ -36,7 +42,8 @@ pub fn minimize_script(script: &str, late: &Late<'_>, accepts: &mut Accepts<'_>)
 
 /// Operations in all modules of a script.
 pub fn operations_of_script(script: &str) -> usize {
-    let modules = directives(script).unwrap_or_default().into_iter().filter_map(|directive| wat::parse_str(directive).ok());
+    let modules =
+        directives(script).unwrap_or_default().into_iter().filter_map(|directive| wat::parse_str(directive).ok());
     modules.map(|wasm| regression::operations_of(&wasm)).sum()
 }
 
@@ -59,7 +66,8 @@ mod tests {
             (assert_invalid (module (func i32.add)) \"type mismatch\")
             (assert_return (invoke \"a\"))
             (assert_return (invoke \"b\"))";
-        let mut accepts = |text: &str| !text.contains("assert_invalid") && text.contains("invoke \"b\"") && text.contains("nop");
+        let mut accepts =
+            |text: &str| !text.contains("assert_invalid") && text.contains("invoke \"b\"") && text.contains("nop");
         let small = minimize_script(script, &|| false, &mut accepts).expect("a script");
         assert!(!small.contains("\"a\"") && small.contains("(assert_return (invoke \"b\"))"), "{small}");
         assert_eq!(operations_of_script(&small), 2);

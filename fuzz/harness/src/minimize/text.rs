@@ -108,7 +108,8 @@ impl Text {
 
     /// Fields with children that may go, outermost first.
     fn parents(&self) -> Vec<usize> {
-        let mut all: Vec<usize> = (0..self.fields.len()).filter(|field| !self.fields[*field].children.is_empty()).collect();
+        let mut all: Vec<usize> =
+            (0..self.fields.len()).filter(|field| !self.fields[*field].children.is_empty()).collect();
         all.sort_by_key(|field| self.fields[*field].depth);
         all
     }
@@ -176,11 +177,14 @@ impl Text {
         let mut all = Vec::new();
         for field in 0..self.fields.len() {
             let is_user = ["with", "export"].contains(&self.head(field));
-            for child in self.fields[field].children.iter().filter(|child| is_user && self.head(**child) == "instance") {
+            for child in self.fields[field].children.iter().filter(|child| is_user && self.head(**child) == "instance")
+            {
                 let own = self.name(*child);
                 if own.starts_with('$') {
                     let place = &self.fields[*child].name;
-                    all.extend(names.iter().filter(|name| **name != own).map(|name| (place.clone(), (*name).to_owned())));
+                    all.extend(
+                        names.iter().filter(|name| **name != own).map(|name| (place.clone(), (*name).to_owned())),
+                    );
                 }
             }
         }

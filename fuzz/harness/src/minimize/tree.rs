@@ -7,6 +7,8 @@
 //!
 //! Does not know: whether a candidate is valid (most are), and whether it fails.
 
+use super::labels::unwrapped;
+use crate::pieces::Pieces;
 use std::collections::BTreeMap;
 use wasm_encoder::{Encode, Instruction};
 use wasmparser::{ValType, ValidPayload, Validator, WasmFeatures};
@@ -26,6 +28,8 @@ struct Point {
 /// A body cut at its operations, and what their stacks are.
 pub(super) struct Trees {
     points: Vec<Point>,
+    /// How many functions the module has.
+    functions: u32,
 }
 
 /// A range of operations and what may stand for it.
@@ -72,7 +76,8 @@ impl Trees {
             }
             // The final `end` is no operation of the body.
             points.pop();
-            return Some(Trees { points });
+            let (all, _) = super::cut::counts(wasm)?;
+            return Some(Trees { points, functions: all[super::cut::Space::Function as usize] });
         }
         None
     }
@@ -123,14 +128,51 @@ impl Trees {
             if self.points[last].depth_after < self.points[last].depth_before
                 && let Some(open) = self.opening(last)
             {
-                let inside = operations[open + 1..last].to_vec();
-                all.push(Candidate { start: open, end: last + 1, instead: inside });
+                let inside = &operations[open + 1..last];
+                let outer = unwrapped(inside).filter(|outer| outer != inside);
+                let both = outer.into_iter().chain([inside.to_vec()]);
+                all.extend(both.map(|instead| Candidate { start: open, end: last + 1, instead }));
+                all.extend(cast(&operations[open..=last]).map(|instead| Candidate {
+                    start: open,
+                    end: last + 1,
+                    instead,
+                }));
             }
+            self.direct_calls(operations, last, &mut all);
         }
         all.sort_by_key(|candidate| {
             std::cmp::Reverse((candidate.end - candidate.start).saturating_sub(candidate.instead.len()))
         });
         all
+    }
+
+    /// Calls of functions of this module with what the functions do instead, where that is shorter.
+    pub(super) fn inlined(&self, bodies: &[Pieces], own: usize, params: &[u32]) -> Vec<Candidate> {
+        let operations = &bodies[own].operations;
+        let imported = (self.functions as usize).saturating_sub(bodies.len());
+        let one = |last: usize| {
+            let [CALL | RETURN_CALL, function] = *operations[last].as_slice() else { return None };
+            let callee = (function as usize).checked_sub(imported).filter(|callee| *callee != own)?;
+            let (mut start, mut args) = (last, Vec::new());
+            for _ in 0..*params.get(function as usize)? {
+                let first = self.start(start.checked_sub(1)?, 1)?;
+                args.insert(0, &operations[first..start]);
+                start = first;
+            }
+            let instead = body_with(&bodies.get(callee)?.operations, &args)?;
+            (instead.len() < last + 1 - start).then_some(Candidate { start, end: last + 1, instead })
+        };
+        (0..self.points.len().min(operations.len())).filter_map(one).collect()
+    }
+
+    /// For a call of a reference or a table's element: calls of every function, with the operand that says which gone.
+    fn direct_calls(&self, operations: &[Vec<u8>], last: usize, all: &mut Vec<Candidate>) {
+        let is_indirect = [CALL_REF, CALL_INDIRECT].contains(&operations[last][0]);
+        let Some(start) = last.checked_sub(1).filter(|_| is_indirect).and_then(|end| self.start(end, 1)) else {
+            return;
+        };
+        let call = |function| Candidate { start, end: last + 1, instead: vec![encoded(&Instruction::Call(function))] };
+        all.extend((0..self.functions).map(call));
     }
 
     /// For the expression in `start..=last`: constants, then each of its operands.
@@ -157,6 +199,60 @@ impl Trees {
             end = first;
         }
     }
+}
+
+/// First bytes of operations.
+const UNREACHABLE: u8 = 0x00;
+const BLOCK: u8 = 0x02;
+const RETURN: u8 = 0x0f;
+const CALL: u8 = 0x10;
+const CALL_INDIRECT: u8 = 0x11;
+const RETURN_CALL: u8 = 0x12;
+const RETURN_CALL_INDIRECT: u8 = 0x13;
+const CALL_REF: u8 = 0x14;
+const RETURN_CALL_REF: u8 = 0x15;
+const LOCAL_GET: u8 = 0x20;
+const LOCAL_SET: u8 = 0x21;
+const LOCAL_TEE: u8 = 0x22;
+const GC: u8 = 0xfb;
+
+/// Behind [`GC`]: casts that trap, to a type and to the same with null, and the branch that does not.
+const REF_CAST: u8 = 22;
+const REF_CAST_NULL: u8 = 23;
+const BR_ON_CAST: u8 = 24;
+
+/// The bit of a branch's flags that says that null may be cast, too.
+const TO_NULL: u8 = 2;
+
+/// A body with short arguments for its parameters and no locals, so that it can stand in another.
+fn body_with(body: &[Vec<u8>], args: &[&[Vec<u8>]]) -> Option<Vec<Vec<u8>>> {
+    let one = |operation: &Vec<u8>| match operation.as_slice() {
+        [LOCAL_GET, param] => match args.get(*param as usize)? {
+            [arg] => Some(arg.clone()),
+            _ => None,
+        },
+        [LOCAL_GET | LOCAL_SET | LOCAL_TEE | RETURN, ..] => None,
+        // A tail call ends the callee only.
+        [RETURN_CALL, rest @ ..] => Some([&[CALL], rest].concat()),
+        [RETURN_CALL_INDIRECT, rest @ ..] => Some([&[CALL_INDIRECT], rest].concat()),
+        [RETURN_CALL_REF, rest @ ..] => Some([&[CALL_REF], rest].concat()),
+        _ => Some(operation.clone()),
+    };
+    body.iter().map(one).collect()
+}
+
+/// A cast instead of a block that a branch with a value of the type leaves, and that traps otherwise.
+fn cast(block: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+    let [open, inside @ .., branch, trap, _] = block else { return None };
+    let [GC, BR_ON_CAST, flags, 0, types @ ..] = branch.as_slice() else { return None };
+    if open[0] != BLOCK || trap.as_slice() != [UNREACHABLE] {
+        return None;
+    }
+    // Two heap types, each a number whose last byte has no top bit.
+    let to = &types[types.iter().position(|byte| byte & 0x80 == 0)? + 1..];
+    let mut cast = vec![GC, if flags & TO_NULL == 0 { REF_CAST } else { REF_CAST_NULL }];
+    cast.extend_from_slice(to);
+    Some(inside.iter().cloned().chain([cast]).collect())
 }
 
 fn encoded(instruction: &Instruction<'_>) -> Vec<u8> {
@@ -208,6 +304,43 @@ mod tests {
         for one in expected {
             assert!(found.contains(one), "{body}: {one:?} in {found:?}");
         }
+    }
+
+    #[test]
+    fn a_branch_that_may_not_fail_is_a_cast() {
+        let text =
+            |body: &str| format!("(module (type $a (array i8)) (func (param anyref) (result (ref null $a)) {body}))");
+        let operations =
+            |body: &str| split(&wat::parse_str(text(body)).expect("valid text")).expect("bodies")[0].operations.clone();
+        let block =
+            operations("(block (result (ref null $a)) local.get 0 br_on_cast 0 anyref (ref null $a) unreachable)");
+        assert_eq!(cast(&block), Some(operations("local.get 0 ref.cast (ref null $a)")));
+        assert_eq!(cast(&operations("(block (result (ref null $a)) unreachable)")), None);
+    }
+
+    #[test]
+    fn what_a_function_does_stands_for_its_call() {
+        let text = "(module (tag) (func (param i32 i32) local.get 1 drop throw 0)
+            (func (call 0 (i32.add (i32.const 1) (i32.const 2)) (i32.const 3))))";
+        let wasm = wat::parse_str(text).expect("valid text");
+        let trees = Trees::of(&wasm, 1).expect("valid");
+        let bodies = split(&wasm).expect("bodies");
+        let found = trees.inlined(&bodies, 1, &[2, 0]);
+        let expected = [vec![0x41, 3], vec![0x1a], vec![0x08, 0]];
+        assert!(
+            matches!(found.as_slice(), [one] if (one.start, one.end) == (0, 5) && one.instead == expected),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn calls_become_direct() {
+        let text = "(module (table 1 funcref) (func) (func (call_indirect (i32.const 0))))";
+        let wasm = wat::parse_str(text).expect("valid text");
+        let trees = Trees::of(&wasm, 1).expect("valid");
+        let found = trees.candidates(&split(&wasm).expect("bodies")[1].operations, &Observed::new());
+        let call = vec![encoded(&Instruction::Call(0))];
+        assert!(found.iter().any(|one| (one.start, one.end) == (0, 2) && one.instead == call));
     }
 
     #[test]

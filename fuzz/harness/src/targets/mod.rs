@@ -117,7 +117,9 @@ fn nobody() -> Vote {
 /// The subject without its configuration, and the words of the message that are no numbers.
 fn signature(subject: &str, what: &str) -> String {
     let engine = subject.split([' ', '/']).next().unwrap_or_default();
-    if let Some((left, right)) = what.strip_prefix("step ").and_then(|rest| rest.split_once(": ")?.1.split_once(" against ")) {
+    if let Some((left, right)) =
+        what.strip_prefix("step ").and_then(|rest| rest.split_once(": ")?.1.split_once(" against "))
+    {
         return format!("{engine}: {} against {}", ending(left), ending(right));
     }
     let word = |word: &str| -> String { word.chars().filter(|c| c.is_ascii_alphabetic()).collect() };

@@ -40,11 +40,11 @@ pub fn minimize_script(script: &str, late: &Late<'_>, accepts: &mut Accepts<'_>)
     }
 }
 
-/// Operations in all modules of a script.
+/// Operations in all modules of a script, wherever they stand in it.
 pub fn operations_of_script(script: &str) -> usize {
-    let modules =
-        directives(script).unwrap_or_default().into_iter().filter_map(|directive| wat::parse_str(directive).ok());
-    modules.map(|wasm| regression::operations_of(&wasm)).sum()
+    let modules = Text::modules(script).unwrap_or_default();
+    let plain = modules.into_iter().map(|span| script[span].replacen(" definition", "", 1));
+    plain.filter_map(|module| wat::parse_str(module).ok()).map(|wasm| regression::operations_of(&wasm)).sum()
 }
 
 /// The directives of a script, without what stands between them.
@@ -71,6 +71,8 @@ mod tests {
         let small = minimize_script(script, &|| false, &mut accepts).expect("a script");
         assert!(!small.contains("\"a\"") && small.contains("(assert_return (invoke \"b\"))"), "{small}");
         assert_eq!(operations_of_script(&small), 2);
+        let others = "(component definition $C (core module (func nop))) (assert_trap (module (func nop nop)) \"\")";
+        assert_eq!(operations_of_script(others), 3);
         assert_eq!(minimize_script(script, &|| false, &mut |_| false), None);
     }
 }

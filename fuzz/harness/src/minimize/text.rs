@@ -93,9 +93,25 @@ impl Text {
     }
 
     /// Where the outermost fields of a text are.
+    #[cfg(feature = "wattest")]
     pub(super) fn spans(text: &str) -> Option<Vec<Range<usize>>> {
         let outermost = Text::read(text.to_owned())?.fields.into_iter().filter(|field| field.depth == 1);
         Some(outermost.map(|field| field.span).collect())
+    }
+
+    /// Where the modules and components of a script are, those in components left out.
+    #[cfg(feature = "wattest")]
+    pub(super) fn modules(script: &str) -> Option<Vec<Range<usize>>> {
+        let text = Text::read(script.to_owned())?;
+        let all = (0..text.fields.len()).filter(|field| ["module", "component"].contains(&text.head(*field)));
+        let mut spans: Vec<Range<usize>> = Vec::new();
+        for field in all {
+            let span = text.fields[field].span.clone();
+            if spans.last().is_none_or(|last| last.end <= span.start) {
+                spans.push(span);
+            }
+        }
+        Some(spans)
     }
 
     fn head(&self, field: usize) -> &str {

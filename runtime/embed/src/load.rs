@@ -228,6 +228,9 @@ unsafe fn from_artifact(engine: &Engine, artifact: ArtifactFile) -> Result<Modul
     }
     let decoded = postcard::from_bytes::<(ModuleDesc, Vec<Option<ImageRecord>>)>(artifact.section(SectionKind::Module));
     let (desc, records) = decoded.map_err(artifact_error)?;
+    if !desc.is_consistent() || !wattest_vm::vmctx_fits(&desc.counts()) {
+        return Err(artifact_error("its description does not fit together"));
+    }
     let names = Arc::new(ModuleNames::new(&desc, artifact.section(SectionKind::Names).to_vec()));
     let artifact = Arc::new(artifact);
     let info = CodeInfo {

@@ -11,6 +11,7 @@
 
 mod bodies;
 mod canonical;
+mod consistency;
 mod constant;
 mod convert;
 mod decode;

@@ -29,6 +29,7 @@ fn survive(wasm: &[u8]) {
             assert!(desc.bodies.iter().all(|body| in_binary(&body.bytes)));
             assert!(desc.names.iter().all(in_binary));
             assert_eq!(desc.bodies.len() + desc.imported_functions as usize, desc.functions.len());
+            assert!(desc.is_consistent());
         }
         Err(error) => assert!(error.offset() <= wasm.len(), "{error} in {} bytes", wasm.len()),
     }
@@ -41,6 +42,28 @@ const RICH: &str = r#"(module $rich
     (table 3 externref) (table 4 funcref) (global (mut i64) (i64.const 7)) (global i32 (global.get 0))
     (export "f" (func 1)) (start 2) (elem (table 2) (i32.const 0) func 1 2) (elem funcref (ref.func 1) (ref.null func))
     (func (type $a) (f32.const 1) (f64.const 2)) (func) (data "passive") (data (i32.const 3) "active"))"#;
+
+#[test]
+fn damaged_descriptions_are_told() {
+    let check = |damage: fn(&mut ModuleDesc)| {
+        let mut desc = desc(RICH);
+        assert!(desc.is_consistent());
+        damage(&mut desc);
+        assert!(!desc.is_consistent(), "{desc:?}");
+    };
+    check(|desc| desc.rec_groups = vec![0, 18]);
+    check(|desc| desc.rec_groups = vec![1]);
+    check(|desc| desc.rec_groups.clear());
+    check(|desc| desc.functions[0] = TypeIndex(40));
+    check(|desc| desc.imported_tables = 9);
+    check(|desc| desc.imported_globals += 1);
+    check(|desc| desc.escapes[1] = 99);
+    check(|desc| desc.memories[0].page_bytes_log2 = 70);
+    check(|desc| desc.start = Some(FuncIndex(77)));
+    check(|desc| desc.types[0].supertype = Some(TypeIndex(0)));
+    check(|desc| desc.data[0].bytes.start = u32::MAX);
+    check(|desc| desc.facts.tables_written.clear());
+}
 
 #[test]
 fn any_bytes() {

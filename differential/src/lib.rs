@@ -28,12 +28,12 @@ mod value;
 
 pub use compare::{Mismatch, NanRule, compare};
 #[cfg(feature = "wattest")]
-pub use engines::{CONFIGS, WattestComponents, WattestConfig, WattestEngine, build};
+pub use engines::{CONFIGS, WattestComponents, WattestConfig, WattestEngine, build, config_of};
 pub use engines::{DefinitionalEngine, Engine, OPERATOR_PREFIX, ReferenceMode, Refusal, WasmiEngine};
 pub use expose::expose;
 pub use host::{Action, Answer, CALLBACK_RECORD, Host};
 pub use plan::{Call, Form, Plan, Program};
-pub use run::{Ending, HostCall, MemoryDigest, MemoryState, Run, State, Step};
+pub use run::{Ending, HostCall, MemoryState, Run, State, Step};
 pub use shape::{FuncSignature, GlobalShape, ImportKind, ImportShape, MemoryShape, Shape, ShapeError, TableShape};
 pub use trap::{Poison, TrapClass};
 pub use value::{FuncIdentity, Value, ValueType};

@@ -5,7 +5,7 @@
 //!
 //! Does not know: engines.
 
-use crate::{Ending, NanRule, Shape, ShapeError, Value, expose};
+use crate::{Ending, NanRule, Shape, ShapeError, Step, Value, expose};
 use serde::{Deserialize, Serialize};
 
 /// A module in both forms.
@@ -25,6 +25,11 @@ impl Program {
         let shape = Shape::of(&wasm)?;
         let exposed = expose(&wasm, &shape)?;
         Ok(Program { wasm, exposed, shape })
+    }
+
+    /// The program with both forms edited in a way that leaves its index spaces alone; `None` where `edit` gives none.
+    pub fn edited(&self, edit: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Program> {
+        Some(Program { wasm: edit(&self.wasm)?, exposed: edit(&self.exposed)?, ..self.clone() })
     }
 }
 
@@ -47,9 +52,16 @@ pub struct Call {
 }
 
 impl Plan {
-    /// Whether the state after a step is looked at.
-    pub(crate) fn shows(&self, step: usize, ending: &Ending) -> bool {
-        step.is_multiple_of(self.state_every.max(1)) || matches!(ending, Ending::Trap(_))
+    /// Whether the state after the next step, which ended like this, is looked at.
+    pub(crate) fn shows(&self, before: &[Step], ending: &Ending) -> bool {
+        if self.state_every <= 1 {
+            return true;
+        }
+        let is_trap = |ending: &Ending| matches!(ending, Ending::Trap(_));
+        let rare = |count: usize| count <= 1 || count.is_power_of_two();
+        let round = before.len().is_multiple_of(self.state_every).then_some(before.len() / self.state_every);
+        round.is_some_and(rare)
+            || is_trap(ending) && rare(1 + before.iter().filter(|step| is_trap(&step.ending)).count())
     }
 }
 
@@ -70,8 +82,8 @@ pub struct Plan {
     pub steps_max: u64,
     /// Step (0 is the instantiation) after which memory contents are kept, for reports.
     pub capture: Option<usize>,
-    /// The state is looked at after every so many steps, and after each trap; 1 for every step. What a call changes is
-    /// there until the next look, unless it is overwritten: campaigns look after each round of calls, and look closer
-    /// where they find something.
+    /// Steps of a round. With 1, the state is looked at after every step; else after the first, second, fourth, eighth …
+    /// round and after as many of the traps. What a call changes is there until the next look, unless it is overwritten:
+    /// campaigns look so rarely, and look closer where they find something.
     pub state_every: usize,
 }

@@ -8,7 +8,7 @@
 
 use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target, fuzzer_mutate};
 
-fuzz_target!(|bytes: &[u8]| -> Corpus {
+fuzz_target!(init: wattest_fuzz::counters::start(), |bytes: &[u8]| -> Corpus {
     if wattest_harness::targets::fuzz("api", bytes) { Corpus::Keep } else { Corpus::Reject }
 });
 

@@ -9,7 +9,7 @@
 use super::HostTargets;
 use crate::host::arguments;
 use crate::{
-    Action, Ending, Engine, FuncIdentity, Host, ImportKind, MemoryDigest, Plan, Poison, Program, Refusal, Run, Shape,
+    Action, Ending, Engine, FuncIdentity, Host, ImportKind, MemoryState, Plan, Poison, Program, Refusal, Run, Shape,
     State, Step, TrapClass, Value, ValueType,
 };
 use std::collections::BTreeMap;
@@ -95,7 +95,6 @@ struct Entities {
     globals: Vec<core::GlobalAddr>,
     memories: Vec<core::MemoryAddr>,
     tables: Vec<core::TableAddr>,
-    digests: Vec<MemoryDigest>,
 }
 
 struct Session<'a> {
@@ -164,7 +163,7 @@ impl Session<'_> {
         };
         let operations = self.plan.steps_max.saturating_sub(self.store.fuel());
         let trace_len = locked(&self.host).trace.len();
-        let state = if self.plan.shows(self.run.steps.len(), &ending) { self.state() } else { State::default() };
+        let state = if self.plan.shows(&self.run.steps, &ending) { self.state() } else { State::default() };
         if self.plan.capture == Some(self.run.steps.len()) {
             let memories = self.entities.memories.iter();
             self.run.captured = memories.map(|memory| self.store.memory(*memory).bytes.clone()).collect();
@@ -175,10 +174,8 @@ impl Session<'_> {
 
     fn state(&mut self) -> State {
         let (shape, store) = (self.shape, &self.store);
-        let digests = &mut self.entities.digests;
-        digests.resize_with(self.entities.memories.len(), MemoryDigest::default);
-        let memories = self.entities.memories.iter().zip(digests);
-        let memories = memories.map(|(memory, digest)| digest.update(&store.memory(*memory).bytes)).collect();
+        let memories = self.entities.memories.iter();
+        let memories = memories.map(|memory| MemoryState::of(&store.memory(*memory).bytes)).collect();
         let entities = &self.entities;
         let globals = entities.globals.iter().zip(&shape.globals);
         let globals = globals.map(|(global, shape)| entities.neutral(store.global(*global).1, shape.ty)).collect();

@@ -10,7 +10,7 @@ use super::HostTargets;
 use crate::expose::{func_name, global_name, memory_name, table_name};
 use crate::host::arguments;
 use crate::{
-    Action, Ending, Engine, FuncIdentity, Host, ImportKind, MemoryDigest, Plan, Poison, Program, Refusal, Run, Shape,
+    Action, Ending, Engine, FuncIdentity, Host, ImportKind, MemoryState, Plan, Poison, Program, Refusal, Run, Shape,
     State, Step, TrapClass, Value, ValueType,
 };
 use std::cell::OnceCell;
@@ -89,7 +89,6 @@ struct Entities {
     globals: Vec<wasmi::Global>,
     memories: Vec<wasmi::Memory>,
     tables: Vec<wasmi::Table>,
-    digests: Vec<MemoryDigest>,
 }
 
 struct Session<'a> {
@@ -144,7 +143,7 @@ impl Session<'_> {
         };
         let operations = self.plan.steps_max - store.get_fuel().unwrap_or(0);
         let trace_len = store.data().trace.len();
-        let is_shown = self.plan.shows(self.run.steps.len(), &ending);
+        let is_shown = self.plan.shows(&self.run.steps, &ending);
         let state = if is_shown { self.entities.state(store) } else { State::default() };
         if self.plan.capture == Some(self.run.steps.len()) {
             self.run.captured = self.entities.memories.iter().map(|memory| memory.data(&*store).to_vec()).collect();
@@ -250,9 +249,7 @@ impl Session<'_> {
 
 impl Entities {
     fn state(&mut self, store: &Store<Host>) -> State {
-        self.digests.resize_with(self.memories.len(), MemoryDigest::default);
-        let memories = self.memories.iter().zip(&mut self.digests);
-        let memories = memories.map(|(memory, digest)| digest.update(memory.data(store))).collect();
+        let memories = self.memories.iter().map(|memory| MemoryState::of(memory.data(store))).collect();
         State {
             globals: self.globals.iter().map(|global| self.neutral(store, &global.get(store))).collect(),
             memories,

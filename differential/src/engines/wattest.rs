@@ -10,8 +10,8 @@ use super::HostTargets;
 use crate::expose::{func_name, global_name, memory_name, table_name};
 use crate::host::arguments;
 use crate::{
-    Action, Ending, Engine, Form, FuncIdentity, Host, ImportKind, MemoryDigest, NanRule, Plan, Poison, Program,
-    Refusal, Run, Shape, State, Step, TrapClass, Value, ValueType,
+    Action, Ending, Engine, Form, FuncIdentity, Host, ImportKind, MemoryState, NanRule, Plan, Poison, Program, Refusal,
+    Run, Shape, State, Step, TrapClass, Value, ValueType,
 };
 use std::fmt;
 use wattest::{
@@ -24,6 +24,9 @@ use wattest::{
 pub struct WattestConfig {
     /// Its name in reports.
     pub name: &'static str,
+    /// Its share of the cases that are drawn, in all rows' sum. What compiles without optimization has more than its
+    /// number: it takes half the time, and finds what is not the optimizer's.
+    pub share: u32,
     /// Options by key.
     pub options: &'static [(&'static str, &'static str)],
     /// Whether modules go through their artifact.
@@ -37,35 +40,49 @@ impl WattestConfig {
     }
 }
 
-const fn row(name: &'static str, options: &'static [(&'static str, &'static str)]) -> WattestConfig {
-    WattestConfig { name, options, round_trip: false }
+const fn row(name: &'static str, share: u32, options: &'static [(&'static str, &'static str)]) -> WattestConfig {
+    WattestConfig { name, share, options, round_trip: false }
 }
 
 /// Every configuration that cases are drawn from.
 pub const CONFIGS: &[WattestConfig] = &[
-    row("speed", &[]),
-    row("none", &[("opt-level", "none")]),
-    row("size", &[("opt-level", "speed-and-size")]),
-    row("explicit", &[("explicit-bounds", "true"), ("signals-based-traps", "false")]),
-    row("explicit-bounds", &[("explicit-bounds", "true")]),
-    row("no-signals", &[("signals-based-traps", "false"), ("opt-level", "none")]),
-    row("no-spectre", &[("explicit-bounds", "true"), ("spectre-mitigation", "false")]),
-    row("pooling", &[("allocation", "pooling"), ("pooling-memories", "64")]),
+    row("speed", 4, &[]),
+    row("none", 4, &[("opt-level", "none")]),
+    row("size", 2, &[("opt-level", "speed-and-size")]),
+    row("explicit", 2, &[("explicit-bounds", "true"), ("signals-based-traps", "false")]),
+    row("explicit-bounds", 2, &[("explicit-bounds", "true")]),
+    row("no-signals", 4, &[("signals-based-traps", "false"), ("opt-level", "none")]),
+    row("no-spectre", 1, &[("explicit-bounds", "true"), ("spectre-mitigation", "false")]),
+    row("pooling", 2, &[("allocation", "pooling"), ("pooling-memories", "64")]),
     row(
         "pooling-resident",
+        2,
         &[("allocation", "pooling"), ("pooling-memories", "64"), ("pooling-keep-resident", "65536")],
     ),
-    row("fuel", &[("fuel", "true")]),
-    row("fuel-none", &[("fuel", "true"), ("opt-level", "none")]),
-    row("fuel-explicit", &[("fuel", "true"), ("explicit-bounds", "true"), ("signals-based-traps", "false")]),
-    row("fuel-single-pass", &[("fuel", "true"), ("regalloc", "single-pass"), ("opt-level", "none")]),
-    row("epoch", &[("epoch", "true")]),
-    row("single-pass", &[("regalloc", "single-pass"), ("opt-level", "none")]),
-    row("entry-calls", &[("call-path", "entry")]),
-    row("moving", &[("memory-reservation", "64KiB"), ("memory-guard", "64KiB")]),
-    row("no-cow", &[("copy-on-write", "false"), ("recycle-memories", "false")]),
-    WattestConfig { name: "round-trip", options: &[], round_trip: true },
+    row("fuel", 2, &[("fuel", "true")]),
+    row("fuel-none", 3, &[("fuel", "true"), ("opt-level", "none")]),
+    row("fuel-explicit", 1, &[("fuel", "true"), ("explicit-bounds", "true"), ("signals-based-traps", "false")]),
+    row("fuel-single-pass", 3, &[("fuel", "true"), ("regalloc", "single-pass"), ("opt-level", "none")]),
+    row("epoch", 2, &[("epoch", "true")]),
+    row("single-pass", 6, &[("regalloc", "single-pass"), ("opt-level", "none")]),
+    row("entry-calls", 2, &[("call-path", "entry")]),
+    row("moving", 2, &[("memory-reservation", "64KiB"), ("memory-guard", "64KiB")]),
+    row("no-cow", 2, &[("copy-on-write", "false"), ("recycle-memories", "false")]),
+    WattestConfig { name: "round-trip", share: 1, options: &[], round_trip: true },
 ];
+
+/// The row that a random byte stands for, each by its share.
+pub fn config_of(byte: u8) -> usize {
+    let total: u32 = CONFIGS.iter().map(|row| row.share).sum();
+    let mut place = u32::from(byte) * total / 256;
+    for (index, row) in CONFIGS.iter().enumerate() {
+        match place.checked_sub(row.share) {
+            None => return index,
+            Some(rest) => place = rest,
+        }
+    }
+    0
+}
 
 /// Wattest in one configuration.
 pub struct WattestEngine {
@@ -149,7 +166,6 @@ struct Entities {
     globals: Vec<wattest::Global>,
     memories: Vec<wattest::Memory>,
     tables: Vec<wattest::Table>,
-    digests: Vec<MemoryDigest>,
 }
 
 struct Session<'a> {
@@ -238,7 +254,7 @@ impl Session<'_> {
             },
         };
         let trace_len = store.data().trace.len();
-        let is_shown = self.plan.shows(self.run.steps.len(), &ending);
+        let is_shown = self.plan.shows(&self.run.steps, &ending);
         let state = if is_shown { self.entities.state(store)? } else { State::default() };
         if self.plan.capture == Some(self.run.steps.len()) {
             self.run.captured = self.entities.memories.iter().map(|memory| memory.data(&*store).to_vec()).collect();
@@ -369,10 +385,7 @@ impl Entities {
             let value = global.get(store).map_err(broken)?;
             state.globals.push(self.neutral(store, &value));
         }
-        self.digests.resize_with(self.memories.len(), MemoryDigest::default);
-        for (memory, digest) in self.memories.iter().zip(&mut self.digests) {
-            state.memories.push(digest.update(memory.data(store)));
-        }
+        state.memories.extend(self.memories.iter().map(|memory| MemoryState::of(memory.data(store))));
         for table in &self.tables {
             let mut elements = Vec::new();
             for index in 0..table.size(store) {
@@ -515,4 +528,15 @@ fn trap_class(code: TrapCode) -> Result<TrapClass, Option<Poison>> {
         TrapCode::OutOfFuel | TrapCode::Interrupted => return Err(Some(Poison::Budget)),
         _ => return Err(None),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_drawn() {
+        let drawn: std::collections::BTreeSet<usize> = (0..=u8::MAX).map(config_of).collect();
+        assert_eq!(drawn, (0..CONFIGS.len()).collect());
+    }
 }

@@ -21,7 +21,7 @@ const STRESS: &[WattestConfig] = &[
 ];
 
 const fn stress(name: &'static str, options: &'static [(&'static str, &'static str)]) -> WattestConfig {
-    WattestConfig { name, options, round_trip: false }
+    WattestConfig { name, share: 0, options, round_trip: false }
 }
 
 /// The configuration for a choice: one that forces collections if `stressed`, where the runtime can.

@@ -8,6 +8,7 @@
 //! Does not know: how it is run.
 
 use crate::corpus;
+use crate::diff_core;
 use crate::generate::{self, GENERATOR_VERSION};
 use crate::smith;
 use crate::source::{Source, expand};
@@ -70,7 +71,7 @@ impl Case {
     /// The case of these bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Case> {
         let mut source = Source::new(bytes);
-        let subject = usize::from(source.byte());
+        let subject = diff_core::drawn_subject(source.byte());
         let form = if source.percent(60) { Form::Original } else { Form::Exposed };
         let nans = if source.percent(50) { NanRule::Exact } else { NanRule::Arithmetic };
         let origin = if source.percent(8) { Origin::Smith } else { Origin::Typed };

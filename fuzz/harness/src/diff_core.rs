@@ -10,10 +10,11 @@
 use crate::case::{Case, Origin, Recipe};
 use crate::{panics, quarantine};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use wasmparser::{ExternalKind, Parser, Payload};
 use wattest_differential::{
-    DefinitionalEngine, Ending, Engine, Mismatch, NanRule, Plan, Poison, Program, ReferenceMode, Refusal, Run, State,
+    DefinitionalEngine, Ending, Engine, Mismatch, Plan, Poison, Program, ReferenceMode, Refusal, Run, State,
     WasmiEngine, compare,
 };
 
@@ -74,13 +75,13 @@ impl Checker {
 
     /// Runs both sides and compares.
     pub fn check(&mut self, case: &Case) -> Outcome {
-        self.check_pair(case, case)
+        self.check_pair(&case.program, case)
     }
 
     /// The same, the oracle running a module in which its known bugs do not show. A campaign must do so from the start:
     /// a wrong `select` in the oracle can end a loop that has no end, and then the subject would rightly hang.
     pub fn check_knowingly(&mut self, case: &Case) -> Outcome {
-        match quarantine::avoid_all(case) {
+        match quarantine::avoid_all(&case.program) {
             Some(rewritten) => self.check_pair(&rewritten, case),
             None => self.check(case),
         }
@@ -88,7 +89,7 @@ impl Checker {
 
     /// The same, the oracle running another module of the same meaning and the same index spaces: one in which a known
     /// bug of the oracle does not show.
-    pub fn check_pair(&mut self, for_oracle: &Case, case: &Case) -> Outcome {
+    pub fn check_pair(&mut self, for_oracle: &Program, case: &Case) -> Outcome {
         let mut outcome = Outcome::default();
         let oracle = match guarded(&mut self.oracle, for_oracle, &case.recipe.plan) {
             Ok(run) => run,
@@ -102,16 +103,19 @@ impl Checker {
             }
         };
         outcome.oracle_poison = oracle.stopped;
-        let mut plan = case.recipe.plan.clone();
         if oracle.steps.is_empty() {
             return outcome;
         }
         let subject = self.subject(case);
         // A call without end is worth a try where it can be stopped; what it does is not compared.
         let endless = matches!(oracle.stopped, Some(Poison::Budget | Poison::StackOverflow)) && subject.interruptible();
-        plan.calls.truncate(oracle.steps.len() - 1 + usize::from(endless));
+        let known = oracle.steps.len() - 1 + usize::from(endless);
+        let mut plan = Cow::Borrowed(&case.recipe.plan);
+        if known < plan.calls.len() {
+            plan.to_mut().calls.truncate(known);
+        }
         let name = subject.name();
-        match guarded(subject, case, &plan) {
+        match guarded(subject, &case.program, &plan) {
             Ok(run) => judge(case, &oracle, &run, &mut outcome, &name),
             Err(refusal) => {
                 outcome.disagreement = Some(disagreement(&name, &refusal.to_string()));
@@ -122,8 +126,8 @@ impl Checker {
             && let Some(step) = found.step
             && found.what.contains("contents")
         {
-            plan.capture = Some(step);
-            let captured = self.oracle.run(&for_oracle.program, &plan).and_then(|left| {
+            plan.to_mut().capture = Some(step);
+            let captured = self.oracle.run(for_oracle, &plan).and_then(|left| {
                 let right = self.subject(case).run(&case.program, &plan)?;
                 Ok(first_difference(&left, &right))
             });
@@ -136,13 +140,13 @@ impl Checker {
     pub(crate) fn check_exported(&mut self, program: &Program, plan: &Plan) -> Option<Disagreement> {
         let recipe = Recipe { seed: None, generator: 0, origin: Origin::Smith, subject: 0, plan: plan.clone() };
         let case = Case { recipe, program: program.clone(), functions: 0, operations: 0 };
-        let rewritten = quarantine::avoid_all(&case);
-        let mut oracle = guarded(&mut self.oracle, rewritten.as_ref().unwrap_or(&case), plan).ok()?;
+        let rewritten = quarantine::avoid_all(program);
+        let mut oracle = guarded(&mut self.oracle, rewritten.as_ref().unwrap_or(program), plan).ok()?;
         let mut plan = plan.clone();
         plan.calls.truncate(oracle.steps.len().checked_sub(1)?);
         let subject = self.subject(&case);
         let name = subject.name();
-        let mut run = match guarded(subject, &case, &plan) {
+        let mut run = match guarded(subject, &case.program, &plan) {
             Ok(run) => run,
             Err(refusal) => return Some(disagreement(&name, &refusal.to_string())),
         };
@@ -150,7 +154,7 @@ impl Checker {
         for run in [&mut oracle, &mut run] {
             run.steps.iter_mut().for_each(|step| keep_exported(&mut step.state, &exports));
         }
-        compare(&oracle, &run, NanRule::Arithmetic).err().map(|mismatch| disagreement(&name, &mismatch.to_string()))
+        compare(&oracle, &run, plan.nans).err().map(|mismatch| disagreement(&name, &mismatch.to_string()))
     }
 
     /// What the definitional interpreter executes, and whether it does as the runtime does. Where it stands alone against
@@ -163,7 +167,7 @@ impl Checker {
         let Some(last) = run.steps.len().checked_sub(1) else { return (tally, None) };
         let mut plan = case.recipe.plan.clone();
         plan.calls.truncate(last);
-        let Ok(subject) = guarded(self.subject(case), case, &plan) else { return (tally, None) };
+        let Ok(subject) = guarded(self.subject(case), &case.program, &plan) else { return (tally, None) };
         let mut known = run;
         known.steps.truncate(subject.steps.len());
         let found = compare(&known, &subject, case.recipe.plan.nans).err();
@@ -198,9 +202,8 @@ impl Checker {
 }
 
 /// Runs a plan; a panic of the engine is a refusal with its message and place.
-pub(crate) fn guarded(engine: &mut dyn Engine, case: &Case, plan: &Plan) -> Result<Run, Refusal> {
-    panics::record(|| engine.run(&case.program, plan))
-        .unwrap_or_else(|text| Err(Refusal::Broken(format!("panic: {text}"))))
+pub(crate) fn guarded(engine: &mut dyn Engine, program: &Program, plan: &Plan) -> Result<Run, Refusal> {
+    panics::record(|| engine.run(program, plan)).unwrap_or_else(|text| Err(Refusal::Broken(format!("panic: {text}"))))
 }
 
 fn judge(case: &Case, oracle: &Run, subject: &Run, outcome: &mut Outcome, name: &str) {
@@ -274,6 +277,18 @@ fn build_subject(_row: usize) -> Box<dyn Engine> {
 /// Number of the subject's configurations.
 pub fn subject_count() -> usize {
     wattest_differential::CONFIGS.len()
+}
+
+#[cfg(not(feature = "wattest"))]
+/// The configuration that a random byte stands for.
+pub(crate) fn drawn_subject(_byte: u8) -> usize {
+    0
+}
+
+#[cfg(feature = "wattest")]
+/// The configuration that a random byte stands for.
+pub(crate) fn drawn_subject(byte: u8) -> usize {
+    wattest_differential::config_of(byte)
 }
 
 #[cfg(feature = "wattest")]

@@ -7,15 +7,17 @@
 use crate::coverage;
 use crate::kill::{Kill, Matrix};
 use crate::stats::{Found, Stats};
+use crate::suites::SuiteResult;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
 /// What is shown.
 pub struct Contents<'a> {
-    /// The conformance table, as text.
-    pub conformance: &'a str,
-    /// Counts of the campaign.
-    pub stats: &'a Stats,
+    /// What the suites said, if they were run.
+    pub conformance: Option<&'a SuiteResult>,
+    /// Counts of the campaign, if there was one.
+    pub stats: Option<&'a Stats>,
     /// How long it took.
     pub elapsed: Duration,
     /// The kill matrix, if it was measured.
@@ -36,16 +38,17 @@ pub fn page(contents: &Contents<'_>) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>cargo prove</title>\
          <style>{STYLE}</style></head><body><h1>cargo prove</h1>"
     );
-    if !contents.conformance.is_empty() {
-        let _ = write!(out, "<h2>Conformance</h2><pre>{}</pre>", escaped(contents.conformance));
+    conformance(&mut out, contents.conformance);
+    if let Some(stats) = contents.stats {
+        targets(&mut out, stats, contents.elapsed);
+        coverage(&mut out, stats);
     }
-    if contents.stats.seeds > 0 {
-        targets(&mut out, contents.stats, contents.elapsed);
-        coverage(&mut out, contents.stats);
-        found(&mut out, contents.stats);
+    match contents.kills {
+        Some(matrix) => kills(&mut out, matrix),
+        None => out.push_str("<h2>Planted faults</h2><p>Not measured; <code>cargo prove mutants</code> does so.</p>"),
     }
-    if let Some(matrix) = contents.kills {
-        kills(&mut out, matrix);
+    if let Some(stats) = contents.stats {
+        found(&mut out, stats);
     }
     out.push_str("</body></html>\n");
     out
@@ -53,6 +56,47 @@ pub fn page(contents: &Contents<'_>) -> String {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Proposals by configurations.
+fn conformance(out: &mut String, suites: Option<&SuiteResult>) {
+    out.push_str("<h2>Conformance</h2>");
+    let Some(suites) = suites else {
+        out.push_str("<p>The suites were left out.</p>");
+        return;
+    };
+    let problems = suites.problems.len();
+    let _ = write!(out, "<p class={}>{problems} unexpected outcomes.</p>", if problems == 0 { "good" } else { "bad" });
+    for problem in &suites.problems {
+        let _ = write!(out, "<p class=bad>{}</p>", escaped(problem));
+    }
+    out.push_str(
+        "<table><tr><th>proposal</th><th>configuration</th><th>files</th><th>as expected</th><th>assertions</th>\
+         <th>that hold</th></tr>",
+    );
+    for row in &suites.rows {
+        let _ = write!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td class=n>{}</td><td class=n>{}</td><td class=n>{}</td><td class=n>{}</td></tr>",
+            escaped(&row.proposal),
+            escaped(&row.configuration),
+            row.files,
+            row.files_as_expected,
+            row.assertions,
+            row.assertions_passed
+        );
+    }
+    out.push_str("</table>");
+    let mut shares: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for row in &suites.rows {
+        let (passed, total) = shares.entry(&row.proposal).or_default();
+        *passed += row.assertions_passed;
+        *total += row.assertions;
+    }
+    let bars = shares.iter().filter(|(_, (_, total))| *total > 0);
+    let bars: Vec<(String, f64)> =
+        bars.map(|(name, (passed, total))| ((*name).to_owned(), *passed as f64 * 100.0 / *total as f64)).collect();
+    chart(out, "assertions that hold, in a hundred, over all configurations", &bars, false);
 }
 
 fn targets(out: &mut String, stats: &Stats, elapsed: Duration) {
@@ -86,9 +130,6 @@ fn targets(out: &mut String, stats: &Stats, elapsed: Duration) {
 }
 
 fn coverage(out: &mut String, stats: &Stats) {
-    if stats.tally.is_empty() {
-        return;
-    }
     out.push_str("<h2>Operations executed, counted by the reference</h2>");
     let bars: Vec<(String, f64)> = stats.tally.iter().map(|(name, count)| (name.clone(), *count as f64)).collect();
     chart(out, "operations by proposal (logarithmic)", &bars, true);
@@ -114,8 +155,16 @@ fn surroundings(out: &mut String, stats: &Stats) {
         coverage::required().len(),
         coverage::EXECUTIONS_MIN
     );
-    out.push_str("<table><tr><th>operation</th><th>class</th><th>total</th><th>in programs</th>");
-    columns.iter().for_each(|column| {
+    let classes = value_classes(stats);
+    let _ = write!(
+        out,
+        "<table><tr><th rowspan=2>operation</th><th rowspan=2>works on</th><th rowspan=2>total</th>\
+         <th colspan={}>operands come from, or results go to</th><th colspan={}>class of an operand's value</th></tr>\
+         <tr><th>programs</th>",
+        columns.len() + 1,
+        classes.len()
+    );
+    columns.iter().chain(&classes).for_each(|column| {
         let _ = write!(out, "<th>{}</th>", escaped(column));
     });
     out.push_str("</tr>");
@@ -132,9 +181,22 @@ fn surroundings(out: &mut String, stats: &Stats) {
         for column in &columns {
             let _ = write!(out, "<td class=n>{}</td>", cell(&format!("{name} {column}")));
         }
+        for class in &classes {
+            let count = stats.value_classes.get(&format!("{name} {class}")).copied().unwrap_or(0);
+            let _ = write!(out, "<td class=n>{count}</td>");
+        }
         out.push_str("</tr>");
     }
     out.push_str("</table>");
+}
+
+/// The classes of values that were counted.
+fn value_classes(stats: &Stats) -> Vec<&str> {
+    let classes = stats.value_classes.keys().filter_map(|key| key.split_once(' ').map(|(_, class)| class));
+    let mut classes: Vec<&str> = classes.collect();
+    classes.sort_unstable();
+    classes.dedup();
+    classes
 }
 
 fn found(out: &mut String, stats: &Stats) {
@@ -293,11 +355,19 @@ fn curve(out: &mut String, matrix: &Matrix) {
 mod tests {
     use super::*;
     use crate::kill::Row;
+    use crate::stats::ModelStats;
+    use crate::suites::Conformance;
+    use crate::vote::{Suspect, Vote};
 
-    #[test]
-    fn a_page_is_whole_and_escaped() {
+    fn whole_page() -> String {
         let mut stats = Stats { seeds: 1, ..Stats::default() };
-        stats.models.insert("diff_core".to_owned(), Default::default());
+        let row = ModelStats { cases: 300, useful: 240, checks: 600, ..ModelStats::default() };
+        stats.models.insert("diff_core".to_owned(), row);
+        stats.operations_by_name.insert("I32Add memory".to_owned(), 4321);
+        stats.value_classes.insert("I32Add extreme".to_owned(), 1234);
+        let vote = Vote { suspect: Suspect::Subject, reference: "sides with the oracle".to_owned() };
+        let (target, subject, what) = ("diff_core".to_owned(), "s<t".to_owned(), "1 against 2".to_owned());
+        stats.disagreements.push(Found { target, seed: 0xabc, subject, what, vote });
         let row = Row {
             mutant: "a<b".to_owned(),
             layer: "Integer".to_owned(),
@@ -309,14 +379,56 @@ mod tests {
             reduced: None,
         };
         let matrix = Matrix { rows: vec![row], ..Matrix::default() };
-        let page = page(&Contents {
-            conformance: "a < b",
-            stats: &stats,
-            elapsed: Duration::from_secs(1),
-            kills: Some(&matrix),
-        });
-        assert!(page.contains("a&lt;b") && page.contains("a &lt; b") && page.contains("x &amp; y"));
+        let row = Conformance {
+            proposal: "tail-call".to_owned(),
+            configuration: "p < q".to_owned(),
+            files: 5,
+            files_as_expected: 5,
+            assertions_passed: 777,
+            assertions: 777,
+        };
+        let suites = SuiteResult { rows: vec![row], ..SuiteResult::default() };
+        let elapsed = Duration::from_secs(2);
+        page(&Contents { conformance: Some(&suites), stats: Some(&stats), elapsed, kills: Some(&matrix) })
+    }
+
+    #[test]
+    fn a_page_is_whole_and_escaped() {
+        let page = whole_page();
+        assert!(page.contains("a&lt;b") && page.contains("p &lt; q") && page.contains("x &amp; y"));
         assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
-        assert!(!page.contains("http"), "nothing is loaded from elsewhere");
+        for elsewhere in ["http", "<script", "<link", "<img", "url("] {
+            assert!(!page.contains(elsewhere), "nothing is loaded from elsewhere: {elsewhere}");
+        }
+        assert_eq!(page.matches("<table>").count(), page.matches("</table>").count());
+        assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
+    }
+
+    #[test]
+    fn a_page_has_every_section() {
+        let page = whole_page();
+        let section = |title: &str, holds: &[&str]| {
+            let start = page.find(&format!("<h2>{title}")).unwrap_or_else(|| panic!("no section {title}"));
+            let end = page[start + 4..].find("<h2>").map_or(page.len(), |length| start + 4 + length);
+            for text in holds {
+                assert!(page[start..end].contains(text), "{title}: no {text} in {}", &page[start..end]);
+            }
+        };
+        section("Conformance", &["tail-call", "<td class=n>777</td>", "<svg"]);
+        // Executions per second, and those that were useful.
+        section("Targets", &["diff_core", "<td class=n>150.0</td>", "80.0 %", "<svg"]);
+        section("Operations executed", &["<svg"]);
+        section(
+            "Executions with boundary operands",
+            &["I32Add", "<th>memory</th>", "<td class=n>4321</td>", "<th>extreme</th>", "<td class=n>1234</td>"],
+        );
+        section("Planted faults", &["1 faults", "not killed", "<svg"]);
+        section("Findings", &["1 disagreements", "cargo prove --replay diff_core:0xabc", "s&lt;t"]);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_said() {
+        let page = page(&Contents { conformance: None, stats: None, elapsed: Duration::ZERO, kills: None });
+        assert!(page.contains("The suites were left out.") && page.contains("Not measured"));
     }
 }

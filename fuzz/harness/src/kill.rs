@@ -245,8 +245,7 @@ fn run_matrix(arguments: &Arguments, faults: &[Fault]) -> Result<bool, Box<dyn E
     }
     print_summary(&matrix);
     if let Some(file) = &arguments.html {
-        let stats = Stats::default();
-        let contents = html::Contents { conformance: "", stats: &stats, elapsed: Duration::ZERO, kills: Some(&matrix) };
+        let contents = html::Contents { conformance: None, stats: None, elapsed: Duration::ZERO, kills: Some(&matrix) };
         std::fs::write(file, html::page(&contents))?;
     }
     if arguments.json {
@@ -254,6 +253,12 @@ fn run_matrix(arguments: &Arguments, faults: &[Fault]) -> Result<bool, Box<dyn E
     }
     let is_killed = matrix.killed_percent(arguments.time as f64) >= 95.0;
     Ok(matrix.false_positives.is_empty() && is_killed && matrix.scripts_percent() >= SCRIPTS_PERCENT_MIN)
+}
+
+/// The matrix of the last `cargo prove mutants`, if there is one in this folder of outputs.
+pub fn last(folder: &Path) -> Option<Matrix> {
+    let text = std::fs::read_to_string(folder.join("mutants").join("matrix.json")).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 /// Builds this binary with planted faults, in a target folder of its own, and runs it with the same arguments.

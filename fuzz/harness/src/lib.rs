@@ -10,6 +10,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 #![forbid(unsafe_op_in_unsafe_fn)]
 
+pub mod allocator;
 #[cfg(feature = "wattest")]
 pub mod artifact;
 pub mod campaign;
@@ -19,6 +20,7 @@ pub mod corpus;
 pub mod coverage;
 pub mod diff_core;
 pub mod envelope;
+pub mod features;
 pub mod generate;
 pub mod generate_component;
 pub mod graphs;
@@ -36,6 +38,8 @@ pub mod model;
 pub mod mutate;
 pub mod op_matrix;
 pub mod panics;
+#[cfg(feature = "wattest")]
+pub mod parts;
 pub mod patience;
 mod pieces;
 pub mod quarantine;

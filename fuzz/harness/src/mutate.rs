@@ -12,7 +12,7 @@ use crate::envelope::{Argument, Envelope};
 use crate::pieces::{Pieces, join, split};
 use crate::source::Source;
 use wasm_encoder::{Encode, Instruction};
-use wasmparser::{Validator, WasmFeatures};
+use wasmparser::{FuncValidatorAllocations, Parser, ValidPayload, Validator, WasmFeatures};
 use wattest_differential::Value;
 
 /// Changes of one mutation.
@@ -82,7 +82,7 @@ fn module(case: &mut Envelope, source: &mut Source<'_>) {
     let count = case.modules.len();
     let Some(module) = case.modules.get_mut(source.below(count)) else { return };
     let bodies = split(&module.bytes).filter(|bodies| bodies.iter().any(|body| !body.operations.is_empty()));
-    let (Some(bodies), true) = (bodies, is_valid(&module.bytes)) else {
+    let (Some(mut bodies), true) = (bodies, is_valid(&module.bytes)) else {
         // Not a module of operations: any byte will do.
         let length = module.bytes.len();
         if let Some(byte) = module.bytes.get_mut(source.below(length)) {
@@ -91,19 +91,37 @@ fn module(case: &mut Envelope, source: &mut Source<'_>) {
         return;
     };
     for _ in 0..ATTEMPTS {
-        let mut changed = bodies.clone();
-        change(&mut changed, source);
-        let wasm = join(&module.bytes, &changed);
-        if is_valid(&wasm) {
+        let body = source.below(bodies.len());
+        let before = bodies[body].clone();
+        change(&mut bodies, body, source);
+        let wasm = join(&module.bytes, &bodies);
+        if is_valid_in(&wasm, body) {
             module.bytes = wasm;
             return;
         }
+        bodies[body] = before;
     }
 }
 
-/// One change of operations: removed, doubled, exchanged, copied from elsewhere, or made a constant.
-fn change(bodies: &mut [Pieces], source: &mut Source<'_>) {
-    let (body, other) = (source.below(bodies.len()), source.below(bodies.len()));
+/// Whether a body is valid, in a module of which nothing else changed since it was.
+fn is_valid_in(wasm: &[u8], body: usize) -> bool {
+    let mut validator = Validator::new_with_features(WasmFeatures::all());
+    let mut before = body;
+    for payload in Parser::new(0).parse_all(wasm) {
+        let Ok(checked) = payload.and_then(|payload| validator.payload(&payload)) else { return false };
+        if let ValidPayload::Func(function, bytes) = checked {
+            if before == 0 {
+                return function.into_validator(FuncValidatorAllocations::default()).validate(&bytes).is_ok();
+            }
+            before -= 1;
+        }
+    }
+    false
+}
+
+/// One change of a body's operations: removed, doubled, exchanged, copied from elsewhere, or made a constant.
+fn change(bodies: &mut [Pieces], body: usize, source: &mut Source<'_>) {
+    let other = source.below(bodies.len());
     let copied = {
         let operations = &bodies[other].operations;
         let at = source.below(operations.len());

@@ -95,6 +95,44 @@ pub(crate) fn join(wasm: &[u8], bodies: &[Pieces]) -> Vec<u8> {
     module.finish()
 }
 
+/// The module with bytes put into its bodies: of each body, in order, positions from where it starts (its locals) and what
+/// is put there. Everything else is copied, custom sections too; bodies beyond the list stay as they are. `None` where the
+/// bytes are no module.
+pub(crate) fn splice(wasm: &[u8], insertions: &[Vec<(usize, Vec<u8>)>]) -> Option<Vec<u8>> {
+    let mut module = Module::new();
+    let mut code: Option<CodeSection> = None;
+    let mut left = 0;
+    let mut index = 0;
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload.ok()?;
+        if let Payload::CodeSectionStart { count, .. } = payload {
+            code = Some(CodeSection::new());
+            left = count;
+        } else if let Payload::CodeSectionEntry(body) = &payload {
+            let bytes = &wasm[body.range()];
+            let mut changed = Vec::with_capacity(bytes.len() + 64);
+            let mut copied = 0;
+            for (position, inserted) in insertions.get(index).map(Vec::as_slice).unwrap_or_default() {
+                changed.extend_from_slice(bytes.get(copied..*position)?);
+                changed.extend_from_slice(inserted);
+                copied = *position;
+            }
+            changed.extend_from_slice(&bytes[copied..]);
+            code.get_or_insert_default().raw(&changed);
+            index += 1;
+            left -= 1;
+        } else if let Some((id, range)) = payload.as_section() {
+            module.section(&RawSection { id, data: &wasm[range] });
+        }
+        if left == 0
+            && let Some(code) = code.take()
+        {
+            module.section(&code);
+        }
+    }
+    Some(module.finish())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@
 
 use crate::case::Case;
 use crate::diff_core::{Checker, Disagreement};
-use crate::pieces::{join, split};
+use crate::pieces::splice;
 use wasm_encoder::{BlockType, Encode, Instruction};
 use wasmparser::{Operator, Parser, Payload};
 use wattest_differential::Program;
@@ -80,56 +80,82 @@ pub fn explain(checker: &mut Checker, case: &Case, found: &Disagreement) -> Opti
     for finding in FINDINGS {
         let explains = match finding.symptom {
             Symptom::Message(text) => found.what.contains(text),
-            Symptom::Workaround { between, insert } => avoid(case, between, insert)
+            Symptom::Workaround { .. } => avoid(&case.program, std::slice::from_ref(finding))
                 .is_some_and(|other| checker.check_pair(&other, case).disagreement.is_none()),
         };
         if explains {
             return Some(finding.name);
         }
     }
-    let all = avoid_all(case)?;
+    let all = avoid_all(&case.program)?;
     checker.check_pair(&all, case).disagreement.is_none().then_some("several findings together")
 }
 
-/// The case rewritten so that it avoids every known bug that can be avoided; `None` where there is nothing to rewrite.
-pub fn avoid_all(case: &Case) -> Option<Case> {
-    let mut rewritten: Option<Case> = None;
-    for finding in FINDINGS {
-        if let Symptom::Workaround { between, insert } = finding.symptom
-            && let Some(next) = avoid(rewritten.as_ref().unwrap_or(case), between, insert)
-        {
-            rewritten = Some(next);
-        }
-    }
-    rewritten
+/// The program rewritten so that it avoids every known bug that can be avoided; `None` where there is nothing to rewrite.
+pub fn avoid_all(program: &Program) -> Option<Program> {
+    avoid(program, FINDINGS)
 }
 
-/// The case with `insert` put between neighbours; `None` where there are none such.
-fn avoid(case: &Case, between: fn(&Operator<'_>, &Operator<'_>) -> bool, insert: &[Instruction<'_>]) -> Option<Case> {
-    let mut bodies = split(&case.program.wasm)?;
-    let mut added = Vec::new();
-    insert.iter().for_each(|instruction| instruction.encode(&mut added));
-    let mut changed = false;
-    let mut index = 0;
-    for payload in Parser::new(0).parse_all(&case.program.wasm) {
+/// The program with the workarounds of some findings between neighbours; `None` where there are none such. All of them are
+/// put in at once, since no workaround holds an operation that another one is about.
+fn avoid(program: &Program, findings: &[Finding]) -> Option<Program> {
+    let mut insertions: Vec<Vec<(usize, Vec<u8>)>> = Vec::new();
+    for payload in Parser::new(0).parse_all(&program.wasm) {
         let Payload::CodeSectionEntry(body) = payload.ok()? else { continue };
-        let operators: Vec<Operator<'_>> =
-            body.get_operators_reader().ok()?.into_iter().collect::<Result<_, _>>().ok()?;
-        for position in (1..operators.len()).rev() {
-            if between(&operators[position - 1], &operators[position]) {
-                bodies[index].operations.insert(position, added.clone());
-                changed = true;
+        let start = body.range().start;
+        let mut found = Vec::new();
+        let mut previous: Option<Operator<'_>> = None;
+        for operator in body.get_operators_reader().ok()?.into_iter_with_offsets() {
+            let (operator, offset) = operator.ok()?;
+            if let Some(previous) = &previous {
+                let added = workarounds(findings, previous, &operator);
+                if !added.is_empty() {
+                    found.push((offset - start, added));
+                }
             }
+            previous = Some(operator);
         }
-        index += 1;
+        insertions.push(found);
     }
-    let program = Program::new(join(&case.program.wasm, &bodies)).ok()?;
-    changed.then(|| Case { program, ..case.clone() })
+    let nothing = insertions.iter().all(Vec::is_empty);
+    if nothing { None } else { program.edited(|wasm| splice(wasm, &insertions)) }
+}
+
+/// What belongs between two neighbours, as bytes.
+fn workarounds(findings: &[Finding], first: &Operator<'_>, second: &Operator<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for finding in findings {
+        if let Symptom::Workaround { between, insert } = finding.symptom
+            && between(first, second)
+        {
+            insert.iter().for_each(|instruction| instruction.encode(&mut bytes));
+        }
+    }
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn program(text: &str) -> Program {
+        Program::new(wat::parse_str(text).expect("valid text")).expect("a program")
+    }
+
+    #[test]
+    fn workarounds_stand_where_they_belong() {
+        let text = |before_select: &str, before_block: &str| {
+            format!(
+                "(module (memory 1) (func) (func (export \"f\") (param i32) (result i32)
+                    i32.const 1 i32.const 2 local.get 0 i32.eqz {before_select} select
+                    {before_block} block (param i32) (result i32) end) (func))"
+            )
+        };
+        let rewritten = avoid_all(&program(&text("", ""))).expect("something to rewrite");
+        let by_hand = program(&text("i32.const 0 i32.or", "block end"));
+        assert_eq!((rewritten.wasm, rewritten.exposed), (by_hand.wasm, by_hand.exposed));
+        assert!(avoid_all(&program("(module (func block nop end))")).is_none());
+    }
 
     #[test]
     fn every_row_has_its_section() {

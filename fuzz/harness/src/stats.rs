@@ -84,6 +84,9 @@ pub struct Stats {
     /// Executions with a boundary operand, by operation; behind a blank what surrounded it, where that is known.
     #[serde(default)]
     pub operations_by_name: BTreeMap<String, u64>,
+    /// Executions by operation and class of a value among its operands, behind a blank.
+    #[serde(default)]
+    pub value_classes: BTreeMap<String, u64>,
     /// Scenarios of components, by the shapes that they have.
     pub shapes: BTreeMap<String, u64>,
     /// Cases of this property that the reference ran too.
@@ -123,6 +126,7 @@ impl Stats {
         }
         self.add_tally(outcome.tally);
         merge_map(&mut self.operations_by_name, outcome.operations);
+        merge_map(&mut self.value_classes, outcome.value_classes);
         for shape in outcome.shapes {
             *self.shapes.entry(shape).or_default() += 1;
         }
@@ -194,6 +198,7 @@ impl Stats {
         merge_map(&mut self.shapes, other.shapes);
         self.add_tally(other.tally);
         merge_map(&mut self.operations_by_name, other.operations_by_name);
+        merge_map(&mut self.value_classes, other.value_classes);
         self.sampled += other.sampled;
         self.outvoted.extend(other.outvoted);
         self.disagreements.extend(other.disagreements);

@@ -60,9 +60,9 @@ pub fn vote(checker: &mut Checker, case: &Case, step: Option<usize>) -> Vote {
             format!("the reference stopped before step {step}: {:?}", reference.stopped),
         );
     }
-    let subject = guarded(checker.subject(case), case, &plan);
-    let rewritten = quarantine::avoid_all(case);
-    let oracle = guarded(checker.oracle(), rewritten.as_ref().unwrap_or(case), &plan);
+    let subject = guarded(checker.subject(case), &case.program, &plan);
+    let rewritten = quarantine::avoid_all(&case.program);
+    let oracle = guarded(checker.oracle(), rewritten.as_ref().unwrap_or(&case.program), &plan);
     let rule = case.recipe.plan.nans;
     let with_subject = objection(&reference, &subject, rule, step);
     let with_oracle = objection(&reference, &oracle, NanRule::Exact, step);
@@ -80,7 +80,7 @@ pub fn vote_without_oracle(checker: &mut Checker, case: &Case) -> Vote {
         Ok(consulted) => consulted,
         Err(vote) => return vote,
     };
-    let subject = guarded(checker.subject(case), case, &plan);
+    let subject = guarded(checker.subject(case), &case.program, &plan);
     match objection(&reference, &subject, case.recipe.plan.nans, None) {
         None => Vote::new(Suspect::Oracle, "sides with the subject, which goes on where the oracle does not run"),
         Some(what) => Vote::new(Suspect::Nobody, format!("the subject: {what}")),
@@ -91,7 +91,7 @@ pub fn vote_without_oracle(checker: &mut Checker, case: &Case) -> Vote {
 fn consult(case: &Case) -> Result<(Run, Plan), Vote> {
     let mut plan = case.recipe.plan.clone();
     plan.steps_max = plan.steps_max.saturating_mul(STEPS_FACTOR);
-    let reference = guarded(&mut DefinitionalEngine, case, &plan)
+    let reference = guarded(&mut DefinitionalEngine, &case.program, &plan)
         .map_err(|refusal| Vote::new(Suspect::Nobody, format!("the reference would not run it: {refusal}")))?;
     if reference.steps.is_empty() {
         return Err(Vote::new(Suspect::Nobody, format!("the reference proves nothing: {:?}", reference.stopped)));
@@ -152,8 +152,8 @@ mod tests {
         let case = case_of(LOOP_PARAMETER);
         let mut checker = Checker::new();
         let (reference, plan) = consult(&case).expect("the reference runs it");
-        let subject = guarded(checker.subject(&case), &case, &plan);
-        let oracle = guarded(checker.oracle(), &case, &plan);
+        let subject = guarded(checker.subject(&case), &case.program, &plan);
+        let oracle = guarded(checker.oracle(), &case.program, &plan);
         assert_eq!(objection(&reference, &subject, NanRule::Exact, Some(1)), None);
         assert!(objection(&reference, &oracle, NanRule::Exact, Some(1)).is_some());
         assert_eq!(vote_without_oracle(&mut checker, &case).suspect, Suspect::Oracle);
@@ -168,7 +168,7 @@ mod tests {
         let other =
             case_of("(module (func (export \"f\") (param i32) (result i32) (i32.add (local.get 0) (i32.const 2))))");
         let (reference, plan) = consult(&case).expect("the reference runs it");
-        let wrong = guarded(Checker::new().subject(&other), &other, &plan);
+        let wrong = guarded(Checker::new().subject(&other), &other.program, &plan);
         let said = objection(&reference, &wrong, NanRule::Exact, Some(1)).expect("an objection");
         assert!(said.starts_with("at call 1: result 0"), "{said}");
         let refused = Err(Refusal::Broken("panic".into()));

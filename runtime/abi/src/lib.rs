@@ -13,6 +13,8 @@
 pub mod artifact;
 pub mod builtins;
 pub mod call;
+#[cfg(fuzzing)]
+pub mod features;
 pub mod gc;
 #[cfg(wattest_mutants)]
 pub mod mutants;

@@ -12,6 +12,8 @@
 
 mod env;
 mod error;
+#[cfg(fuzzing)]
+mod features;
 mod function;
 mod link;
 mod module;

@@ -6,6 +6,7 @@
 
 use crate::{CompileError, FunctionCode, ModuleCompiler, Target, Worker, link};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use wattest_abi::Tunables;
 use wattest_abi::artifact::CompiledCode;
@@ -15,6 +16,14 @@ use wattest_module::{DefinedFuncIndex, ModuleDesc};
 /// millisecond, in which a hundred bytes are compiled. (At 64 KiB, programs of 20 to 60 KiB took 1.2 to 1.6 times Wasmtime's
 /// wall time on two cores.)
 const PARALLEL_BYTES_MIN: u64 = 4 << 10;
+
+/// Total bytes of bodies up to which a thread keeps its worker for the next module: for small modules, getting its memory
+/// takes a good part of the time, and a kept worker is as large as the largest function that it has seen.
+const KEPT_BYTES_MAX: u64 = 16 << 10;
+
+thread_local! {
+    static KEPT: Cell<Option<Box<Worker>>> = const { Cell::new(None) };
+}
 
 /// Compiles every function of `desc`, whose binary is `wasm`, and links the code. `target` must have been made with
 /// `tunables`.
@@ -26,13 +35,20 @@ pub fn compile_module(
     parallel: bool,
 ) -> Result<CompiledCode, CompileError> {
     let compiler = ModuleCompiler::new(desc, wasm, tunables, target);
+    #[cfg(fuzzing)]
+    crate::features::note_configuration(&compiler);
     let bytes: u64 = desc.bodies.iter().map(|body| u64::from(body.bytes.end - body.bytes.start)).sum();
     let functions = if parallel && bytes >= PARALLEL_BYTES_MIN {
         compile_in_parallel(&compiler)?
     } else {
-        let mut worker = Worker::new();
+        let mut worker = KEPT.take().unwrap_or_default();
         let all = 0..desc.bodies.len() as u32;
-        all.map(|func| compiler.compile_function(&mut worker, DefinedFuncIndex(func))).collect::<Result<_, _>>()?
+        let functions = all.map(|func| compiler.compile_function(&mut worker, DefinedFuncIndex(func)));
+        let functions = functions.collect::<Result<_, _>>()?;
+        if bytes <= KEPT_BYTES_MAX {
+            KEPT.set(Some(worker));
+        }
+        functions
     };
     link::link(&compiler, functions)
 }

@@ -171,7 +171,8 @@ fn shared_flags(tunables: &Tunables) -> Result<settings::Flags, settings::SetErr
     let rows = [
         ("opt_level", opt_level),
         ("regalloc_algorithm", regalloc),
-        ("enable_verifier", on_off(cfg!(debug_assertions))),
+        // Under a fuzzer, once per function, not after every pass: see `compile_function`.
+        ("enable_verifier", on_off(cfg!(debug_assertions) && !cfg!(fuzzing))),
         ("enable_nan_canonicalization", on_off(tunables.nan_canonicalization)),
         ("enable_heap_access_spectre_mitigation", on_off(tunables.spectre_mitigation)),
         ("enable_table_access_spectre_mitigation", on_off(tunables.spectre_mitigation)),

@@ -75,9 +75,10 @@ fn read(root: &Path, manifest: &str) -> Vec<Package> {
 
 fn read_package(root: &Path, package: &Value) -> Package {
     let manifest = relative(root, &package["manifest_path"]);
-    // Planted faults exist only in builds under their own flag; anything may ask their switch there.
+    // Planted faults, and what a fuzzer is told, exist only in builds under their own flags; anything may ask there.
     let switch = |dependency: &&Value| {
-        text(&dependency["target"]) == "cfg(wattest_mutants)" && text(&dependency["name"]) == "wattest-abi"
+        ["cfg(wattest_mutants)", "cfg(fuzzing)"].contains(&text(&dependency["target"]).as_str())
+            && text(&dependency["name"]) == "wattest-abi"
     };
     let mut dependencies: Vec<Dependency> = rows(&package["dependencies"])
         .filter(|dependency| !switch(dependency))

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use wattest_differential::{Form, NanRule};
+use wattest_harness::allocator::{Recycler, keep_blocks};
 use wattest_harness::campaign::{Campaign, MUTANT_VARIABLE};
 use wattest_harness::case::Case;
 use wattest_harness::diff_core::Checker;
@@ -36,6 +37,9 @@ use wattest_harness::vote::{Suspect, vote_without_oracle};
 use wattest_harness::worker::{Assignment, work};
 use wattest_harness::{coverage, diff_core, minimize, quarantine, report, suites};
 use wattest_harness::{html, kill, repro, soak, witness};
+
+#[global_allocator]
+static ALLOCATOR: Recycler = Recycler;
 
 /// Proves the runtime: conformance suites, then a differential campaign.
 #[derive(Parser)]
@@ -75,13 +79,16 @@ struct Arguments {
     /// it may take.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     cpu: Option<Duration>,
-    /// Write the report to this file, one self-contained page.
+    /// Write the report to this file, one self-contained page; it has the last kill matrix of `cargo prove mutants` too.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     #[arg(long, hide = true, num_args = 7)]
     worker: Option<Vec<String>>,
     #[arg(long, hide = true, value_name = "SEED")]
     vote: Option<u64>,
+    /// Print where the processor time of diff_core goes, over so many cases, and stop.
+    #[arg(long, value_name = "CASES")]
+    parts: Option<usize>,
     #[arg(long, hide = true)]
     serve_cases: bool,
     #[arg(long, hide = true, value_name = "NAME")]
@@ -160,6 +167,12 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         Some(Task::Mutants(task)) => return kill::run(task),
         None => {}
     }
+    #[cfg(feature = "wattest")]
+    if let Some(cases) = arguments.parts {
+        keep_blocks();
+        wattest_harness::parts::print(cases);
+        return Ok(true);
+    }
     match (&arguments.replay, &arguments.module) {
         (Some(case), _) => replay(case, arguments.reduce),
         (None, Some(file)) => check_module(file),
@@ -217,6 +230,7 @@ fn run_worker(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         progress: PathBuf::from(progress),
         cpu: if cpu.is_empty() { None } else { Some(Duration::from_millis(cpu.parse()?)) },
     };
+    keep_blocks();
     Ok(work(&assignment, &mut std::io::stdout().lock())?)
 }
 
@@ -382,8 +396,10 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     }
     let problems = suite_result.as_ref().map_or(0, |result| result.problems.len());
     if let Some(file) = &arguments.html {
-        let conformance = suite_result.as_ref().map_or("left out", |result| result.table.as_str());
-        std::fs::write(file, html::page(&html::Contents { conformance, stats: &stats, elapsed, kills: None }))?;
+        let kills = kill::last(&folder);
+        let conformance = suite_result.as_ref();
+        let contents = html::Contents { conformance, stats: Some(&stats), elapsed, kills: kills.as_ref() };
+        std::fs::write(file, html::page(&contents))?;
         println!("report in {}", file.display());
     }
     if arguments.json {

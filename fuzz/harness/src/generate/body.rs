@@ -52,7 +52,7 @@ impl Body<'_, '_, '_> {
     pub fn generate(world: &mut World, source: &mut Source<'_>, index: usize) -> (Vec<u8>, u32) {
         let signature = world.functions[index].clone();
         // A long body now and then: register pressure, spills, far branches.
-        let budget = if source.below(256) == 255 { 400 } else { source.pick(&[8, 10, 12, 14, 16, 18, 20, 24, 28, 40]) };
+        let budget = if source.below(256) == 255 { 400 } else { source.pick(&[6, 8, 10, 12, 14, 16, 18, 22, 26, 36]) };
         let mut body = Body {
             world,
             source,

@@ -10,6 +10,7 @@
 //!
 //! Does not know: engines; [`run`] does.
 
+mod classes;
 pub(crate) mod run;
 mod tree;
 
@@ -17,6 +18,7 @@ use crate::case::{CALL_OPERATIONS_MAX, Case, Origin, Recipe};
 use crate::corpus;
 use crate::generate::{GENERATOR_VERSION, val_type};
 use crate::source::{Source, expand};
+use classes::class_of;
 use std::sync::OnceLock;
 use tree::{At, CELL_BYTES, Catalogue, Choice, Frame, LaneOperation, Operation, StoreOperation, Subject, Tree};
 use tree::{UpdateOperation, UpdateRule, mask, width};
@@ -696,6 +698,22 @@ impl Unit<'_> {
             }
         }
         (0, 0)
+    }
+
+    /// Operations with classes of values that their vectors hold, and in how many vectors.
+    pub fn value_classes(&self, add: &mut dyn FnMut(String, u64)) {
+        let mut counts = [0; classes::CLASSES.len()];
+        for vector in self.cells.chunks_exact(self.types.len().max(1)) {
+            let seen = vector.iter().zip(&self.types).fold(0u32, |seen, (cell, ty)| seen | 1 << class_of(*ty, *cell));
+            counts.iter_mut().enumerate().for_each(|(class, count)| *count += u64::from(seen >> class & 1));
+        }
+        for root in &self.roots {
+            root.names(&mut |name| {
+                for (class, count) in classes::CLASSES.iter().zip(counts).filter(|(_, count)| *count > 0) {
+                    add(format!("{name} {class}"), count);
+                }
+            });
+        }
     }
 
     /// Operations that boundary values reach, with their surroundings, and how often.

@@ -27,6 +27,8 @@ pub(crate) struct Checked {
     pub checks: u64,
     /// Executions with boundary operands, by operation.
     pub executions: BTreeMap<String, u64>,
+    /// Executions by operation and class of a value among its operands.
+    pub value_classes: BTreeMap<String, u64>,
     /// The first difference.
     pub difference: Option<Difference>,
 }
@@ -108,6 +110,9 @@ impl BatchEngines {
             checked.checks += compare_traps(&mut store, &memory, &entry, unit, &expected).map_err(at)?;
             unit.executions(&mut |name, count| {
                 *checked.executions.entry(name).or_default() += count;
+            });
+            unit.value_classes(&mut |name, count| {
+                *checked.value_classes.entry(name).or_default() += count;
             });
             let mut count_kind = |is_kind: bool, name: &str| {
                 if is_kind {

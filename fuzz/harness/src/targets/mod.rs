@@ -81,6 +81,9 @@ pub struct Outcome {
     /// Operations executed with boundary operands, by name, where they were counted.
     #[serde(default)]
     pub operations: BTreeMap<String, u64>,
+    /// Executions by operation and class of a value among its operands, behind a blank, where they were counted.
+    #[serde(default)]
+    pub value_classes: BTreeMap<String, u64>,
     /// The case that shows the disagreement, where it is not the one that was asked for.
     #[serde(skip)]
     pub case: Option<Vec<u8>>,
@@ -140,6 +143,12 @@ pub trait Target {
 
     /// Runs a case and compares.
     fn run(&mut self, case: &Envelope) -> Outcome;
+
+    /// Runs one case of very many, as a fuzzer does: a target may look less closely, as long as the first case of a process
+    /// is looked at as in [`Target::run`], so that what was found is found again alone.
+    fn run_of_many(&mut self, case: &Envelope) -> Outcome {
+        self.run(case)
+    }
 
     /// Decodes and runs: what a campaign does, which may take a shorter way than over the envelope.
     fn check(&mut self, bytes: &[u8]) -> Option<Outcome> {
@@ -258,8 +267,13 @@ impl Targets {
 
     /// Checks the case of some bytes.
     pub fn check(&mut self, name: &str, bytes: &[u8]) -> Option<Outcome> {
+        self.guarded(name, |target| target.check(bytes))
+    }
+
+    /// Does something with a target; a panic is a disagreement, and the target's engines are made anew.
+    fn guarded(&mut self, name: &str, work: impl FnOnce(&mut dyn Target) -> Option<Outcome>) -> Option<Outcome> {
         let target = self.get(name)?;
-        match panics::record(|| target.check(bytes)) {
+        match panics::record(|| work(target)) {
             Ok(outcome) => outcome,
             Err(text) => {
                 self.made.remove(name);
@@ -270,14 +284,7 @@ impl Targets {
 
     /// Runs a case.
     pub fn run(&mut self, case: &Envelope) -> Option<Outcome> {
-        let target = self.get(&case.target)?;
-        match panics::record(|| target.run(case)) {
-            Ok(outcome) => Some(outcome),
-            Err(text) => {
-                self.made.remove(case.target.as_str());
-                Some(Outcome::failed("process", format!("panic: {text}")))
-            }
-        }
+        self.guarded(&case.target, |target| Some(target.run(case)))
     }
 }
 
@@ -346,15 +353,28 @@ thread_local! {
     static KEPT: RefCell<Targets> = RefCell::new(Targets::default());
 }
 
+/// What an input of libFuzzer stands for.
+enum Input {
+    /// A stored case.
+    Case(Envelope),
+    /// Choices of the generator.
+    Choices(Vec<u8>),
+}
+
 /// The input itself, then inputs drawn from it: what a target's generator makes nothing of stands for a case all the same,
 /// or a fuzzer would see no difference between most small inputs.
-fn stand_ins(name: &str, bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> + use<> {
+fn stand_ins(name: &str, bytes: &[u8]) -> impl Iterator<Item = Input> + use<> {
     const STAND_INS: u64 = 8;
     let start = bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325u64, |all, byte| (all ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    let own = Envelope::parse(bytes).is_none_or(|case| case.target == name && is_sound(&case)).then(|| bytes.to_vec());
-    own.into_iter().chain((0..STAND_INS).map(move |number| expand(start.wrapping_add(number))))
+    let own = match Envelope::parse(bytes) {
+        None => Some(Input::Choices(bytes.to_vec())),
+        Some(case) if case.target == name && is_sound(&case) => Some(Input::Case(case)),
+        Some(_) => None,
+    };
+    let drawn = move |number| Input::Choices(expand(start.wrapping_add(number)));
+    own.into_iter().chain((0..STAND_INS).map(drawn))
 }
 
 /// Whether the modules of a stored case of the target are valid: a fuzzer that changes bytes makes many that are not, and what engines
@@ -369,7 +389,10 @@ fn is_sound(case: &Envelope) -> bool {
 /// The case that an input of libFuzzer stands for.
 pub fn decode_input(name: &str, bytes: &[u8]) -> Option<Envelope> {
     let mut targets = Targets::default();
-    stand_ins(name, bytes).find_map(|bytes| targets.get(name)?.decode(&bytes))
+    stand_ins(name, bytes).find_map(|input| match input {
+        Input::Case(case) => Some(case),
+        Input::Choices(bytes) => targets.get(name)?.generate(&bytes),
+    })
 }
 
 /// Checks one input of the target called `name`; whether it was a case.
@@ -379,7 +402,16 @@ pub fn decode_input(name: &str, bytes: &[u8]) -> Option<Envelope> {
 /// Where the property does not hold and no finding explains it, or there is no such target.
 pub fn fuzz(name: &str, bytes: &[u8]) -> bool {
     assert!(named(name).is_some(), "there is no target {name}");
-    let checked = |bytes: Vec<u8>| KEPT.with_borrow_mut(|targets| targets.check(name, &bytes));
+    let checked = |input: Input| {
+        KEPT.with_borrow_mut(|targets| match input {
+            Input::Case(case) => {
+                #[cfg(fuzzing)]
+                crate::features::note_settings(&case);
+                targets.guarded(name, |target| Some(target.run_of_many(&case)))
+            }
+            Input::Choices(bytes) => targets.check(name, &bytes),
+        })
+    };
     let Some(outcome) = stand_ins(name, bytes).find_map(checked) else { return false };
     if let (Some((found, vote)), None) = (&outcome.disagreement, &outcome.explained) {
         // A new bug of the oracle is for the campaign to report; a crash here would hide what lies behind it.

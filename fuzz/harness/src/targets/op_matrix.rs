@@ -50,6 +50,7 @@ impl OpMatrix {
             checks: checked.checks,
             useful: checked.checks > 0,
             operations: checked.executions,
+            value_classes: checked.value_classes,
             ..Outcome::default()
         };
         (batch, outcome, checked.difference)
@@ -91,6 +92,10 @@ impl Target for OpMatrix {
 
     fn run(&mut self, case: &Envelope) -> Outcome {
         self.core.run(case)
+    }
+
+    fn run_of_many(&mut self, case: &Envelope) -> Outcome {
+        self.core.run_of_many(case)
     }
 
     #[cfg(feature = "wattest")]

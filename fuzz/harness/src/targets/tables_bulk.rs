@@ -16,7 +16,7 @@ use crate::source::Source;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use wattest_differential::{
-    CONFIGS, Call, Ending, Engine, FuncIdentity, MemoryDigest, Run, TrapClass, Value, WattestEngine,
+    CONFIGS, Call, Ending, Engine, FuncIdentity, MemoryState, Run, TrapClass, Value, WattestEngine,
 };
 
 /// Functions that tables may hold; the operations' functions follow.
@@ -354,7 +354,6 @@ impl<'a> Model<'a> {
 
     /// The first step that is not as predicted.
     fn judge(&mut self, run: &Run, calls: &[Call]) -> Option<String> {
-        let mut digests = vec![MemoryDigest::default(); self.memories.len()];
         for (step, seen) in run.steps.iter().enumerate() {
             let mut place = "instantiation".to_owned();
             if let Some(call) = step.checked_sub(1).and_then(|index| calls.get(index)) {
@@ -369,7 +368,7 @@ impl<'a> Model<'a> {
             if seen.state.tables != self.tables {
                 return Some(format!("{place}: tables {:x?} expected, {:x?} seen", self.tables, seen.state.tables));
             }
-            let memories = self.memories.iter().zip(&mut digests).map(|(bytes, digest)| digest.update(bytes));
+            let memories = self.memories.iter().map(|bytes| MemoryState::of(bytes));
             if !memories.eq(seen.state.memories.iter().cloned()) {
                 return Some(format!("{place}: the contents of a memory differ from the model"));
             }

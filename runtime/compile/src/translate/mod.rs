@@ -191,8 +191,15 @@ impl<'a> Translator<'a> {
 
     fn run(&mut self, mut operators: OperatorsReader<'_>) -> Result<(), (u32, CompileErrorKind)> {
         let counts_fuel = self.env.tunables.fuel;
+        #[cfg(fuzzing)]
+        let mut previous = 0;
         while !self.state.frames.is_empty() {
             let offset = operators.original_position() as u32;
+            #[cfg(fuzzing)]
+            {
+                let next = crate::features::operation(&self.env.wasm[offset as usize..]);
+                crate::features::note_operations(std::mem::replace(&mut previous, next), next);
+            }
             let step = if self.state.reachable {
                 self.set_position(offset);
                 if counts_fuel {

@@ -48,9 +48,19 @@ const UNSAFE: &[Unsafe] = &[
         reason: "loads compiled code, when the user says that it is trusted",
     },
     Unsafe {
+        package: "wattest-fuzz",
+        place: "fuzz/src/counters.rs",
+        reason: "the section in which libFuzzer looks for extra counters",
+    },
+    Unsafe {
         package: "wattest-harness",
         place: "fuzz/harness/src/artifact.rs",
         reason: "loading damaged artifacts, to see them refused",
+    },
+    Unsafe {
+        package: "wattest-harness",
+        place: "fuzz/harness/src/allocator.rs",
+        reason: "the allocator of worker processes, which keeps blocks for the next case",
     },
 ];
 

@@ -24,6 +24,7 @@ mod shape;
 #[cfg(feature = "wattest")]
 pub mod suite;
 mod trap;
+pub mod v8;
 mod value;
 
 pub use compare::{Mismatch, NanRule, compare};

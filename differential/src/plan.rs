@@ -1,11 +1,12 @@
 //! What an engine is asked to do: a program and a plan of calls.
 //!
-//! Invariant: `exposed` is `wasm` with exports added ([`crate::expose`]) and nothing else changed; a plan calls only
+//! Invariant: `exposed` is `wasm` with exports and probes added ([`crate::expose`]) and nothing else changed; a plan calls only
 //! functions that the original exports, so that both forms can run it.
 //!
 //! Does not know: engines.
 
-use crate::{Ending, NanRule, Shape, ShapeError, Step, Value, expose};
+use crate::expose::{code_start, expose};
+use crate::{Ending, NanRule, Shape, ShapeError, Step, Value};
 use serde::{Deserialize, Serialize};
 
 /// A module in both forms.
@@ -13,10 +14,12 @@ use serde::{Deserialize, Serialize};
 pub struct Program {
     /// The module as generated.
     pub wasm: Vec<u8>,
-    /// The module with every function, global, memory and table exported under reserved names.
+    /// The module with every function, global, memory and table exported under reserved names, and probes of segments.
     pub exposed: Vec<u8>,
     /// Its index spaces.
     pub shape: Shape,
+    /// Bytes by which function bodies lie further back in the exposed form.
+    pub code_shift: u32,
 }
 
 impl Program {
@@ -24,7 +27,8 @@ impl Program {
     pub fn new(wasm: Vec<u8>) -> Result<Program, ShapeError> {
         let shape = Shape::of(&wasm)?;
         let exposed = expose(&wasm, &shape)?;
-        Ok(Program { wasm, exposed, shape })
+        let code_shift = (code_start(&exposed)? - code_start(&wasm)?) as u32;
+        Ok(Program { wasm, exposed, shape, code_shift })
     }
 
     /// The program with both forms edited in a way that leaves its index spaces alone; `None` where `edit` gives none.

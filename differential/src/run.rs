@@ -61,6 +61,10 @@ pub struct State {
     pub memories: Vec<MemoryState>,
     /// Elements of each table by index.
     pub tables: Vec<Vec<Value>>,
+    /// Of each data segment whether it is empty: dropped, or without bytes. `None` where this engine cannot tell.
+    pub empty_data: Vec<Option<bool>>,
+    /// The same of each element segment.
+    pub empty_elements: Vec<Option<bool>>,
 }
 
 /// One step.
@@ -76,6 +80,9 @@ pub struct Step {
     pub operations: u64,
     /// Where it trapped: the byte offset of the instruction in the original module, for engines that know it.
     pub offset: Option<u32>,
+    /// Whether that may be the place of the operation that uses what the trapping load would have given: machine code does
+    /// both in one instruction.
+    pub offset_is_late: bool,
 }
 
 /// A run.

@@ -120,6 +120,12 @@ pub struct Shape {
     pub host_memory: Option<(u32, String)>,
     /// Bytes of code.
     pub code_bytes: u64,
+    /// How many data segments there are.
+    pub data_segments: u32,
+    /// Of each element segment, the type of its elements; `None` for one that no table here can have.
+    pub element_segments: Vec<Option<ValueType>>,
+    /// Whether operations can name data segments.
+    pub counts_data: bool,
     types: Vec<Option<FuncSignature>>,
 }
 
@@ -180,10 +186,22 @@ impl Shape {
                 }
             }
             Payload::CodeSectionStart { size, .. } => self.code_bytes = u64::from(size),
+            Payload::DataCountSection { .. } => self.counts_data = true,
+            Payload::DataSection(reader) => self.data_segments = reader.count(),
+            Payload::ElementSection(reader) => {
+                for element in reader {
+                    self.element_segments.push(element_type(&element?.items));
+                }
+            }
             Payload::TagSection(_) => return Err(ShapeError("tags are not covered yet".into())),
             _ => {}
         }
         Ok(())
+    }
+
+    /// How many types there are.
+    pub(crate) fn type_count(&self) -> u32 {
+        self.types.len() as u32
     }
 
     fn note_host_targets(&mut self, export: wasmparser::Export<'_>) {
@@ -228,6 +246,18 @@ impl Shape {
         };
         self.imports.push(ImportShape { module: module.to_owned(), name: name.to_owned(), kind });
         Ok(())
+    }
+}
+
+/// The type of the tables that a segment's elements fit.
+fn element_type(items: &wasmparser::ElementItems<'_>) -> Option<ValueType> {
+    match items {
+        wasmparser::ElementItems::Functions(_) => Some(ValueType::FuncRef),
+        wasmparser::ElementItems::Expressions(ty, _) => match ty.heap_type() {
+            wasmparser::HeapType::FUNC => Some(ValueType::FuncRef),
+            wasmparser::HeapType::EXTERN => Some(ValueType::ExternRef),
+            _ => None,
+        },
     }
 }
 

@@ -36,6 +36,8 @@ macro_rules! rows {
     };
 }
 
+pub(crate) use rows;
+
 rows! {
     /// A class of traps that every engine must agree on.
     TrapClass {

@@ -34,6 +34,7 @@ fn run_all(text: &str, calls: &[(u32, &[Value])]) -> Vec<(String, Run)> {
     run(&mut WasmiEngine::new(ReferenceMode::Lazy), &exposed);
     run(&mut WattestEngine::new(0), &original);
     run(&mut WattestEngine::new(1), &exposed);
+    run(&mut DefinitionalEngine, &original);
     runs
 }
 
@@ -93,6 +94,41 @@ fn hidden_state_is_seen() {
             [vec![Value::Func(FuncIdentity::Null), Value::Func(FuncIdentity::Index(0))], vec![Value::Extern(Some(77))]];
         assert_eq!(state.tables, tables, "{name}");
         assert_eq!(compare(&runs[0].1, run, NanRule::Exact), Ok(()), "{name}");
+    }
+}
+
+/// Whether a segment was dropped is state: every engine tells on every form, although nothing of it is exported; and a
+/// module that forgets to drop one is told apart from the module that does not.
+#[test]
+fn dropped_segments_are_seen() {
+    let text = |drops: &str| {
+        format!(
+            r#"(module
+                (memory i64 1) (table i64 2 funcref) (table 1 externref)
+                (data (i64.const 0) "active") (data $d "passive") (data "") (data "kept")
+                (elem (i64.const 0) $f) (elem $e func $f) (elem declare func $f) (elem funcref) (elem externref (ref.null extern))
+                (func $f (export "f") {drops})
+                (func (data.drop $d)))"#
+        )
+    };
+    let runs = run_all(&text("(data.drop $d) (elem.drop $e)"), &[(0, &[])]);
+    for (name, run) in &runs {
+        let flags = |step: usize| {
+            let state = &run.steps[step].state;
+            (state.empty_data.clone(), state.empty_elements.clone())
+        };
+        let all = |flags: &[bool]| flags.iter().copied().map(Some).collect::<Vec<_>>();
+        assert_eq!(flags(0), (all(&[true, false, true, false]), all(&[true, false, true, true, false])), "{name}");
+        assert_eq!(flags(1), (all(&[true, true, true, false]), all(&[true, true, true, true, false])), "{name}");
+    }
+    for (drops, expected) in [
+        ("(elem.drop $e)", "data segment 1: empty against not empty"),
+        ("(data.drop $d)", "element segment 1: empty against not empty"),
+    ] {
+        for ((name, right), (_, wrong)) in runs.iter().zip(run_all(&text(drops), &[(0, &[])])) {
+            let found = compare(right, &wrong, NanRule::Exact).expect_err("a difference");
+            assert_eq!((found.step, found.what.as_str()), (1, expected), "{name}");
+        }
     }
 }
 

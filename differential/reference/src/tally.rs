@@ -50,16 +50,18 @@ groups! {
     Wide = "wide arithmetic";
 }
 
-/// Counts by group, and of executions with a boundary operand by operator.
+/// Counts by group, of executions with a boundary operand by operator, and by place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
     groups: [u64; Group::ALL.len()],
     operators: Vec<u64>,
+    /// By the offset of an instruction's first byte.
+    places: Vec<u64>,
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        Tally { groups: [0; Group::ALL.len()], operators: vec![0; OPERATORS.len()] }
+        Tally { groups: [0; Group::ALL.len()], operators: vec![0; OPERATORS.len()], places: Vec::new() }
     }
 }
 
@@ -67,6 +69,11 @@ impl Tally {
     /// Counts the instruction at `at`, its operands on `stack`.
     pub(crate) fn count(&mut self, code: &Code, at: usize, stack: &[Slot]) {
         self.groups[group(code, code.instrs[at]) as usize] += 1;
+        let place = code.offsets[at] as usize;
+        if self.places.len() <= place {
+            self.places.resize(place + 1, 0);
+        }
+        self.places[place] += 1;
         let operator = usize::from(code.operators[at]);
         if let Some(row) = OPERATORS.get(operator) {
             let from = stack.len().saturating_sub(row.operands.into());
@@ -79,6 +86,13 @@ impl Tally {
     /// Groups and how many instructions of each were executed.
     pub fn iter(&self) -> impl Iterator<Item = (Group, u64)> {
         Group::ALL.iter().copied().zip(self.groups)
+    }
+
+    /// Byte offsets of instructions that were executed, and how often each was: of a store with one module. Blocks, their ends
+    /// and `nop` are no steps and have no counts.
+    pub fn places(&self) -> impl Iterator<Item = (u32, u64)> {
+        let counts = self.places.iter().enumerate().filter(|(_, count)| **count > 0);
+        counts.map(|(place, count)| (place as u32, *count))
     }
 
     /// Operators, and how often each was executed with no operand, or with one at a boundary.

@@ -48,6 +48,18 @@ impl DefinitionalEngine {
         Ok((run, tally_of(&store)))
     }
 
+    /// A run, and how often the operation at each byte offset is executed; blocks, their ends and `nop` are not counted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::run`].
+    pub fn run_with_profile(&self, program: &Program, plan: &Plan) -> Result<(Run, BTreeMap<u32, u64>), Refusal> {
+        let mut store = Store::new(core::Budget::default());
+        store.keep_tally();
+        let (run, store) = run_in(store, program, plan)?;
+        Ok((run, store.tally().map_or_else(BTreeMap::new, |tally| tally.places().collect())))
+    }
+
     /// What a run executes, by proposal; nothing where it is refused.
     pub fn tally(&self, program: &Program, plan: &Plan) -> BTreeMap<String, u64> {
         let mut store = Store::new(core::Budget::default());
@@ -91,6 +103,7 @@ fn run_in(store: Store, program: &Program, plan: &Plan) -> Result<(Run, Store), 
 /// Addresses of everything in the instance, by index.
 #[derive(Default)]
 struct Entities {
+    instance: Option<core::InstanceAddr>,
     funcs: Vec<core::FuncAddr>,
     globals: Vec<core::GlobalAddr>,
     memories: Vec<core::MemoryAddr>,
@@ -117,6 +130,7 @@ impl Session<'_> {
         let imports = self.imports()?;
         match self.store.instantiate(module, &imports) {
             Ok(instance) => {
+                self.entities.instance = Some(instance);
                 let instance = self.store.instance(instance);
                 self.entities.funcs.clone_from(&instance.funcs);
                 self.entities.globals.clone_from(&instance.globals);
@@ -168,7 +182,7 @@ impl Session<'_> {
             let memories = self.entities.memories.iter();
             self.run.captured = memories.map(|memory| self.store.memory(*memory).bytes.clone()).collect();
         }
-        self.run.steps.push(Step { ending, trace_len, state, operations, offset });
+        self.run.steps.push(Step { ending, trace_len, state, operations, offset, offset_is_late: false });
         Ok(true)
     }
 
@@ -184,7 +198,15 @@ impl Session<'_> {
             entries.map(|entry| entities.neutral(core::Value::Ref(*entry), element)).collect()
         };
         let elements = shape.tables.iter().map(|shape| shape.element);
-        State { globals, memories, tables: entities.tables.iter().zip(elements).map(table).collect() }
+        let tables = entities.tables.iter().zip(elements).map(table).collect();
+        let (mut empty_data, mut empty_elements) = (Vec::new(), Vec::new());
+        if let Some(instance) = entities.instance {
+            let data = 0..shape.data_segments;
+            empty_data.extend(data.map(|index| Some(store.is_data_empty(instance, index))));
+            let elements = 0..shape.element_segments.len() as u32;
+            empty_elements.extend(elements.map(|index| Some(store.is_elem_empty(instance, index))));
+        }
+        State { globals, memories, tables, empty_data, empty_elements }
     }
 
     fn imports(&mut self) -> Result<Vec<Extern>, Refusal> {

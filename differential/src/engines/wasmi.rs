@@ -7,7 +7,7 @@
 //! Does not know: the original form; the budget of anybody else.
 
 use super::HostTargets;
-use crate::expose::{func_name, global_name, memory_name, table_name};
+use crate::expose::{data_name, element_name, func_name, global_name, memory_name, table_name};
 use crate::host::arguments;
 use crate::{
     Action, Ending, Engine, FuncIdentity, Host, ImportKind, MemoryState, Plan, Poison, Program, Refusal, Run, Shape,
@@ -89,6 +89,9 @@ struct Entities {
     globals: Vec<wasmi::Global>,
     memories: Vec<wasmi::Memory>,
     tables: Vec<wasmi::Table>,
+    /// Of each data and each element segment the probe, where it has one.
+    data_probes: Vec<Option<Func>>,
+    element_probes: Vec<Option<Func>>,
 }
 
 struct Session<'a> {
@@ -144,11 +147,11 @@ impl Session<'_> {
         let operations = self.plan.steps_max - store.get_fuel().unwrap_or(0);
         let trace_len = store.data().trace.len();
         let is_shown = self.plan.shows(&self.run.steps, &ending);
-        let state = if is_shown { self.entities.state(store) } else { State::default() };
+        let state = if is_shown { self.entities.state(store)? } else { State::default() };
         if self.plan.capture == Some(self.run.steps.len()) {
             self.run.captured = self.entities.memories.iter().map(|memory| memory.data(&*store).to_vec()).collect();
         }
-        self.run.steps.push(Step { ending, trace_len, state, operations, offset: None });
+        self.run.steps.push(Step { ending, trace_len, state, operations, offset: None, offset_is_late: false });
         Ok(true)
     }
 
@@ -234,6 +237,10 @@ impl Session<'_> {
         self.entities.memories = memories.collect::<Option<_>>().ok_or_else(missing)?;
         let tables = (0..shape.tables.len()).map(|index| instance.get_table(&*store, &table_name(index)));
         self.entities.tables = tables.collect::<Option<_>>().ok_or_else(missing)?;
+        let data = 0..shape.data_segments as usize;
+        self.entities.data_probes = data.map(|index| instance.get_func(&*store, &data_name(index))).collect();
+        let elements = 0..shape.element_segments.len();
+        self.entities.element_probes = elements.map(|index| instance.get_func(&*store, &element_name(index))).collect();
         Ok(())
     }
 
@@ -248,13 +255,18 @@ impl Session<'_> {
 }
 
 impl Entities {
-    fn state(&mut self, store: &Store<Host>) -> State {
+    fn state(&mut self, store: &mut Store<Host>) -> Result<State, Refusal> {
+        let empty_data = empty(store, &self.data_probes)?;
+        let empty_elements = empty(store, &self.element_probes)?;
+        let store = &*store;
         let memories = self.memories.iter().map(|memory| MemoryState::of(memory.data(store))).collect();
-        State {
+        Ok(State {
             globals: self.globals.iter().map(|global| self.neutral(store, &global.get(store))).collect(),
             memories,
             tables: self.tables.iter().map(|table| self.table(store, table)).collect(),
-        }
+            empty_data,
+            empty_elements,
+        })
     }
 
     fn table(&self, store: &Store<Host>, table: &wasmi::Table) -> Vec<Value> {
@@ -290,6 +302,29 @@ impl Entities {
         }
     }
 }
+
+/// What the probes say, where there are probes.
+fn empty(store: &mut Store<Host>, probes: &[Option<Func>]) -> Result<Vec<Option<bool>>, Refusal> {
+    let mut all = Vec::with_capacity(probes.len());
+    for probe in probes {
+        let Some(probe) = probe else {
+            all.push(None);
+            continue;
+        };
+        store.set_fuel(PROBE_FUEL).map_err(broken)?;
+        all.push(Some(match probe.call(&mut *store, &[], &mut []) {
+            Ok(()) => false,
+            Err(error) => match classify(&error) {
+                Ok(TrapClass::MemoryOutOfBounds | TrapClass::TableOutOfBounds) => true,
+                _ => return Err(broken(error)),
+            },
+        }));
+    }
+    Ok(all)
+}
+
+/// Fuel for one probe: more than its five operations take.
+const PROBE_FUEL: u64 = 1000;
 
 /// Does to the calling instance what the host function does.
 fn act(caller: &mut wasmi::Caller<'_, Host>, targets: &HostTargets, action: Action) {

@@ -7,7 +7,7 @@
 //! Does not know: the oracle.
 
 use super::HostTargets;
-use crate::expose::{func_name, global_name, memory_name, table_name};
+use crate::expose::{data_name, element_name, func_name, global_name, memory_name, table_name};
 use crate::host::arguments;
 use crate::{
     Action, Ending, Engine, Form, FuncIdentity, Host, ImportKind, MemoryState, NanRule, Plan, Poison, Program, Refusal,
@@ -37,6 +37,12 @@ impl WattestConfig {
     /// Whether it counts fuel.
     pub fn counts_fuel(&self) -> bool {
         self.options.contains(&("fuel", "true"))
+    }
+
+    /// Whether the place of a trap of this class is that of its own operation: accesses that guard pages catch may have that
+    /// of the operation which uses the value.
+    pub(crate) fn places_exactly(&self, class: TrapClass) -> bool {
+        class != TrapClass::MemoryOutOfBounds || self.options.contains(&("explicit-bounds", "true"))
     }
 }
 
@@ -135,7 +141,8 @@ impl Engine for WattestEngine {
     }
 
     fn run(&mut self, program: &Program, plan: &Plan) -> Result<Run, Refusal> {
-        let round_trip = self.config.round_trip;
+        let config = self.config;
+        let round_trip = config.round_trip;
         let fuel = self.interruptible().then_some(plan.steps_max * FUEL_PER_OPERATION);
         let engine = self.engine(plan.nans)?;
         let bytes = if plan.form == Form::Original { &program.wasm } else { &program.exposed };
@@ -150,9 +157,9 @@ impl Engine for WattestEngine {
         let mut store = Store::new(engine, Host::new(plan.host_seed, plan.acting_host));
         store.set_epoch_deadline(1 << 40);
         let shape = &program.shape;
-        let added_bytes = (program.exposed.len() - program.wasm.len()) as u32;
+        let added_bytes = program.code_shift;
         let mut session =
-            Session { shape, plan, fuel, added_bytes, entities: Entities::default(), run: Run::default() };
+            Session { config, shape, plan, fuel, added_bytes, entities: Entities::default(), run: Run::default() };
         session.go(&mut store, &module)?;
         session.run.trace = std::mem::take(&mut store.data_mut().trace);
         Ok(session.run)
@@ -166,13 +173,27 @@ struct Entities {
     globals: Vec<wattest::Global>,
     memories: Vec<wattest::Memory>,
     tables: Vec<wattest::Table>,
+    segments: Segments,
+}
+
+/// How to learn which segments are empty.
+#[derive(Default)]
+enum Segments {
+    /// There is no instance.
+    #[default]
+    Nobody,
+    /// By inspection.
+    Inspected(Instance),
+    /// By the probes of data and of element segments, where there are any.
+    Probed(Vec<Option<Func>>, Vec<Option<Func>>),
 }
 
 struct Session<'a> {
+    config: &'static WattestConfig,
     shape: &'a Shape,
     plan: &'a Plan,
     fuel: Option<u64>,
-    /// Bytes by which the exposed form is longer.
+    /// Bytes by which bodies lie further back in the exposed form.
     added_bytes: u32,
     entities: Entities,
     run: Run,
@@ -254,23 +275,26 @@ impl Session<'_> {
             },
         };
         let trace_len = store.data().trace.len();
-        let is_shown = self.plan.shows(&self.run.steps, &ending);
-        let state = if is_shown { self.entities.state(store)? } else { State::default() };
-        if self.plan.capture == Some(self.run.steps.len()) {
-            self.run.captured = self.entities.memories.iter().map(|memory| memory.data(&*store).to_vec()).collect();
-        }
         let operations = match self.fuel {
             Some(fuel) => fuel.saturating_sub(store.fuel().map_err(broken)?),
             None => 0,
         };
-        self.run.steps.push(Step { ending, trace_len, state, operations, offset });
+        let is_shown = self.plan.shows(&self.run.steps, &ending);
+        // Probes take fuel too.
+        self.refuel(store)?;
+        let state = if is_shown { self.entities.state(store)? } else { State::default() };
+        if self.plan.capture == Some(self.run.steps.len()) {
+            self.run.captured = self.entities.memories.iter().map(|memory| memory.data(&*store).to_vec()).collect();
+        }
+        let offset_is_late = matches!(ending, Ending::Trap(class) if !self.config.places_exactly(class));
+        self.run.steps.push(Step { ending, trace_len, state, operations, offset, offset_is_late });
         Ok(true)
     }
 
     /// Where the innermost frame of a trap was, in the original module.
     fn trap_offset(&self, error: &Error) -> Option<u32> {
         let offset = error.trap()?.backtrace().frames().first()?.wasm_offset?;
-        // The exposed form differs in its exports, which lie before the code.
+        // The exposed form differs in what lies before the bodies, and in what lies behind them.
         if self.plan.form == Form::Original { Some(offset) } else { offset.checked_sub(self.added_bytes) }
     }
 
@@ -356,6 +380,7 @@ impl Session<'_> {
         let entities = &mut self.entities;
         let store = &*store;
         if self.plan.form == Form::Original {
+            entities.segments = Segments::Inspected(*instance);
             let named = shape.export_names.iter();
             entities.funcs = named.map(|name| name.as_ref().and_then(|name| instance.get_func(store, name))).collect();
             entities.globals = instance.inspect_globals(store);
@@ -370,6 +395,12 @@ impl Session<'_> {
             entities.memories = memories.filter_map(|index| instance.get_memory(store, &memory_name(index))).collect();
             let tables = 0..shape.tables.len();
             entities.tables = tables.filter_map(|index| instance.get_table(store, &table_name(index))).collect();
+            let data = 0..shape.data_segments as usize;
+            let elements = 0..shape.element_segments.len();
+            entities.segments = Segments::Probed(
+                data.map(|index| instance.get_func(store, &data_name(index))).collect(),
+                elements.map(|index| instance.get_func(store, &element_name(index))).collect(),
+            );
         }
         let complete = entities.globals.len() == shape.globals.len()
             && entities.memories.len() == shape.memories.len()
@@ -378,9 +409,46 @@ impl Session<'_> {
     }
 }
 
+impl Segments {
+    /// Of each data and each element segment whether it is empty.
+    fn empty(&self, store: &mut Store<Host>) -> Result<(Vec<Option<bool>>, Vec<Option<bool>>), Refusal> {
+        let mut ask = |probes: &[Option<Func>]| {
+            let mut all = Vec::with_capacity(probes.len());
+            for probe in probes {
+                all.push(match probe {
+                    Some(probe) => Some(is_empty(store, probe)?),
+                    None => None,
+                });
+            }
+            Ok(all)
+        };
+        match self {
+            Segments::Nobody => Ok(Default::default()),
+            Segments::Probed(data, elements) => Ok((ask(data)?, ask(elements)?)),
+            Segments::Inspected(instance) => {
+                let (data, elements) = instance.inspect_segments(&*store);
+                Ok((data.into_iter().map(Some).collect(), elements.into_iter().map(Some).collect()))
+            }
+        }
+    }
+}
+
+/// What a probe says.
+fn is_empty(store: &mut Store<Host>, probe: &Func) -> Result<bool, Refusal> {
+    match probe.call(store, &[], &mut []) {
+        Ok(()) => Ok(false),
+        Err(error) => match classify(&error) {
+            Ok(TrapClass::MemoryOutOfBounds | TrapClass::TableOutOfBounds) => Ok(true),
+            _ => Err(broken(error)),
+        },
+    }
+}
+
 impl Entities {
-    fn state(&mut self, store: &Store<Host>) -> Result<State, Refusal> {
+    fn state(&mut self, store: &mut Store<Host>) -> Result<State, Refusal> {
         let mut state = State::default();
+        (state.empty_data, state.empty_elements) = self.segments.empty(store)?;
+        let store = &*store;
         for global in &self.globals {
             let value = global.get(store).map_err(broken)?;
             state.globals.push(self.neutral(store, &value));

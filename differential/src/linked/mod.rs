@@ -2,13 +2,15 @@
 //!
 //! A [`LinkedProgram`] is instantiated module by module, each importing what earlier ones export
 //! ([instantiation](https://webassembly.github.io/spec/core/exec/modules.html#instantiation)); calls go to exports with
-//! numbers as arguments. References are seen by kind, since their addresses are nobody's business. This is the form for what
-//! the interpreter wasmi does not have: garbage collection, typed references, exceptions.
+//! numbers as arguments. References are seen by kind, since their addresses are nobody's business, and by the [`Graph`] of
+//! what they lead to. This is the form for what the interpreter wasmi does not have: garbage collection, typed references,
+//! exceptions.
 //!
 //! Invariant: nothing in a [`LinkedRun`] depends on the engine that made it.
 //!
 //! Does not know: where programs come from; private state.
 
+mod graph;
 mod reference;
 #[cfg(feature = "wattest")]
 mod wattest;
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use graph::{Graph, Node, Part};
 #[cfg(feature = "wattest")]
 pub use wattest::{LinkedWattest, configuration, implements, row};
 
@@ -94,6 +97,17 @@ pub struct LinkedStep {
     pub memories: Vec<Vec<u8>>,
     /// Sizes of exported tables, in the same order.
     pub tables: Vec<u64>,
+    /// What can be reached from results, exceptions, exported globals and tables; a prediction has none.
+    pub graph: Option<Graph>,
+    /// Where it trapped: the byte offset of the instruction in its module, for engines that know it.
+    pub offset: Option<u32>,
+}
+
+impl LinkedStep {
+    /// A step that ended so, nothing else known of it.
+    pub fn ended(ending: LinkedEnding) -> LinkedStep {
+        LinkedStep { ending, globals: vec![], memories: vec![], tables: vec![], graph: None, offset: None }
+    }
 }
 
 /// What an engine did.
@@ -167,7 +181,17 @@ fn steps(left: &LinkedStep, right: &LinkedStep) -> Result<(), String> {
     if left.tables != right.tables || left.globals.len() != right.globals.len() {
         return Err(format!("exported tables of {:?} elements against {:?}", left.tables, right.tables));
     }
-    Ok(())
+    if let (Some(left), Some(right)) = (&left.graph, &right.graph)
+        && let Some(what) = left.difference(right)
+    {
+        return Err(what);
+    }
+    match (left.offset, right.offset) {
+        (Some(one), Some(other)) if one != other => {
+            Err(format!("{:?} at offset {one:#x} against {other:#x}", left.ending))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether two engines saw the same: one may not tell what kind of reference it has.
@@ -175,6 +199,12 @@ fn alike(left: &Observed, right: &Observed) -> bool {
     left == right
         || matches!((left, right), (Observed::Reference, Observed::I31(_)) | (Observed::I31(_), Observed::Reference))
 }
+
+/// Elements of one table that graphs start from.
+const TABLE_ROOTS_MAX: usize = 256;
+
+/// Above every number of a declared type.
+const OTHER_TYPE: u64 = 1 << 32;
 
 /// Bytes without the zeros at the end.
 fn trimmed(bytes: &[u8]) -> Vec<u8> {

@@ -4,6 +4,7 @@
 //!
 //! Does not know: predictions.
 
+use super::graph::{Contents, Found, Graph, Heap};
 use super::{LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, LinkedStep, Observed, trimmed};
 use crate::engines::{reference_trap, tally_of};
 use crate::{DefinitionalEngine, Refusal, Value};
@@ -84,15 +85,26 @@ impl Session {
 
     /// Records a step; false where it was poisoned.
     fn step(&self, run: &mut LinkedRun, outcome: Result<Vec<core::Value>, Failure>) -> Result<bool, Refusal> {
+        let mut roots = Vec::new();
+        let mut offset = None;
         let ending = match outcome {
-            Ok(values) => LinkedEnding::Values(values.into_iter().map(observe).collect()),
-            Err(Failure::Exception(_)) => LinkedEnding::Exception,
+            Ok(values) => {
+                roots.extend(values.iter().map(|value| found(*value)));
+                LinkedEnding::Values(values.into_iter().map(observe).collect())
+            }
+            Err(Failure::Exception(exception)) => {
+                roots.push(Found::Object(exception));
+                LinkedEnding::Exception
+            }
             Err(Failure::Limit(_)) => {
                 run.stopped = Some(crate::Poison::Limit);
                 return Ok(false);
             }
             Err(Failure::Trap(trap)) => match reference_trap(trap.class) {
-                Ok(class) => LinkedEnding::Trap(class),
+                Ok(class) => {
+                    offset = trap.offset;
+                    LinkedEnding::Trap(class)
+                }
                 Err(Some(poison)) => {
                     run.stopped = Some(poison);
                     return Ok(false);
@@ -101,17 +113,126 @@ impl Session {
             },
             Err(other) => return Err(Refusal::Broken(other.to_string())),
         };
-        let mut step = LinkedStep { ending, globals: vec![], memories: vec![], tables: vec![] };
-        for item in self.instances.iter().flat_map(|(_, exports)| exports.values()) {
+        let mut step = LinkedStep { offset, ..LinkedStep::ended(ending) };
+        let items = || self.instances.iter().flat_map(|(_, exports)| exports.values());
+        for item in items() {
             match item {
-                Extern::Global(global) => step.globals.push(observe(self.store.global(*global).1)),
+                Extern::Global(global) => {
+                    let value = self.store.global(*global).1;
+                    roots.push(found(value));
+                    step.globals.push(observe(value));
+                }
                 Extern::Memory(memory) => step.memories.push(trimmed(&self.store.memory(*memory).bytes)),
                 Extern::Table(table) => step.tables.push(self.store.table(*table).entries.len() as u64),
                 _ => {}
             }
         }
+        for item in items() {
+            let Extern::Table(table) = item else { continue };
+            let entries = self.store.table(*table).entries.iter().take(super::TABLE_ROOTS_MAX);
+            roots.extend(entries.map(|entry| found(core::Value::Ref(*entry))));
+        }
+        step.graph = Some(Graph::explore(&mut Objects(self), roots)?);
         run.steps.push(step);
         Ok(true)
+    }
+
+    /// The module and the name of the first export that `is` holds for; nothing for what is private.
+    fn export_name(&self, is: impl Fn(&Extern) -> bool) -> String {
+        for (module, exports) in &self.instances {
+            if let Some((name, _)) = exports.iter().find(|(_, item)| is(item)) {
+                return format!("{module}.{name}");
+            }
+        }
+        String::new()
+    }
+}
+
+/// The store's objects, read by [`Graph::explore`].
+struct Objects<'a>(&'a Session);
+
+impl Heap for Objects<'_> {
+    type Object = Ref;
+
+    fn bucket(&self, object: &Ref) -> Result<u64, Refusal> {
+        Ok(object.slot() as u64)
+    }
+
+    fn same(&self, left: &Ref, right: &Ref) -> bool {
+        left == right
+    }
+
+    fn contents(&mut self, object: &Ref, parts_max: usize) -> Result<Contents<Ref>, Refusal> {
+        let store = &self.0.store;
+        let (mut shape, mut parts) = (String::new(), Vec::new());
+        let ty = match *object {
+            Ref::Struct(_) | Ref::Array(_) => {
+                let (id, slots) = store.fields(*object).ok_or_else(|| Refusal::Broken("no such object".into()))?;
+                let read = |slot: &core::Slot, field: &core::FieldType| {
+                    found(core::Value::of_slot(*slot, field.storage.unpacked()))
+                };
+                match &store.types().get(id).comp {
+                    core::CompType::Struct(fields) => {
+                        shape.push_str("struct");
+                        fields.iter().for_each(|field| shape.push_str(field_text(*field)));
+                        if store.types().get(id).descriptor_id().is_some() {
+                            parts.push(found(core::Value::Ref(store.descriptor(*object))));
+                        }
+                        parts.extend(slots.iter().zip(fields).map(|(slot, field)| read(slot, field)));
+                    }
+                    core::CompType::Array(element) => {
+                        shape = format!("array of {}{}", slots.len(), field_text(*element));
+                        parts.extend(slots.iter().take(parts_max).map(|slot| read(slot, element)));
+                    }
+                    core::CompType::Func(_) => return Err(Refusal::Broken("an object of a function type".into())),
+                }
+                u64::from(id.0)
+            }
+            Ref::Func(number) => {
+                let name = self.0.export_name(|item| matches!(item, Extern::Func(func) if func.number() == number));
+                shape = format!("func {name}");
+                super::OTHER_TYPE
+            }
+            Ref::Exn(_) => {
+                let (tag, args) =
+                    store.exception(*object).ok_or_else(|| Refusal::Broken("no such exception".into()))?;
+                let name = self.0.export_name(|item| matches!(item, Extern::Tag(other) if *other == tag));
+                shape = format!("exception {name}");
+                parts.extend(args.into_iter().map(found));
+                // By name and payload, as where tags have no numbers.
+                super::OTHER_TYPE + 1
+            }
+            Ref::Host(_) | Ref::Null | Ref::I31(_) => {
+                shape.push_str("host value");
+                super::OTHER_TYPE
+            }
+        };
+        Ok(Contents { shape, ty, parts })
+    }
+}
+
+fn field_text(field: core::FieldType) -> &'static str {
+    use core::{StorageType as S, ValType as V};
+    let texts = match field.storage {
+        S::I8 => [" i8", " mut-i8"],
+        S::I16 => [" i16", " mut-i16"],
+        S::Val(V::I32) => [" i32", " mut-i32"],
+        S::Val(V::I64) => [" i64", " mut-i64"],
+        S::Val(V::F32) => [" f32", " mut-f32"],
+        S::Val(V::F64) => [" f64", " mut-f64"],
+        S::Val(V::V128) => [" v128", " mut-v128"],
+        S::Val(V::Ref(_) | V::Bot) => [" ref", " mut-ref"],
+    };
+    texts[usize::from(field.mutable)]
+}
+
+fn found(value: core::Value) -> Found<Ref> {
+    match (value, observe(value)) {
+        (_, Observed::Number(value)) => Found::Number(value),
+        (_, Observed::Null) => Found::Null,
+        (_, Observed::I31(bits)) => Found::I31(bits),
+        (core::Value::Ref(reference), Observed::Reference) => Found::Object(reference),
+        _ => Found::Null,
     }
 }
 

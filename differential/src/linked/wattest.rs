@@ -4,11 +4,15 @@
 //!
 //! Does not know: predictions.
 
+use super::graph::{Contents, Found, Graph, Heap};
 use super::{LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, LinkedStep, Observed, trimmed};
 use crate::engines::{WattestConfig, build_wattest, wattest_classify};
 use crate::{CONFIGS, NanRule, Poison, Refusal, Value};
 use std::fmt;
-use wattest::{Config, Error, Extern, Feature, Instance, InstantiateError, Linker, Module, Store, Val};
+use wattest::{
+    AnyRef, Config, Error, ExnRef, Extern, Feature, FieldType, Func, Instance, InstantiateError, Linker, Module,
+    StorageType, Store, Val, ValType,
+};
 
 /// Configurations beside those of [`CONFIGS`]: collection forced at every point where it may happen. A runtime without the
 /// option refuses them.
@@ -70,7 +74,8 @@ impl LinkedEngine for LinkedWattest {
         let mut store = Store::new(&engine, ());
         store.set_epoch_deadline(1 << 40);
         let fuel = self.config.options.contains(&("fuel", "true")).then_some(steps_max * FUEL_PER_OPERATION);
-        let mut session = Session { linker: Linker::new(&engine), store, instances: Vec::new(), fuel };
+        let linker = Linker::new(&engine);
+        let mut session = Session { linker, store, instances: Vec::new(), fuel, config: self.config };
         let mut run = LinkedRun::default();
         for module in &program.modules {
             let refused = |error| Refusal::Module(format!("{}: {error}", module.name));
@@ -102,8 +107,9 @@ fn is_success(step: &LinkedStep) -> bool {
 struct Session {
     linker: Linker<()>,
     store: Store<()>,
-    instances: Vec<Instance>,
+    instances: Vec<(String, Instance)>,
     fuel: Option<u64>,
+    config: &'static WattestConfig,
 }
 
 type Outcome = Result<Vec<Val>, Error>;
@@ -120,7 +126,7 @@ impl Session {
         match self.linker.instantiate(&mut self.store, module) {
             Ok(instance) => {
                 self.linker.instance(&mut self.store, name, instance).map_err(broken)?;
-                self.instances.push(instance);
+                self.instances.push((name.to_owned(), instance));
                 Ok(Ok(Vec::new()))
             }
             Err(InstantiateError::Start(error)) => Ok(Err(error)),
@@ -130,7 +136,7 @@ impl Session {
     }
 
     fn call(&mut self, module: usize, export: &str, args: &[Value]) -> Result<Outcome, Refusal> {
-        let instance = self.instances.get(module).ok_or_else(|| broken("no such instance"))?;
+        let (_, instance) = self.instances.get(module).ok_or_else(|| broken("no such instance"))?;
         let func = instance.get_export(&self.store, export).and_then(Extern::into_func);
         let func = func.ok_or_else(|| broken(format!("no function {export}")))?;
         let args = args.iter().map(own).collect::<Result<Vec<_>, _>>()?;
@@ -140,11 +146,23 @@ impl Session {
 
     /// Records a step; false where it was poisoned.
     fn step(&mut self, run: &mut LinkedRun, outcome: Outcome) -> Result<bool, Refusal> {
+        let mut roots = Vec::new();
+        let mut offset = None;
         let ending = match outcome {
-            Ok(values) => LinkedEnding::Values(values.iter().map(|value| self.observe(value)).collect()),
-            Err(error) if is_exception(&error) => LinkedEnding::Exception,
+            Ok(values) => {
+                let observed = values.iter().map(|value| self.observe(value)).collect();
+                roots.extend(values);
+                LinkedEnding::Values(observed)
+            }
+            Err(Error::Exception(uncaught)) => {
+                roots.push(Val::ExnRef(uncaught.exception().clone()));
+                LinkedEnding::Exception
+            }
             Err(error) => match wattest_classify(&error) {
-                Ok(class) => LinkedEnding::Trap(class),
+                Ok(class) => {
+                    offset = trap_offset(&error).filter(|_| self.config.places_exactly(class));
+                    LinkedEnding::Trap(class)
+                }
                 Err(Some(poison)) => {
                     run.stopped = Some(poison);
                     return Ok(false);
@@ -156,25 +174,42 @@ impl Session {
                 Err(None) => return Err(broken(error)),
             },
         };
-        let mut step = LinkedStep { ending, globals: vec![], memories: vec![], tables: vec![] };
-        for instance in &self.instances {
-            // By name, as the reference keeps them.
-            let mut exports = instance.exports(&self.store);
-            exports.sort_by(|left, right| left.0.cmp(&right.0));
-            for (_, item) in exports {
-                match item {
-                    Extern::Global(global) => {
-                        let value = global.get(&mut self.store).map_err(broken)?;
-                        step.globals.push(self.observe(&value));
-                    }
-                    Extern::Memory(memory) => step.memories.push(trimmed(memory.data(&self.store))),
-                    Extern::Table(table) => step.tables.push(table.size(&self.store)),
-                    _ => {}
+        let mut step = LinkedStep { offset, ..LinkedStep::ended(ending) };
+        let exports = self.exports();
+        let mut tables = Vec::new();
+        for (_, item) in &exports {
+            match item {
+                Extern::Global(global) => {
+                    let value = global.get(&mut self.store).map_err(broken)?;
+                    step.globals.push(self.observe(&value));
+                    roots.push(value);
                 }
+                Extern::Memory(memory) => step.memories.push(trimmed(memory.data(&self.store))),
+                Extern::Table(table) => {
+                    step.tables.push(table.size(&self.store));
+                    tables.push(*table);
+                }
+                _ => {}
             }
         }
+        for table in tables {
+            let size = table.size(&self.store).min(super::TABLE_ROOTS_MAX as u64);
+            roots.extend((0..size).filter_map(|index| table.get(&self.store, index)));
+        }
+        step.graph = Some(Objects { store: &mut self.store, exports: &exports }.explore(roots)?);
         run.steps.push(step);
         Ok(true)
+    }
+
+    /// Exports of every instance with their full names: by name within an instance, as the reference keeps them.
+    fn exports(&self) -> Vec<(String, Extern)> {
+        let mut all = Vec::new();
+        for (module, instance) in &self.instances {
+            let mut exports = instance.exports(&self.store);
+            exports.sort_by(|left, right| left.0.cmp(&right.0));
+            all.extend(exports.into_iter().map(|(name, item)| (format!("{module}.{name}"), item)));
+        }
+        all
     }
 
     fn observe(&self, value: &Val) -> Observed {
@@ -190,8 +225,137 @@ impl Session {
     }
 }
 
-fn is_exception(error: &Error) -> bool {
-    matches!(error, Error::Exception(_))
+/// Where the innermost frame of a trap was.
+fn trap_offset(error: &Error) -> Option<u32> {
+    error.trap()?.backtrace().frames().first()?.wasm_offset
+}
+
+/// The store's objects, read by [`Graph::explore`].
+struct Objects<'a> {
+    store: &'a mut Store<()>,
+    exports: &'a [(String, Extern)],
+}
+
+/// A reference that is not null.
+#[derive(Clone)]
+enum Object {
+    /// Internal or external: the same value is one object from both sides.
+    Any(AnyRef),
+    Func(Func),
+    Exn(ExnRef),
+}
+
+impl Objects<'_> {
+    fn explore(&mut self, roots: Vec<Val>) -> Result<Graph, Refusal> {
+        let roots = roots.into_iter().map(|value| self.found(value)).collect::<Result<_, _>>()?;
+        Graph::explore(self, roots)
+    }
+
+    fn found(&self, value: Val) -> Result<Found<Object>, Refusal> {
+        let any = |reference: AnyRef| {
+            Ok(match reference.as_i31(&*self.store).map_err(broken)? {
+                Some(number) => Found::I31(number.unsigned()),
+                None => Found::Object(Object::Any(reference)),
+            })
+        };
+        Ok(match value {
+            Val::I32(value) => Found::Number(Value::I32(value as u32)),
+            Val::I64(value) => Found::Number(Value::I64(value as u64)),
+            Val::F32(bits) => Found::Number(Value::F32(bits)),
+            Val::F64(bits) => Found::Number(Value::F64(bits)),
+            Val::V128(bits) => Found::Number(Value::V128(bits)),
+            Val::FuncRef(None) | Val::ExternRef(None) | Val::Null(_) => Found::Null,
+            Val::FuncRef(Some(func)) => Found::Object(Object::Func(func)),
+            Val::ExternRef(Some(reference)) => any(reference.to_any())?,
+            Val::AnyRef(reference) => any(reference)?,
+            Val::ExnRef(exception) => Found::Object(Object::Exn(exception)),
+        })
+    }
+
+    /// The name of the first export that `is` holds for; nothing for what is private.
+    fn export_name(&self, is: impl Fn(&Extern) -> bool) -> &str {
+        self.exports.iter().find(|(_, item)| is(item)).map_or("", |(name, _)| name)
+    }
+
+    fn heap_contents(&mut self, object: &AnyRef, parts_max: usize) -> Result<Contents<Object>, Refusal> {
+        let store = &*self.store;
+        let (mut shape, mut parts) = (String::new(), Vec::new());
+        if let Some(object) = object.as_struct(store).map_err(broken)? {
+            let ty = object.ty(store).map_err(broken)?;
+            shape.push_str("struct");
+            ty.fields().iter().for_each(|field| shape.push_str(field_text(*field)));
+            if ty.descriptor().is_some() {
+                let descriptor = object.descriptor(store).map_err(broken)?;
+                parts.push(descriptor.map_or(Found::Null, |object| Found::Object(Object::Any(object.to_any()))));
+            }
+            for index in 0..ty.fields().len() as u32 {
+                parts.push(self.found(object.get(store, index).map_err(broken)?)?);
+            }
+        } else if let Some(object) = object.as_array(store).map_err(broken)? {
+            let element = object.ty(store).map_err(broken)?.element();
+            let length = object.len(store).map_err(broken)?;
+            shape = format!("array of {length}{}", field_text(element));
+            for index in 0..length.min(parts_max as u32) {
+                parts.push(self.found(object.get(store, index).map_err(broken)?)?);
+            }
+        } else {
+            shape.push_str("host value");
+        }
+        Ok(Contents { shape, ty: self.bucket(&Object::Any(object.clone()))?, parts })
+    }
+}
+
+impl Heap for Objects<'_> {
+    type Object = Object;
+
+    fn bucket(&self, object: &Object) -> Result<u64, Refusal> {
+        let Object::Any(object) = object else { return Ok(super::OTHER_TYPE) };
+        let heap = object.heap_type(&*self.store).map_err(broken)?;
+        Ok(heap.concrete().map_or(super::OTHER_TYPE, |index| u64::from(index.0)))
+    }
+
+    fn same(&self, left: &Object, right: &Object) -> bool {
+        match (left, right) {
+            (Object::Any(left), Object::Any(right)) => left == right,
+            (Object::Func(left), Object::Func(right)) => left == right,
+            (Object::Exn(left), Object::Exn(right)) => left == right,
+            _ => false,
+        }
+    }
+
+    fn contents(&mut self, object: &Object, parts_max: usize) -> Result<Contents<Object>, Refusal> {
+        match object {
+            Object::Any(object) => self.heap_contents(object, parts_max),
+            Object::Func(func) => {
+                let name = self.export_name(|item| matches!(item, Extern::Func(other) if other == func));
+                Ok(Contents { shape: format!("func {name}"), ty: super::OTHER_TYPE, parts: Vec::new() })
+            }
+            Object::Exn(exception) => {
+                let tag = exception.tag(&mut *self.store).map_err(broken)?;
+                let payload = exception.payload(&mut *self.store).map_err(broken)?;
+                let parts = payload.into_iter().map(|value| self.found(value)).collect::<Result<_, _>>()?;
+                let name = self.export_name(|item| matches!(item, Extern::Tag(other) if *other == tag));
+                let shape = format!("exception {name}");
+                // Tags have no number to tell types by: their names do, and their payloads.
+                Ok(Contents { shape, ty: super::OTHER_TYPE + 1, parts })
+            }
+        }
+    }
+}
+
+fn field_text(field: FieldType) -> &'static str {
+    use {StorageType as S, ValType as V};
+    let texts = match field.storage {
+        S::I8 => [" i8", " mut-i8"],
+        S::I16 => [" i16", " mut-i16"],
+        S::Val(V::I32) => [" i32", " mut-i32"],
+        S::Val(V::I64) => [" i64", " mut-i64"],
+        S::Val(V::F32) => [" f32", " mut-f32"],
+        S::Val(V::F64) => [" f64", " mut-f64"],
+        S::Val(V::V128) => [" v128", " mut-v128"],
+        S::Val(V::Ref(_)) => [" ref", " mut-ref"],
+    };
+    texts[usize::from(field.mutable)]
 }
 
 fn own(value: &Value) -> Result<Val, Refusal> {

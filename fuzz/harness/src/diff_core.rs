@@ -54,6 +54,17 @@ pub struct Disagreement {
     pub step: Option<usize>,
 }
 
+/// What the definitional interpreter makes of a case.
+#[derive(Default)]
+pub(crate) struct SecondOpinion {
+    /// What it executes, by proposal and operator.
+    pub(crate) tally: BTreeMap<String, u64>,
+    /// Where it differs from the runtime.
+    pub(crate) alone: Option<Disagreement>,
+    /// What it did, and the part of the plan that it did.
+    pub(crate) run: Option<(Plan, Run)>,
+}
+
 /// The engines, kept between cases.
 pub struct Checker {
     oracle: WasmiEngine,
@@ -159,26 +170,28 @@ impl Checker {
 
     /// What the definitional interpreter executes, and whether it does as the runtime does. Where it stands alone against
     /// the runtime and the oracle, the fault is its own.
-    pub(crate) fn second_opinion(&mut self, case: &Case) -> (BTreeMap<String, u64>, Option<Disagreement>) {
+    pub(crate) fn second_opinion(&mut self, case: &Case) -> SecondOpinion {
+        let mut opinion = SecondOpinion::default();
         let tallied = panics::record(|| DefinitionalEngine.run_with_tally(&case.program, &case.recipe.plan));
         let Ok(Ok((run, tally))) = tallied else {
-            return (BTreeMap::new(), tallied.err().map(|text| disagreement("reference", &format!("panic: {text}"))));
+            opinion.alone = tallied.err().map(|text| disagreement("reference", &format!("panic: {text}")));
+            return opinion;
         };
-        let Some(last) = run.steps.len().checked_sub(1) else { return (tally, None) };
+        opinion.tally = tally;
+        let Some(last) = run.steps.len().checked_sub(1) else { return opinion };
         let mut plan = case.recipe.plan.clone();
         plan.calls.truncate(last);
-        let Ok(subject) = guarded(self.subject(case), &case.program, &plan) else { return (tally, None) };
+        let Ok(subject) = guarded(self.subject(case), &case.program, &plan) else { return opinion };
         let mut known = run;
         known.steps.truncate(subject.steps.len());
-        let found = compare(&known, &subject, case.recipe.plan.nans).err();
-        (
-            tally,
-            found.map(|mismatch| Disagreement {
-                subject: "reference".to_owned(),
-                what: mismatch.to_string(),
-                step: Some(mismatch.step),
-            }),
-        )
+        plan.calls.truncate(known.steps.len().saturating_sub(1));
+        opinion.alone = compare(&known, &subject, case.recipe.plan.nans).err().map(|mismatch| Disagreement {
+            subject: "reference".to_owned(),
+            what: mismatch.to_string(),
+            step: Some(mismatch.step),
+        });
+        opinion.run = (!known.steps.is_empty()).then_some((plan, known));
+        opinion
     }
 
     /// What the definitional interpreter executes of a case, by proposal.

@@ -19,6 +19,8 @@ pub mod components;
 pub mod corpus;
 pub mod coverage;
 pub mod diff_core;
+#[cfg(feature = "wattest")]
+mod emi;
 pub mod envelope;
 pub mod features;
 pub mod generate;
@@ -59,6 +61,7 @@ pub mod source;
 pub mod stats;
 pub mod suites;
 pub mod targets;
+pub mod third;
 pub mod vote;
 #[cfg(feature = "suites")]
 pub mod witness;

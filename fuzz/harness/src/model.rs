@@ -126,8 +126,8 @@ pub struct ModelOutcome {
     pub reference_checks: u64,
     /// Operations executed, by proposal.
     pub tally: BTreeMap<String, u64>,
-    /// Whether something stopped early.
-    pub poisoned: bool,
+    /// Why something stopped early, by side.
+    pub poison: Vec<String>,
     /// What went wrong, and who is suspected.
     pub disagreement: Option<(Disagreement, Vote)>,
 }
@@ -151,7 +151,7 @@ impl ModelChecker {
             }
         };
         outcome.tally.clone_from(&reference.tally);
-        outcome.poisoned = reference.stopped.is_some();
+        outcome.poison.extend(reference.stopped.map(|poison| format!("reference: {poison}")));
         outcome.reference_checks = reference.steps.len() as u64;
         let expected = case.expected.as_ref().unwrap_or(&reference);
         if let Err(what) = compare_linked(expected, &reference) {
@@ -169,7 +169,7 @@ impl ModelChecker {
         match guarded(subject.as_mut(), &program) {
             Ok(run) => {
                 outcome.checks = run.steps.len().min(expected.steps.len()) as u64;
-                outcome.poisoned |= run.stopped.is_some();
+                outcome.poison.extend(run.stopped.map(|poison| format!("subject: {poison}")));
                 let compared = LinkedRun {
                     steps: expected.steps.iter().take(reference.steps.len()).cloned().collect(),
                     ..LinkedRun::default()
@@ -178,6 +178,9 @@ impl ModelChecker {
                     // Without a prediction there are two opinions, and no majority.
                     let suspect = if case.expected.is_some() { Suspect::Subject } else { Suspect::Nobody };
                     outcome.disagreement = Some(found(&name, &what, suspect, "does as expected"));
+                } else if let Err(what) = compare_linked(&finished(&reference, &run), &run) {
+                    // Predictions do not say what is reachable: two opinions.
+                    outcome.disagreement = Some(found(&name, &what, Suspect::Nobody, "is the other side"));
                 }
             }
             Err(refusal) => {
@@ -187,6 +190,12 @@ impl ModelChecker {
         }
         outcome
     }
+}
+
+/// The steps of the reference that the runtime has too.
+fn finished(reference: &LinkedRun, subject: &LinkedRun) -> LinkedRun {
+    let steps = reference.steps.iter().take(subject.steps.len()).cloned().collect();
+    LinkedRun { steps, ..LinkedRun::default() }
 }
 
 fn found(subject: &str, what: &str, suspect: Suspect, reference: &str) -> (Disagreement, Vote) {
@@ -318,7 +327,7 @@ mod tests {
             let outcome = checker.check(&case);
             assert_eq!(outcome.disagreement, None, "cargo prove --replay {name}:{seed:#x}");
             steps += outcome.reference_checks;
-            poisoned += u64::from(outcome.poisoned);
+            poisoned += u64::from(!outcome.poison.is_empty());
         }
         assert!(steps > cases && poisoned * 4 < cases, "{steps} steps, {poisoned} of {cases} poisoned");
     }

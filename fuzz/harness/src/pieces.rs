@@ -13,8 +13,6 @@ use wasmparser::{Parser, Payload};
 #[derive(Clone)]
 pub(crate) struct Pieces {
     pub(crate) locals: Vec<u8>,
-    /// Parameters, where somebody looked.
-    pub(crate) params: Option<u32>,
     pub(crate) operations: Vec<Vec<u8>>,
 }
 
@@ -32,7 +30,7 @@ pub(crate) fn split(wasm: &[u8]) -> Option<Vec<Pieces>> {
             operations.push(wasm[from..reader.original_position()].to_vec());
         }
         operations.pop();
-        bodies.push(Pieces { locals: wasm[body.range().start..start].to_vec(), params: None, operations });
+        bodies.push(Pieces { locals: wasm[body.range().start..start].to_vec(), operations });
     }
     Some(bodies)
 }

@@ -53,6 +53,9 @@ pub fn table(stats: &Stats, elapsed: Duration) -> String {
     for (reason, count) in &stats.poison {
         line("stopped early", format!("{count}: {reason}"));
     }
+    for (said, count) in &stats.third {
+        line("V8", format!("{count}: {said}"));
+    }
     for (finding, count) in &stats.explained {
         line("explained", format!("{count} by {finding}"));
     }

@@ -26,6 +26,12 @@ pub struct Found {
     pub vote: Vote,
 }
 
+/// Cases in a hundred that may stop early, of one target.
+const POISON_PERCENT_MAX: f64 = 5.0;
+
+/// Cases of a target that say something of its share.
+const POISON_CASES_MIN: u64 = 300;
+
 /// Counts of one target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelStats {
@@ -93,6 +99,9 @@ pub struct Stats {
     pub sampled: u64,
     /// Cases that stopped early, by side and reason.
     pub poison: BTreeMap<String, u64>,
+    /// What V8 said of the cases that it was asked about, by target and how often.
+    #[serde(default)]
+    pub third: BTreeMap<String, u64>,
     /// Cases explained by a finding.
     pub explained: BTreeMap<String, u64>,
     /// Those that no finding explains, in which the reference sides with the subject on every observed value: new bugs of
@@ -129,6 +138,9 @@ impl Stats {
         merge_map(&mut self.value_classes, outcome.value_classes);
         for shape in outcome.shapes {
             *self.shapes.entry(shape).or_default() += 1;
+        }
+        for (said, count) in outcome.third {
+            *self.third.entry(format!("{target}, {said}")).or_default() += count;
         }
         for poison in outcome.poison {
             *self.poison.entry(format!("{target}, {poison}")).or_default() += 1;
@@ -187,6 +199,7 @@ impl Stats {
         merge_map(&mut self.functions_by_1, other.functions_by_1);
         merge_map(&mut self.poison, other.poison);
         merge_map(&mut self.explained, other.explained);
+        merge_map(&mut self.third, other.third);
         for (name, part) in other.models {
             let row = self.models.entry(name).or_default();
             row.cases += part.cases;
@@ -202,6 +215,13 @@ impl Stats {
         self.sampled += other.sampled;
         self.outvoted.extend(other.outvoted);
         self.disagreements.extend(other.disagreements);
+    }
+
+    /// Targets of which more cases stopped early than may, with how many in a hundred did: what proves nothing is no free pass.
+    pub fn over_poisoned(&self) -> Vec<(&str, f64)> {
+        let rows = self.models.iter().filter(|(_, row)| row.cases >= POISON_CASES_MIN);
+        let shares = rows.map(|(name, row)| (name.as_str(), row.poisoned as f64 * 100.0 / row.cases as f64));
+        shares.filter(|(_, share)| *share >= POISON_PERCENT_MAX).collect()
     }
 
     /// Useful modules in a hundred.

@@ -4,6 +4,8 @@
 //! shares no code with either side but the byte reader, and is too slow to go first; so it is asked only where the others
 //! differ and no known finding explains it.
 //!
+//! Where V8 is installed it is asked too ([`crate::third`]): it can make a majority where there is none, and undo one.
+//!
 //! Invariant: the oracle is suspected only where the reference ran the step in question and the subject agrees with it on
 //! every value that both of them showed; in doubt nobody is suspected, and the campaign fails.
 //!
@@ -12,6 +14,7 @@
 use crate::case::Case;
 use crate::diff_core::{Checker, guarded};
 use crate::quarantine;
+use crate::third::{self, Voice};
 use serde::{Deserialize, Serialize};
 use wattest_differential::{DefinitionalEngine, NanRule, Plan, Refusal, Run, compare};
 
@@ -66,11 +69,43 @@ pub fn vote(checker: &mut Checker, case: &Case, step: Option<usize>) -> Vote {
     let rule = case.recipe.plan.nans;
     let with_subject = objection(&reference, &subject, rule, step);
     let with_oracle = objection(&reference, &oracle, NanRule::Exact, step);
-    match (with_subject, with_oracle) {
+    let mut vote = match (&with_subject, &with_oracle) {
         (None, Some(what)) => Vote::new(Suspect::Oracle, format!("sides with the subject; the oracle: {what}")),
         (Some(what), None) => Vote::new(Suspect::Subject, format!("sides with the oracle; the subject: {what}")),
         (None, None) => Vote::new(Suspect::Nobody, "agrees with both: not seen again"),
         (Some(what), Some(_)) => Vote::new(Suspect::Nobody, format!("agrees with neither; the subject: {what}")),
+    };
+    match third::voice(case, &plan, &reference, subject.as_ref().ok(), oracle.as_ref().ok()) {
+        None => {}
+        Some(Err(silence)) => vote.reference.push_str(&format!("; the case {silence}")),
+        Some(Ok(voice)) => {
+            vote.suspect = with_voice(vote.suspect, with_subject.is_none(), with_oracle.is_none(), voice);
+            vote.reference.push_str(&format!("; V8 {}", sides(voice)));
+        }
+    }
+    vote
+}
+
+/// Whom V8 agrees with, in words.
+fn sides(voice: Voice) -> String {
+    let rows = [("the reference", voice.reference), ("the subject", voice.subject), ("the oracle", voice.oracle)];
+    let names: Vec<&str> = rows.into_iter().filter(|(_, agrees)| *agrees).map(|(name, _)| name).collect();
+    if names.is_empty() { "agrees with nobody".to_owned() } else { format!("agrees with {}", names.join(" and ")) }
+}
+
+/// Whom four suspect, of whom three suspected `suspect`; `subject` and `oracle` say whether the reference agrees with each.
+fn with_voice(suspect: Suspect, subject: bool, oracle: bool, voice: Voice) -> Suspect {
+    match suspect {
+        // Two against two.
+        Suspect::Oracle if voice.oracle && !voice.reference => Suspect::Nobody,
+        Suspect::Subject if voice.subject && !voice.reference => Suspect::Nobody,
+        Suspect::Nobody if !subject && !oracle => match (voice.reference, voice.subject, voice.oracle) {
+            // The subject and the oracle may still agree with each other: then V8 agrees with both or with neither.
+            (false, true, _) => Suspect::Reference,
+            (true, false, false) | (false, false, true) => Suspect::Subject,
+            _ => Suspect::Nobody,
+        },
+        other => other,
     }
 }
 
@@ -159,6 +194,25 @@ mod tests {
         assert_eq!(vote_without_oracle(&mut checker, &case).suspect, Suspect::Oracle);
         // With the row, the oracle runs another module, and nobody disagrees any more.
         assert_eq!(vote(&mut checker, &case, Some(1)).suspect, Suspect::Nobody);
+    }
+
+    #[test]
+    fn a_fourth_voice_makes_and_undoes_majorities() {
+        let check = |suspect, (subject, oracle), voice: [bool; 3], expected| {
+            let [reference_agrees, subject_agrees, oracle_agrees] = voice;
+            let voice = Voice { reference: reference_agrees, subject: subject_agrees, oracle: oracle_agrees };
+            assert_eq!(with_voice(suspect, subject, oracle, voice), expected, "{suspect:?} {voice:?}");
+        };
+        check(Suspect::Oracle, (true, false), [true, true, false], Suspect::Oracle);
+        check(Suspect::Oracle, (true, false), [false, false, true], Suspect::Nobody);
+        check(Suspect::Oracle, (true, false), [false, false, false], Suspect::Oracle);
+        check(Suspect::Subject, (false, true), [true, false, true], Suspect::Subject);
+        check(Suspect::Subject, (false, true), [false, true, false], Suspect::Nobody);
+        check(Suspect::Nobody, (false, false), [true, false, false], Suspect::Subject);
+        check(Suspect::Nobody, (false, false), [false, true, true], Suspect::Reference);
+        check(Suspect::Nobody, (false, false), [false, false, true], Suspect::Subject);
+        check(Suspect::Nobody, (false, false), [false, false, false], Suspect::Nobody);
+        check(Suspect::Nobody, (true, true), [true, true, true], Suspect::Nobody);
     }
 
     #[test]

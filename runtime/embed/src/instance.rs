@@ -182,6 +182,14 @@ impl Instance {
         self.inspect(store, kinds, Extern::into_table)
     }
 
+    /// Whether each data segment, and each element segment, is empty: dropped, or without contents from the start. For
+    /// tests.
+    pub fn inspect_segments(&self, store: impl AsContext) -> (Vec<bool>, Vec<bool>) {
+        let store = store.as_context();
+        let inner = store.inner();
+        if self.store == inner.id() { inner.empty_segments(self.id) } else { Default::default() }
+    }
+
     fn inspect<E>(
         &self,
         store: impl AsContext,

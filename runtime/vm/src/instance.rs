@@ -269,6 +269,14 @@ impl Instance {
         }
     }
 
+    /// Whether each data segment and each element segment is empty: dropped, or without contents from the start.
+    fn empty_segments(&self) -> (Vec<bool>, Vec<bool>) {
+        let data = self.desc().data.iter().zip(&self.dropped_data);
+        let data = data.map(|(segment, dropped)| *dropped || segment.bytes.is_empty()).collect();
+        let elements = self.desc().elements.iter().zip(&self.dropped_elements);
+        (data, elements.map(|(segment, dropped)| *dropped || segment_len(&segment.items) == 0).collect())
+    }
+
     /// Forgets the values of an element segment.
     pub(crate) fn drop_element(&mut self, index: usize) {
         self.dropped_elements[index] = true;
@@ -277,6 +285,11 @@ impl Instance {
 }
 
 impl StoreInner {
+    /// Whether each data segment and each element segment of an instance is empty.
+    pub fn empty_segments(&self, id: InstanceId) -> (Vec<bool>, Vec<bool>) {
+        self.instances.get(id.0 as usize).map_or_else(Default::default, Instance::empty_segments)
+    }
+
     /// Instantiates `module`: allocates, initializes, and applies active segments. The start function is not called.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ use wattest_harness::targets::{TARGETS, Targets};
 use wattest_harness::vote::{Suspect, vote_without_oracle};
 use wattest_harness::worker::{Assignment, work};
 use wattest_harness::{coverage, diff_core, minimize, quarantine, report, suites};
-use wattest_harness::{html, kill, repro, soak, witness};
+use wattest_harness::{html, kill, repro, soak, third, witness};
 
 #[global_allocator]
 static ALLOCATOR: Recycler = Recycler;
@@ -402,19 +402,25 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         std::fs::write(file, html::page(&contents))?;
         println!("report in {}", file.display());
     }
+    let over_poisoned = stats.over_poisoned();
     if arguments.json {
         print_json(suite_result.as_ref(), &matrix, &graphs, &stats, elapsed)?;
     } else {
         print_suites(suite_result.as_ref(), suite_time);
         print_graphs(&graphs);
         print_campaign(&matrix, &stats, elapsed);
+        println!("Third voter: {}", third::name().unwrap_or_else(|why| format!("V8 is skipped: {why}")));
+        for (name, share) in &over_poisoned {
+            println!("  TOO MANY CASES STOPPED EARLY: {share:.1} % of {name}");
+        }
         print_coverage(arguments, &short);
     }
     Ok((short.is_empty() || arguments.time < COMPLETE_AFTER)
         && problems == 0
         && matrix.disagreements.is_empty()
         && graphs.found.is_empty()
-        && stats.disagreements.is_empty())
+        && stats.disagreements.is_empty()
+        && over_poisoned.is_empty())
 }
 
 /// Writes the case of a disagreement. One that kills the process is written too, only not run again here.

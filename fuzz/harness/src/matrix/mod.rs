@@ -860,9 +860,9 @@ mod tests {
                 let Some(case) = batch.case(unit, seed as usize, 0) else { continue };
                 let outcome = checker.check_knowingly(&case);
                 assert_eq!(outcome.disagreement, None, "unit {unit} of batch {seed}");
-                let (definitional, alone) = checker.second_opinion(&case);
-                assert_eq!(alone, None, "unit {unit} of batch {seed}");
-                assert!(!definitional.is_empty());
+                let opinion = checker.second_opinion(&case);
+                assert_eq!(opinion.alone, None, "unit {unit} of batch {seed}");
+                assert!(!opinion.tally.is_empty());
             }
         }
     }

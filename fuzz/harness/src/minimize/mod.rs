@@ -22,6 +22,8 @@ mod script;
 mod text;
 mod tree;
 
+pub(crate) use observe::Sections;
+
 use crate::envelope::{Argument, Envelope};
 use crate::pieces::{Pieces, join, parameter_counts, split};
 use crate::targets;

@@ -30,12 +30,14 @@ const CODE: u8 = 10;
 const OBSERVED_MAX: usize = 4000;
 
 /// Sections, those that are vectors with their number of entries taken off.
-struct Sections {
+#[derive(Clone)]
+pub(crate) struct Sections {
     all: Vec<(u8, u32, Vec<u8>)>,
 }
 
 impl Sections {
-    fn of(wasm: &[u8]) -> Option<Sections> {
+    /// Those of a module, custom ones left out.
+    pub(crate) fn of(wasm: &[u8]) -> Option<Sections> {
         let mut all = Vec::new();
         for payload in Parser::new(0).parse_all(wasm) {
             let payload = payload.ok()?;
@@ -57,7 +59,8 @@ impl Sections {
         &mut self.all[at]
     }
 
-    fn append(&mut self, id: u8, entry: &[u8]) {
+    /// Adds an entry at the end of a section.
+    pub(crate) fn append(&mut self, id: u8, entry: &[u8]) {
         let section = self.section(id);
         section.1 += 1;
         section.2.extend_from_slice(entry);
@@ -69,7 +72,8 @@ impl Sections {
         section.2.splice(0..0, entries.iter().copied());
     }
 
-    fn finish(&self) -> Vec<u8> {
+    /// The module.
+    pub(crate) fn finish(&self) -> Vec<u8> {
         let mut module = Module::new();
         for (id, count, entries) in &self.all {
             let mut data = Vec::new();

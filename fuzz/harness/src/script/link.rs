@@ -115,10 +115,10 @@ impl Writer<'_, '_> {
         let table_sizes = vec![TABLE_ENTRIES as u64, self.funs.len() as u64];
         let initial = std::iter::once(V::I32(0)).chain(self.globals.iter().map(|ty| V::default_of(*ty)));
         let blank = LinkedStep {
-            ending: LinkedEnding::Values(vec![]),
             globals: initial.map(observed).collect(),
             memories: vec![vec![]],
             tables: table_sizes,
+            ..LinkedStep::ended(LinkedEnding::Values(vec![]))
         };
         let mut expected = LinkedRun { steps: vec![blank.clone(); self.pads.len()], ..LinkedRun::default() };
         let mut calls = Vec::new();

@@ -1,8 +1,9 @@
 //! `bytes`: arbitrary bytes are accepted or refused, never worse.
 //!
 //! Half of the cases are generated modules with a few bytes or operations changed, the rest is what it is. The runtime and
-//! the definitional interpreter, whose validator is its own, must agree on whether the bytes are a module; what is accepted
-//! must compile, twice to the same artifact.
+//! the definitional interpreter, whose validator is its own, must agree on whether the bytes are a module, and V8, where it
+//! is installed, with the interpreter set to the proposals that V8 has; what is accepted must compile, twice to the same
+//! artifact. Where the first two disagree V8 votes; else it is asked in batches.
 //!
 //! Invariant: a limit of either side is no verdict.
 //!
@@ -10,10 +11,13 @@
 
 use super::subject::Engines;
 use super::{Outcome, Target};
+use crate::diff_core::Disagreement;
 use crate::envelope::Envelope;
 use crate::generate;
 use crate::model::Model;
 use crate::source::Source;
+use crate::third::{self, said};
+use crate::vote::{Suspect, Vote};
 use crate::{mutate, smith};
 use wattest::{CompileError, Module};
 use wattest_reference::{Features, Module as ReferenceModule, ModuleError};
@@ -26,13 +30,15 @@ const OPTIONS: [&str; 4] =
 #[derive(Default)]
 pub(super) struct Bytes {
     engines: Engines,
+    /// Bytes that V8 will be asked about.
+    kept: Vec<Vec<u8>>,
 }
 
 /// What a side says of some bytes; `None` is no verdict.
 type Verdict = Option<Result<(), String>>;
 
-fn reference(wasm: &[u8]) -> Verdict {
-    match ReferenceModule::decode(wasm, Features::all()) {
+fn reference(wasm: &[u8], features: Features) -> Verdict {
+    match ReferenceModule::decode(wasm, features) {
         Ok(_) => Some(Ok(())),
         Err(ModuleError::Unsupported { .. }) => None,
         Err(error) => Some(Err(error.to_string())),
@@ -85,23 +91,93 @@ impl Target for Bytes {
     }
 
     fn run(&mut self, case: &Envelope) -> Outcome {
+        // A stored case has one outcome.
+        self.kept.clear();
+        let mut outcome = self.check_one(case);
+        outcome.third_votes(std::mem::take(&mut self.kept));
+        outcome
+    }
+
+    fn check(&mut self, bytes: &[u8]) -> Option<Outcome> {
+        let case = self.decode(bytes)?;
+        let mut outcome = self.check_one(&case);
+        if self.kept.len() >= third::batch() {
+            outcome.third_votes(std::mem::take(&mut self.kept));
+        }
+        Some(outcome)
+    }
+}
+
+impl Outcome {
+    /// Asks V8 about bytes of which the others agree whether they are a module.
+    fn third_votes(&mut self, kept: Vec<Vec<u8>>) {
+        if kept.is_empty() {
+            return;
+        }
+        let modules: Vec<&[u8]> = kept.iter().map(Vec::as_slice).collect();
+        let (Some(verdicts), Some(features)) = (third::judge(&modules), third::features()) else { return };
+        for (wasm, verdict) in kept.iter().zip(verdicts) {
+            let what = match (verdict, reference(wasm, features)) {
+                (Err(silence), _) => {
+                    *self.third.entry(said(Some(silence))).or_default() += 1;
+                    continue;
+                }
+                (Ok(Ok(())), Some(Err(what))) => format!("accepts a module that the reference refuses: {what}"),
+                (Ok(Err(what)), Some(Ok(()))) => format!("refuses a module that the reference accepts: {what}"),
+                _ => {
+                    *self.third.entry(said(None)).or_default() += 1;
+                    continue;
+                }
+            };
+            *self.third.entry("differs from all others".to_owned()).or_default() += 1;
+            if self.disagreement.is_none() {
+                let subject = third::name().unwrap_or_default();
+                let vote = Vote { suspect: Suspect::Oracle, reference: "agrees with the runtime".to_owned() };
+                self.case = Some(Envelope::new("bytes").set("options", 0).module("bytes", wasm.clone()).to_bytes());
+                self.disagreement = Some((Disagreement { subject, what, step: None }, vote));
+            }
+        }
+    }
+}
+
+impl Bytes {
+    /// Where the runtime and the reference disagree, V8 says who is suspected.
+    fn disagree(what: String, wasm: &[u8], runtime_accepts: bool) -> Outcome {
+        let mut outcome = Outcome::failed("wattest", what);
+        if let Some(Ok(verdict)) = third::judge(&[wasm]).and_then(|mut verdicts| verdicts.pop())
+            && let Some((_, vote)) = &mut outcome.disagreement
+        {
+            let with_runtime = verdict.is_ok() == runtime_accepts;
+            vote.reference.push_str(if with_runtime { "; V8 sides with the runtime" } else { "; so does V8" });
+            // Refusals by what V8 lacks look like any other.
+            if with_runtime && runtime_accepts {
+                vote.suspect = Suspect::Reference;
+            }
+        }
+        outcome
+    }
+
+    fn check_one(&mut self, case: &Envelope) -> Outcome {
         let wasm = case.bytes(0);
         let options = OPTIONS[case.number("options", 0) as usize % OPTIONS.len()];
         let engine = match self.engines.of_options(options) {
             Ok(engine) => engine,
             Err(what) => return Outcome::failed("wattest", what),
         };
-        let expected = reference(wasm);
+        let expected = reference(wasm, Features::all());
         let seen = Module::from_binary(&engine, wasm);
         let outcome = Outcome { checks: 1, reference_checks: 1, useful: seen.is_ok(), ..Outcome::default() };
         match (&seen, &expected) {
             (Ok(_), Some(Err(what))) => {
-                return Outcome::failed("wattest", format!("accepts a module that the reference refuses: {what}"));
+                return Bytes::disagree(format!("accepts a module that the reference refuses: {what}"), wasm, true);
             }
             (Err(error), Some(Ok(()))) if !is_limit(error) => {
-                return Outcome::failed("wattest", format!("refuses a module that the reference accepts: {error}"));
+                return Bytes::disagree(format!("refuses a module that the reference accepts: {error}"), wasm, false);
             }
             _ => {}
+        }
+        if third::features().is_some() {
+            self.kept.push(wasm.to_vec());
         }
         let Ok(module) = seen else { return outcome };
         let artifact = module.serialize().map_err(|error| error.to_string());

@@ -6,10 +6,11 @@
 
 use super::{ModuleCounts, Outcome, Target};
 use crate::case::{Case, Origin, Recipe, VECTORS};
-use crate::diff_core::{self, Checker};
+use crate::diff_core::{self, Checker, Disagreement};
 use crate::envelope::{Argument, Envelope, EnvelopeCall};
 use crate::generate::GENERATOR_VERSION;
 use crate::stats::Judgement;
+use crate::third::{self, Batch, Objection};
 use crate::vote::{Suspect, Vote};
 use crate::worker::judge;
 use wattest_differential::{Call, Form, NanRule, Plan, Program, Value};
@@ -17,11 +18,15 @@ use wattest_differential::{Call, Form, NanRule, Plan, Program, Value};
 /// Of so many cases, one is run by the reference too.
 const SAMPLE_EVERY: u64 = 25;
 
+/// Of so many cases, one is run by V8 too, where it is installed: a multiple of the above.
+const THIRD_EVERY: u64 = 100;
+
 /// The target.
 #[derive(Default)]
 pub(super) struct DiffCore {
     checker: Checker,
     checked: u64,
+    batch: Batch,
 }
 
 /// Calls of a plan, as envelopes have them: functions by index.
@@ -85,12 +90,29 @@ pub(super) fn case_of(envelope: &Envelope) -> Option<Case> {
     Some(Case { recipe, program, functions: 0, operations: 0 })
 }
 
+impl Outcome {
+    /// Notes that V8 sees a case otherwise than everybody else does: a bug of V8, as far as the majority goes.
+    fn objected(&mut self, objections: Vec<Objection>) {
+        for Objection { case, what, step } in objections {
+            *self.third.entry("differs from all others".to_owned()).or_default() += 1;
+            if self.disagreement.is_none() {
+                let subject = third::name().unwrap_or_default();
+                let vote = Vote { suspect: Suspect::Oracle, reference: "agrees with all others".to_owned() };
+                self.case = Some(envelope(diff_core::NAME, &case).to_bytes());
+                self.disagreement = Some((Disagreement { subject, what, step: Some(step) }, vote));
+            }
+        }
+    }
+}
+
 impl DiffCore {
     fn check_case(&mut self, case: &Case) -> Outcome {
         let mut outcome = Outcome::default();
-        let mut alone = None;
+        let (mut alone, mut known) = (None, None);
         if self.checked.is_multiple_of(SAMPLE_EVERY) {
-            (outcome.tally, alone) = self.checker.second_opinion(case);
+            let opinion = self.checker.second_opinion(case);
+            (outcome.tally, alone) = (opinion.tally, opinion.alone);
+            known = opinion.run.filter(|_| self.checked.is_multiple_of(THIRD_EVERY));
         }
         self.checked += 1;
         let mut found = self.checker.check_knowingly(case);
@@ -128,6 +150,9 @@ impl DiffCore {
             // The runtime and the oracle agree: two against one.
             let vote = Vote { suspect: Suspect::Reference, reference: "stands alone".to_owned() };
             outcome.disagreement = Some((alone, vote));
+        } else if let Some((plan, known)) = known {
+            let objections = self.batch.add(case, plan, known, &mut outcome.third);
+            outcome.objected(objections);
         }
         outcome
     }
@@ -141,7 +166,12 @@ impl Target for DiffCore {
     fn run(&mut self, case: &Envelope) -> Outcome {
         // A stored case has one outcome, and all opinions are asked.
         self.checked = 0;
-        case_of(case).map_or_else(Outcome::default, |case| self.check_case(&case))
+        self.batch = Batch::default();
+        let Some(case) = case_of(case) else { return Outcome::default() };
+        let mut outcome = self.check_case(&case);
+        let objections = self.batch.ask(&mut outcome.third);
+        outcome.objected(objections);
+        outcome
     }
 
     fn run_of_many(&mut self, case: &Envelope) -> Outcome {

@@ -59,7 +59,7 @@ impl Linked {
             checks: found.checks,
             reference_checks: found.reference_checks,
             useful: found.reference_checks > 1,
-            poison: if found.poisoned { vec!["stopped early".to_owned()] } else { Vec::new() },
+            poison: found.poison,
             tally: found.tally,
             disagreement: found.disagreement,
             ..Outcome::default()

@@ -91,6 +91,9 @@ pub struct Outcome {
     pub shapes: Vec<String>,
     /// Counts of the module, for the target that reports them.
     pub module: Option<ModuleCounts>,
+    /// What the third voter said, by how often.
+    #[serde(default)]
+    pub third: BTreeMap<String, u64>,
     /// The finding that explains the disagreement.
     pub explained: Option<String>,
     /// What went wrong, and who is suspected.

@@ -1,0 +1,113 @@
+//! Programs of linked modules on the reference and the runtime: what can be reached is the same graph, and a graph that is
+//! another one is told apart.
+//!
+//! Invariant: a planted difference is in one place only, and the message names it.
+//!
+//! Does not know: generated programs.
+
+use wattest_differential::DefinitionalEngine;
+use wattest_differential::linked::{
+    LinkedCall, LinkedEngine, LinkedModule, LinkedProgram, LinkedRun, LinkedWattest, compare_linked, row,
+};
+
+fn program(text: &str) -> LinkedProgram {
+    let wasm = wat::parse_str(text).expect("valid text");
+    let modules = vec![LinkedModule { name: "m".into(), wasm }];
+    LinkedProgram { modules, calls: vec![LinkedCall { module: 0, export: "f".into(), args: vec![] }] }
+}
+
+fn on_reference(text: &str) -> LinkedRun {
+    DefinitionalEngine.run(&program(text), 10_000).expect("the reference runs it")
+}
+
+fn on_runtime(text: &str, choice: usize, stressed: bool) -> LinkedRun {
+    LinkedWattest::new(row(choice, stressed)).run(&program(text), 10_000).expect("the runtime runs it")
+}
+
+/// Both engines show the same; then the same of `other`, and between the two the difference.
+fn check(text: &str, other: &str, difference: &str) {
+    for (choice, stressed) in [(0, false), (3, false), (0, true)] {
+        for text in [text, other] {
+            let (known, run) = (on_reference(text), on_runtime(text, choice, stressed));
+            assert!(known.steps.iter().chain(&run.steps).all(|step| step.graph.is_some()));
+            assert_eq!(compare_linked(&known, &run), Ok(()), "{text}\n{:?}\n{:?}", known.steps, run.steps);
+        }
+        let planted = on_runtime(other, choice, stressed);
+        assert_eq!(compare_linked(&on_reference(text), &planted), Err(difference.to_owned()), "{text}\n{other}");
+    }
+}
+
+/// Lists of pairs behind globals and a table, with these bodies of the only function.
+fn pairs(body: &str) -> String {
+    format!(
+        r#"(module
+            (type $pair (struct (field $n (mut i64)) (field $small (mut i8)) (field $next (mut (ref null $pair)))))
+            (type $other (struct (field (mut i64)) (field (mut i8)) (field (mut (ref null $pair))) (field f64)))
+            (type $row (array (mut anyref)))
+            (tag $t (export "t") (param i32 anyref)) (tag $u (export "u") (param i32 anyref)) (tag $private (param i32 anyref))
+            (global $g (export "g") (mut (ref null $pair)) (ref.null $pair))
+            (table $table (export "table") 3 anyref)
+            (func $new (param i64) (result (ref $pair))
+                (struct.new $pair (local.get 0) (i32.const 200) (global.get $g)))
+            (func (export "f") (result anyref) (local $a (ref null $pair)) (local $b (ref null $pair))
+                (local.set $a (call $new (i64.const 1))) (local.set $b (call $new (i64.const 2)))
+                {body}))"#
+    )
+}
+
+#[test]
+fn sharing_and_cycles() {
+    let with = |element: &str| pairs(&format!("(array.new_fixed $row 2 (local.get $a) {element})"));
+    check(
+        &with("(local.get $a)"),
+        &with("(struct.new $pair (i64.const 1) (i32.const 200) (ref.null $pair))"),
+        "step 1: object 0, value 1: object 1 against object 2",
+    );
+    let cycle = |to: &str| {
+        pairs(&format!(
+            "(struct.set $pair $next (local.get $a) (local.get {to})) (global.set $g (local.get $a)) (local.get $b)"
+        ))
+    };
+    check(&cycle("$a"), &cycle("$b"), "step 1: object 1, value 2: object 1 against object 0");
+}
+
+#[test]
+fn values_lengths_and_types() {
+    let table = |object: &str| pairs(&format!("(table.set $table (i32.const 1) {object}) (ref.i31 (i32.const 5))"));
+    check(&table("(local.get $a)"), &table("(local.get $b)"), "step 1: object 0, value 0: I64(1) against I64(2)");
+    check(
+        &table("(struct.new $pair (i64.const 1) (i32.const 200) (ref.null $pair))"),
+        &table("(struct.new $other (i64.const 1) (i32.const 200) (ref.null $pair) (f64.const 0))"),
+        "step 1: object 0: struct mut-i64 mut-i8 mut-ref against struct mut-i64 mut-i8 mut-ref f64",
+    );
+    check(
+        &table("(array.new_default $row (i32.const 3))"),
+        &table("(array.new_default $row (i32.const 4))"),
+        "step 1: object 0: array of 3 mut-ref against array of 4 mut-ref",
+    );
+    check(
+        &table("(ref.i31 (i32.const 7))"),
+        &table("(ref.i31 (i32.const -7))"),
+        "step 1: visible references, value 3: I31(7) against I31(7ffffff9)",
+    );
+}
+
+#[test]
+fn exceptions_carry_their_payloads() {
+    let throws = |tag: &str, number: i32, object: &str| {
+        pairs(&format!("(throw {tag} (i32.const {number}) (local.get {object}))"))
+    };
+    check(&throws("$t", 1, "$a"), &throws("$t", 2, "$a"), "step 1: object 0, value 0: I32(1) against I32(2)");
+    check(&throws("$t", 1, "$a"), &throws("$t", 1, "$b"), "step 1: object 1, value 0: I64(1) against I64(2)");
+    check(&throws("$t", 1, "$a"), &throws("$u", 1, "$a"), "step 1: object 0: exception m.t against exception m.u");
+    check(&throws("$t", 1, "$a"), &throws("$private", 1, "$a"), "step 1: object 0: exception m.t against exception ");
+}
+
+#[test]
+fn traps_have_places() {
+    let traps = |before: &str| pairs(&format!("{before} (struct.get $pair $n (ref.null $pair)) unreachable"));
+    let (text, other) = (traps(""), traps("(nop)"));
+    let place = |text: &str| on_reference(text).steps[1].offset.expect("a place");
+    let difference = format!("step 1: Trap(NullReference) at offset {:#x} against {:#x}", place(&text), place(&other));
+    check(&text, &other, &difference);
+}

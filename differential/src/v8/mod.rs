@@ -68,8 +68,7 @@ const TRAPS: &[(&str, &[TrapClass])] = &[
     ("table index is out of bounds", &[TrapClass::TableOutOfBounds]),
     ("table access out of bounds", &[TrapClass::TableOutOfBounds]),
     ("element segment out of bounds", &[TrapClass::TableOutOfBounds]),
-    ("null function or function signature mismatch", &[TrapClass::NullCall, TrapClass::BadSignature]),
-    ("function signature mismatch", &[TrapClass::BadSignature]),
+    ("function signature mismatch", &[TrapClass::BadSignature, TrapClass::NullCall]),
     ("divide by zero", &[TrapClass::DivideByZero]),
     ("remainder by zero", &[TrapClass::DivideByZero]),
     ("divide result unrepresentable", &[TrapClass::IntegerOverflow]),
@@ -415,7 +414,8 @@ mod tests {
         use TrapClass::{BadConversion, BadSignature, DivideByZero, Host, IntegerOverflow, NullCall};
         let sig = "null function or function signature mismatch";
         check("RuntimeError", sig, Some(BadSignature), Ok(BadSignature));
-        check("RuntimeError", sig, Some(DivideByZero), Ok(NullCall));
+        check("RuntimeError", sig, Some(NullCall), Ok(NullCall));
+        check("RuntimeError", sig, Some(DivideByZero), Ok(BadSignature));
         check("RuntimeError", "float unrepresentable in integer range", Some(BadConversion), Ok(BadConversion));
         check("RuntimeError", "float unrepresentable in integer range", None, Ok(IntegerOverflow));
         check("RangeError", "Maximum call stack size exceeded", None, Err(Some(Poison::StackOverflow)));

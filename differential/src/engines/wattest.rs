@@ -176,6 +176,9 @@ struct Entities {
     segments: Segments,
 }
 
+/// Of each segment whether it is empty, where that is known.
+type Emptiness = Vec<Option<bool>>;
+
 /// How to learn which segments are empty.
 #[derive(Default)]
 enum Segments {
@@ -411,7 +414,7 @@ impl Session<'_> {
 
 impl Segments {
     /// Of each data and each element segment whether it is empty.
-    fn empty(&self, store: &mut Store<Host>) -> Result<(Vec<Option<bool>>, Vec<Option<bool>>), Refusal> {
+    fn empty(&self, store: &mut Store<Host>) -> Result<(Emptiness, Emptiness), Refusal> {
         let mut ask = |probes: &[Option<Func>]| {
             let mut all = Vec::with_capacity(probes.len());
             for probe in probes {

@@ -166,7 +166,7 @@ pub(super) fn request(
         ImportKind::Memory(index) => format!("m{index}"),
         ImportKind::Table(index) => format!("t{index}"),
     };
-    let is_imported = |kind: ImportKind| shape.imports.iter().any(|import| import.kind == kind);
+    let is_imported = |kind: ImportKind| is_imported(shape, kind);
     let globals = shape.globals.iter().enumerate();
     let globals = globals.map(|(index, global)| {
         json!({ "kind": kinds(&[global.ty]), "imported": is_imported(ImportKind::Global(index as u32)) })
@@ -180,18 +180,8 @@ pub(super) fn request(
         imports: (shape.imports.iter())
             .map(|item| json!({ "module": item.module, "name": item.name, "from": import(item.kind) }))
             .collect(),
-        host_functions: (shape.functions.iter().take(shape.imported_functions as usize))
-            .map(|signature| json!({ "params": kinds(&signature.params), "results": kinds(&signature.results) }))
-            .collect(),
-        host_globals: (shape.globals.iter().enumerate())
-            .filter(|(index, global)| {
-                global.ty == ValueType::ExternRef && is_imported(ImportKind::Global(*index as u32))
-            })
-            .map(|(index, global)| {
-                let Value::Extern(payload) = host.global(index as u32, global.ty) else { return Json::Null };
-                json!({ "index": index, "mutable": global.mutable, "value": payload })
-            })
-            .collect(),
+        host_functions: host_functions(shape),
+        host_globals: host_globals(shape, &host),
         host_memory: shape.host_memory.as_ref().map(|(index, _)| {
             let wide = shape.memories[*index as usize].memory64;
             json!({ "name": crate::expose::memory_name(*index as usize), "wide": wide })
@@ -217,6 +207,30 @@ pub(super) fn request(
             .collect(),
     };
     Ok((request, shift))
+}
+
+fn is_imported(shape: &Shape, kind: ImportKind) -> bool {
+    shape.imports.iter().any(|import| import.kind == kind)
+}
+
+/// How values pass to and from each host function.
+fn host_functions(shape: &Shape) -> Vec<Json> {
+    let signatures = shape.functions.iter().take(shape.imported_functions as usize);
+    let kinds =
+        signatures.map(|signature| json!({ "params": kinds(&signature.params), "results": kinds(&signature.results) }));
+    kinds.collect()
+}
+
+/// Imported globals of external references, which no shim can make.
+fn host_globals(shape: &Shape, host: &Host) -> Vec<Json> {
+    let external = shape.globals.iter().enumerate().filter(|(index, global)| {
+        global.ty == ValueType::ExternRef && is_imported(shape, ImportKind::Global(*index as u32))
+    });
+    let value = |(index, global): (usize, &crate::GlobalShape)| {
+        let Value::Extern(payload) = host.global(index as u32, global.ty) else { return Json::Null };
+        json!({ "index": index, "mutable": global.mutable, "value": payload })
+    };
+    external.map(value).collect()
 }
 
 /// What the driver says of one case.

@@ -287,10 +287,17 @@ impl V8 {
         let reason = |(module, verdict): (&&[u8], Result<Option<String>, Silence>)| match verdict? {
             None if self.is_legacy(module) => Err(Silence::LegacyExceptions),
             None => Ok(Ok(())),
+            Some(_) if self.lacks(module) => Err(Silence::Proposal),
             Some(message) if LIMITS.iter().any(|limit| message.contains(limit)) => Err(Silence::Limit),
             Some(message) => Ok(Err(message)),
         };
         modules.iter().zip(verdicts).map(reason).collect()
+    }
+
+    /// Whether proposals that V8 lacks make the difference between valid and not.
+    fn lacks(&self, wasm: &[u8]) -> bool {
+        let is_valid = |features| Validator::new_with_features(features).validate_all(wasm).is_ok();
+        !is_valid(self.parser_features()) && is_valid(WasmFeatures::all())
     }
 
     /// Whether the older exceptions make the difference between valid and not.

@@ -269,7 +269,7 @@ pub(super) fn instead(
         Operator::Block { blockty } => Form::Block(simple(blockty)?),
         Operator::Select => Form::Select,
         Operator::Br { relative_depth } => {
-            let table = I::BrTable((&[relative_depth][..]).into(), relative_depth);
+            let table = I::BrTable(vec![relative_depth].into(), relative_depth);
             return one(&[I::I32Const(source.below(3) as i32), table]);
         }
         Operator::BrIf { relative_depth } if point.plain_label => {

@@ -7,7 +7,7 @@
 //! Does not know: why something is added.
 
 use crate::minimize::Sections;
-use crate::pieces::{Pieces, join, locals_start, parameter_counts, split};
+use crate::pieces::{locals_start, parameter_counts, split};
 use std::collections::BTreeMap;
 use wasm_encoder::{Encode, Instruction, ValType};
 use wasmparser::{BinaryReader, FunctionBody, Operator, OperatorsReader, Parser, Payload};
@@ -93,6 +93,7 @@ const TABLES: u8 = 4;
 const MEMORIES: u8 = 5;
 const GLOBALS: u8 = 6;
 const ELEMENTS: u8 = 9;
+const CODE: u8 = 10;
 
 /// The type in the encoder's terms; none of references, which rewritings leave alone.
 pub(super) fn number(ty: wasmparser::ValType) -> Option<ValType> {
@@ -154,21 +155,28 @@ impl Editor {
 
     /// The rewritten module.
     pub(super) fn finish(&self) -> Vec<u8> {
-        let piece = |body: &Body| Pieces {
-            locals: body.locals.clone(),
-            operations: body.lines.iter().map(|line| line.bytes.clone()).collect(),
+        let mut code = Vec::new();
+        let mut body = |locals: &[u8], operations: &mut dyn Iterator<Item = &[u8]>| {
+            let mut bytes = locals.to_vec();
+            operations.for_each(|operation| bytes.extend_from_slice(operation));
+            Instruction::End.encode(&mut bytes);
+            bytes.encode(&mut code);
         };
-        let mut pieces: Vec<Pieces> = self.bodies.iter().map(piece).collect();
-        // Without locals.
-        let outlined = self.outlined.iter();
-        pieces.extend(outlined.map(|(_, code)| Pieces { locals: vec![0], operations: vec![code.clone()] }));
+        for Body { locals, lines, .. } in &self.bodies {
+            body(locals, &mut lines.iter().map(|line| line.bytes.as_slice()));
+        }
+        for (_, operations) in &self.outlined {
+            // Without locals.
+            body(&[0], &mut std::iter::once(operations.as_slice()));
+        }
         let mut sections = self.sections.clone();
         for (ty, _) in &self.outlined {
             let mut entry = Vec::new();
             ty.encode(&mut entry);
             sections.append(FUNCTIONS, &entry);
         }
-        join(&sections.finish(), &pieces)
+        sections.replace(CODE, (self.bodies.len() + self.outlined.len()) as u32, code);
+        sections.finish()
     }
 
     /// A function type.

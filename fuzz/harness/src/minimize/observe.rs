@@ -66,6 +66,12 @@ impl Sections {
         section.2.extend_from_slice(entry);
     }
 
+    /// Puts other entries in place of a section's.
+    pub(crate) fn replace(&mut self, id: u8, count: u32, entries: Vec<u8>) {
+        let section = self.section(id);
+        (section.1, section.2) = (count, entries);
+    }
+
     fn prepend(&mut self, id: u8, count: u32, entries: &[u8]) {
         let section = self.section(id);
         section.1 += count;

@@ -186,7 +186,11 @@ const FENCES: &[Fenced] = &[
     fenced("clap", &["wattest-cli", "wattest-harness"], &[]),
     fenced("strsim", &["wattest-cli"], &[]),
     fenced("indicatif", &["wattest-harness"], &[]),
-    fenced("serde_json", &["wattest-cli", "wattest-spec-tests", "wattest-harness", "wattest-tidy"], &["*"]),
+    fenced(
+        "serde_json",
+        &["wattest-cli", "wattest-spec-tests", "wattest-differential", "wattest-harness", "wattest-tidy"],
+        &["*"],
+    ),
     fenced("toml", &["wattest-cli", "wattest-spec-tests", "wattest-harness"], &["wattest-reference"]),
     fenced("walkdir", &["wattest-harness", "wattest-spec-tests"], &[]),
     fenced("criterion", &[], &["wattest", "wattest-canon", "wattest-compile", "wattest-vm"]),

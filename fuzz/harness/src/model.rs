@@ -61,7 +61,8 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "diff_linked",
         mix: Mix::Linked,
-        smith: 30,
+        // A third of these programs end no call, or exhaust what the interpreter may take: more of them would prove less.
+        smith: 12,
         stress: 15,
         features: &["gc", "function-references", "exceptions", "custom-descriptors"],
     },

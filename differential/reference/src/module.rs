@@ -163,6 +163,8 @@ impl Module {
     pub fn decode(bytes: &[u8], features: Features) -> Result<Module, ModuleError> {
         let mut reader = Reader { features, ..Reader::default() };
         reader.context.custom_descriptors = features.custom_descriptors;
+        reader.context.wide_arithmetic = features.wide_arithmetic;
+        reader.context.threads = features.threads;
         let mut parser = Parser::new(0);
         parser.set_features(features.reader());
         for payload in parser.parse_all(bytes) {

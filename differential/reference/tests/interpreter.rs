@@ -213,6 +213,10 @@ fn without_the_proposal_its_forms_are_malformed() {
         "(module (type $f (func)) (import \"\" \"\" (func (exact (type $f)))))".to_owned(),
         "(module (type $f (func)) (func (param (ref null (exact $f)))))".to_owned(),
         "(module (type $s (struct)) (func (drop (ref.get_desc $s (ref.null none)))))".to_owned(),
+        "(module (func (param i64) (result i64 i64) (i64.mul_wide_s (local.get 0) (local.get 0))))".to_owned(),
+        "(module (func (result i64 i64) (i64.sub128 (unreachable))))".to_owned(),
+        "(module (memory 1) (func (result i32) (i32.atomic.load (i32.const 0))))".to_owned(),
+        "(module (func (atomic.fence)))".to_owned(),
     ];
     for text in modules {
         let bytes = wat::parse_str(&text).unwrap();

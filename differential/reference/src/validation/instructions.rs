@@ -7,8 +7,9 @@
 //!
 //! Does not know: how instructions are executed.
 
-use super::{Checker, Refusal};
+use super::{Checker, Context, Refusal};
 use crate::numerics::{Conversion, Float, Integer, LaneAccess, Relaxed, Signature, VectorFloat, VectorInteger};
+use crate::operators::{OPERATORS, number_of};
 use crate::types::ValType;
 use wasmparser::Operator as O;
 
@@ -54,17 +55,13 @@ fn is_constant(operator: &O<'_>) -> bool {
     )
 }
 
-fn is_of_custom_descriptors(operator: &O<'_>) -> bool {
-    matches!(
-        operator,
-        O::StructNewDesc { .. }
-            | O::StructNewDefaultDesc { .. }
-            | O::RefGetDesc { .. }
-            | O::RefCastDescEqNonNull { .. }
-            | O::RefCastDescEqNullable { .. }
-            | O::BrOnCastDescEq { .. }
-            | O::BrOnCastDescEqFail { .. }
-    )
+/// Proposals that may be off, as the byte reader names them, and whether they are on.
+fn switches(context: &Context) -> [(&'static str, bool); 3] {
+    [
+        ("custom_descriptors", context.custom_descriptors),
+        ("wide_arithmetic", context.wide_arithmetic),
+        ("threads", context.threads),
+    ]
 }
 
 impl Checker<'_> {
@@ -73,8 +70,10 @@ impl Checker<'_> {
     /// # Errors
     /// When a rule is broken.
     pub fn check(&mut self, operator: &O<'_>) -> Result<(), Refusal> {
-        if is_of_custom_descriptors(operator) {
-            self.context.of_custom_descriptors("illegal opcode")?;
+        if let Some(row) = OPERATORS.get(usize::from(number_of(operator)))
+            && switches(self.context).contains(&(row.proposal, false))
+        {
+            return Err(Refusal::malformed("illegal opcode"));
         }
         if self.constant && !is_constant(operator) {
             return Err("constant expression required".into());

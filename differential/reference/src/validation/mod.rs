@@ -79,6 +79,10 @@ pub struct Context {
     pub inexact: BTreeSet<u32>,
     /// Whether exact types, descriptors and casts between unrelated types are allowed.
     pub custom_descriptors: bool,
+    /// Whether there is 128-bit arithmetic.
+    pub wide_arithmetic: bool,
+    /// Whether there are atomic accesses.
+    pub threads: bool,
     /// Tables.
     pub tables: Vec<TableType>,
     /// Memories.

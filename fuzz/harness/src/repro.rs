@@ -218,8 +218,8 @@ fn of_module(wasm: &[u8]) -> Result<Envelope, Box<dyn Error>> {
 /// The case's configuration as options of the `wattest` command.
 pub fn command(case: &Envelope) -> String {
     let options = regression::options_of(case);
-    let flags: Vec<String> = options.split_whitespace().map(|option| format!("--{option}")).collect();
-    format!("wattest run {} main.wasm", flags.join(" "))
+    let flags: String = options.split_whitespace().map(|option| format!(" --{option}")).collect();
+    format!("wattest run{flags} main.wasm")
 }
 
 /// The case in every row of configurations.

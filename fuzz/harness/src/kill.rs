@@ -34,7 +34,7 @@ pub struct Arguments {
     /// Longest campaign of the baseline lane for one fault, in seconds; 0 leaves it out.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     baseline: u64,
-    /// Length of the campaign without faults, in seconds.
+    /// Length of the campaign without faults, and of the baseline lane without faults, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     clean: u64,
     /// Only faults whose names contain this.
@@ -230,9 +230,13 @@ fn run_matrix(arguments: &Arguments, faults: &[Fault]) -> Result<bool, Box<dyn E
     let folder = report::output_folder().join("mutants");
     std::fs::create_dir_all(&folder)?;
     if arguments.clean > 0 {
-        let stats = campaign(arguments, &folder, None, None, arguments.clean)?;
-        matrix.clean_executions = stats.seeds;
-        matrix.false_positives = stats.disagreements;
+        // The lane that stands for others, too: what it says without a fault is no kill with one.
+        let lanes = if arguments.baseline == 0 { &[None][..] } else { &[None, Some(BASELINE)] };
+        for only in lanes {
+            let stats = campaign(arguments, &folder, None, *only, arguments.clean)?;
+            matrix.clean_executions += stats.seeds;
+            matrix.false_positives.extend(stats.disagreements);
+        }
     }
     for fault in faults {
         if arguments.only.as_deref().is_some_and(|only| !fault.name.contains(only)) {

@@ -99,7 +99,12 @@ pub struct WattestEngine {
 impl WattestEngine {
     /// Row `row` of [`CONFIGS`], modulo their number. Engines are made on first use.
     pub fn new(row: usize) -> WattestEngine {
-        WattestEngine { config: &CONFIGS[row % CONFIGS.len()], engines: [None, None] }
+        WattestEngine::of(&CONFIGS[row % CONFIGS.len()])
+    }
+
+    /// A configuration beside those.
+    pub fn of(config: &'static WattestConfig) -> WattestEngine {
+        WattestEngine { config, engines: [None, None] }
     }
 
     fn engine(&mut self, nans: NanRule) -> Result<&wattest::Engine, Refusal> {

@@ -11,9 +11,10 @@
 use crate::campaign::MUTANT_VARIABLE;
 use crate::envelope::Envelope;
 use crate::isolate::{self, Isolated};
-use crate::minimize::{minimize, minimize_script, operations_of_script};
+use crate::minimize::{minimize_script, operations_of_script};
 use crate::patience::{Budget, Patience};
-use crate::{panics, regression, targets, witness};
+use crate::targets::{self, Targets};
+use crate::{panics, regression, witness};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -57,7 +58,7 @@ pub fn reduce(case: &Envelope, place: Place<'_>, time: Duration, folder: &Path, 
         return Ok(reduced);
     }
     let mut isolated = Isolated::new(place.mutant.map(str::to_owned)).in_program(place.program);
-    let small = minimize(case, &|| budget.is_over(), &mut |case| {
+    let small = Targets::default().minimize(case, &|| budget.is_over(), &mut |case| {
         let signature = isolated.run(case).signature();
         budget.note(isolated.cpu_ms());
         signature

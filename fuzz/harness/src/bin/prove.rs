@@ -35,7 +35,7 @@ use wattest_harness::suites::SuiteResult;
 use wattest_harness::targets::{TARGETS, Targets};
 use wattest_harness::vote::{Suspect, vote_without_oracle};
 use wattest_harness::worker::{Assignment, work};
-use wattest_harness::{coverage, diff_core, minimize, quarantine, report, suites};
+use wattest_harness::{coverage, diff_core, quarantine, report, suites};
 use wattest_harness::{html, kill, repro, soak, third, witness};
 
 #[global_allocator]
@@ -296,7 +296,7 @@ fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
     let outcome = if smaller {
         let mut isolated = Isolated::new(std::env::var(MUTANT_VARIABLE).ok());
         let budget = Budget::new(REDUCTION_TIME);
-        let small = minimize::minimize(&case, &|| budget.is_over(), &mut |case| {
+        let small = targets.minimize(&case, &|| budget.is_over(), &mut |case| {
             let signature = isolated.run(case).signature();
             budget.note(isolated.cpu_ms());
             signature

@@ -46,7 +46,7 @@ use crate::diff_core::Disagreement;
 use crate::envelope::Envelope;
 use crate::source::{Source, expand};
 use crate::vote::{Suspect, Vote};
-use crate::{mutate, panics};
+use crate::{minimize, mutate, panics};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -168,6 +168,12 @@ pub trait Target {
     fn mutate(&mut self, case: &Envelope, source: &mut Source<'_>) -> Envelope {
         mutate::mutate(case, source)
     }
+
+    /// A smaller case that fails in the same way, what there is time for; the case itself where it does not fail. Whoever
+    /// asks decides by `judge` where candidates run, since one may end its process.
+    fn minimize(&mut self, case: &Envelope, late: &minimize::Late<'_>, judge: &mut minimize::Judge<'_>) -> Envelope {
+        minimize::minimize(case, late, judge)
+    }
 }
 
 /// A target.
@@ -288,6 +294,19 @@ impl Targets {
     /// Runs a case.
     pub fn run(&mut self, case: &Envelope) -> Option<Outcome> {
         self.guarded(&case.target, |target| Some(target.run(case)))
+    }
+
+    /// A smaller case that fails in the same way, by its target's own means; a case of no target stays as it is.
+    pub fn minimize(
+        &mut self,
+        case: &Envelope,
+        late: &minimize::Late<'_>,
+        judge: &mut minimize::Judge<'_>,
+    ) -> Envelope {
+        match self.get(&case.target) {
+            Some(target) => target.minimize(case, late, judge),
+            None => case.clone(),
+        }
     }
 }
 

@@ -58,6 +58,7 @@ pub fn compare(oracle: &Run, subject: &Run, rule: NanRule) -> Result<(), Mismatc
         };
         endings(&expected.ending, &actual.ending, rule).map_err(at)?;
         offsets(expected, actual).map_err(at)?;
+        frames(expected, actual, rule).map_err(at)?;
         trace(oracle, subject, traced, expected, actual, rule).map_err(at)?;
         traced = expected.trace_len;
         states(&expected.state, &actual.state, rule).map_err(at)?;
@@ -88,6 +89,18 @@ fn offsets(expected: &Step, actual: &Step) -> Result<(), String> {
         (true, true) => true,
     };
     if agree { Ok(()) } else { Err(format!("{class:?} at offset {left:#x} against {right:#x}")) }
+}
+
+/// Two engines that know the frames of a trap must agree on them and on the locals in them, if NaNs have no choice.
+fn frames(expected: &Step, actual: &Step, rule: NanRule) -> Result<(), String> {
+    let (Some(left), Some(right), NanRule::Exact) = (&expected.frames, &actual.frames, rule) else { return Ok(()) };
+    if left.len() != right.len() {
+        return Err(format!("{} frames against {}", left.len(), right.len()));
+    }
+    match left.iter().zip(right).enumerate().find(|(_, (left, right))| left != right) {
+        None => Ok(()),
+        Some((index, (left, right))) => Err(format!("frame {index}: {left:x?} against {right:x?}")),
+    }
 }
 
 fn trace(
@@ -178,6 +191,7 @@ fn same(expected: &Value, actual: &Value, rule: NanRule) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Frame;
 
     #[test]
     fn places_of_traps_compare() {
@@ -188,6 +202,7 @@ mod tests {
             operations: 0,
             offset,
             offset_is_late,
+            frames: None,
         };
         let check = |class, left: (Option<u32>, bool), right: (Option<u32>, bool), expected: bool| {
             let found = offsets(&step(class, left.0, left.1), &step(class, right.0, right.1));
@@ -204,6 +219,34 @@ mod tests {
         check(MemoryOutOfBounds, late(9), exact(7), true);
         check(MemoryOutOfBounds, exact(7), (None, false), true);
         check(Host, exact(7), exact(8), true);
+    }
+
+    #[test]
+    fn frames_compare_where_both_sides_know() {
+        let step = |frames: &[(u32, Option<u32>)]| Step {
+            ending: Ending::Trap(TrapClass::Unreachable),
+            trace_len: 0,
+            state: State::default(),
+            operations: 0,
+            offset: None,
+            offset_is_late: false,
+            frames: (!frames.is_empty()).then(|| {
+                let frame =
+                    |(func, local): &(u32, Option<u32>)| Frame { func: *func, locals: vec![local.map(Value::I32)] };
+                frames.iter().map(frame).collect()
+            }),
+        };
+        let check = |right: &[(u32, Option<u32>)], rule, expected: bool| {
+            let found = frames(&step(&[(1, Some(7))]), &step(right), rule);
+            assert_eq!(found.is_ok(), expected, "{right:?}: {found:?}");
+        };
+        check(&[(1, Some(7))], NanRule::Exact, true);
+        check(&[(1, Some(8))], NanRule::Exact, false);
+        check(&[(1, None)], NanRule::Exact, false);
+        check(&[(2, Some(7))], NanRule::Exact, false);
+        check(&[(1, Some(7)), (2, None)], NanRule::Exact, false);
+        check(&[(1, Some(8))], NanRule::Arithmetic, true);
+        check(&[], NanRule::Exact, true);
     }
 
     #[test]

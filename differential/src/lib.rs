@@ -34,7 +34,7 @@ pub use engines::{DefinitionalEngine, Engine, OPERATOR_PREFIX, ReferenceMode, Re
 pub use expose::expose;
 pub use host::{Action, Answer, CALLBACK_RECORD, Host};
 pub use plan::{Call, Form, Plan, Program};
-pub use run::{Ending, HostCall, MemoryState, Run, State, Step};
+pub use run::{Ending, Frame, HostCall, MemoryState, Run, State, Step};
 pub use shape::{FuncSignature, GlobalShape, ImportKind, ImportShape, MemoryShape, Shape, ShapeError, TableShape};
 pub use trap::{Poison, TrapClass};
 pub use value::{FuncIdentity, Value, ValueType};

@@ -67,6 +67,15 @@ pub struct State {
     pub empty_elements: Vec<Option<bool>>,
 }
 
+/// A frame of a trap.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    /// The function's index.
+    pub func: u32,
+    /// Its locals, parameters first; `None` where one is not known.
+    pub locals: Vec<Option<Value>>,
+}
+
 /// One step.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -83,6 +92,8 @@ pub struct Step {
     /// Whether that may be the place of the operation that uses what the trapping load would have given: machine code does
     /// both in one instruction.
     pub offset_is_late: bool,
+    /// Where it trapped: the frames, the innermost first, for engines that know them with their locals.
+    pub frames: Option<Vec<Frame>>,
 }
 
 /// A run.

@@ -5,8 +5,8 @@
 //! Does not know: generated modules.
 
 use wattest_differential::{
-    CALLBACK_RECORD, CONFIGS, Call, DefinitionalEngine, Ending, Engine, Form, FuncIdentity, HostCall, NanRule, Plan,
-    Program, ReferenceMode, Run, TrapClass, Value, WasmiEngine, WattestEngine, compare,
+    CALLBACK_RECORD, CONFIGS, Call, DefinitionalEngine, Ending, Engine, Form, Frame, FuncIdentity, HostCall, NanRule,
+    Plan, Program, ReferenceMode, Run, TrapClass, Value, WasmiEngine, WattestEngine, compare,
 };
 
 fn run_all(text: &str, calls: &[(u32, &[Value])]) -> Vec<(String, Run)> {
@@ -254,4 +254,44 @@ fn traps_have_places() {
     check_place("(i32.add (i32.load (local.get 0)) (i32.load offset=65530 (local.get 0)))");
     check_place("(i32.div_s (i32.const 5) (i32.sub (local.get 0) (i32.const 1)))");
     check_place("(i32.trunc_f32_s (f32.mul (f32.convert_i32_u (local.get 0)) (f32.const 1e9)))");
+}
+
+/// Rows that keep locals tell the frames of a trap with them, whatever the code looks like; others tell nothing.
+#[test]
+fn traps_have_locals_where_they_are_kept() {
+    let text = "(module (memory 1)
+        (func $inner (param i64) (result i32) (local f32 v128)
+            (local.set 1 (f32.const 2))
+            (local.set 0 (i64.add (local.get 0) (i64.const 1)))
+            (i32.load (i32.wrap_i64 (local.get 0))))
+        (func (export \"f\") (param i32) (result i32) (local i32)
+            (local.set 1 (i32.const 9))
+            (drop (call $inner (i64.extend_i32_u (local.get 0))))
+            (local.set 1 (i32.const 8))
+            (local.get 1)))";
+    let program = Program::new(wat::parse_str(text).expect("valid text")).expect("a module that can be described");
+    let frame = |func, locals: &[Option<Value>]| Frame { func, locals: locals.to_vec() };
+    let expected = [
+        frame(0, &[Some(Value::I64(70_001)), Some(Value::F32(0x4000_0000)), None]),
+        frame(1, &[Some(Value::I32(70_000)), Some(Value::I32(9))]),
+    ];
+    let mut kept = 0;
+    for (row, config) in CONFIGS.iter().enumerate() {
+        let plan = Plan {
+            calls: [0, 70_000].map(|argument| Call { func: 1, args: vec![Value::I32(argument)] }).to_vec(),
+            form: if row % 2 == 0 { Form::Original } else { Form::Exposed },
+            nans: NanRule::Exact,
+            acting_host: false,
+            host_seed: 5,
+            steps_max: 10_000,
+            capture: None,
+            state_every: 1,
+        };
+        let run = WattestEngine::new(row).run(&program, &plan).expect("it runs");
+        assert_eq!(run.steps[1].frames, None, "{}", config.name);
+        let frames = run.steps[2].frames.as_deref();
+        assert_eq!(frames, config.keeps_locals().then_some(&expected[..]), "{}", config.name);
+        kept += u32::from(config.keeps_locals());
+    }
+    assert!(kept > 1, "nothing to compare with");
 }

@@ -182,7 +182,7 @@ impl Session<'_> {
             let memories = self.entities.memories.iter();
             self.run.captured = memories.map(|memory| self.store.memory(*memory).bytes.clone()).collect();
         }
-        self.run.steps.push(Step { ending, trace_len, state, operations, offset, offset_is_late: false });
+        self.run.steps.push(Step { ending, trace_len, state, operations, offset, offset_is_late: false, frames: None });
         Ok(true)
     }
 

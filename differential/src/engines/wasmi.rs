@@ -151,7 +151,15 @@ impl Session<'_> {
         if self.plan.capture == Some(self.run.steps.len()) {
             self.run.captured = self.entities.memories.iter().map(|memory| memory.data(&*store).to_vec()).collect();
         }
-        self.run.steps.push(Step { ending, trace_len, state, operations, offset: None, offset_is_late: false });
+        self.run.steps.push(Step {
+            ending,
+            trace_len,
+            state,
+            operations,
+            offset: None,
+            offset_is_late: false,
+            frames: None,
+        });
         Ok(true)
     }
 

@@ -10,13 +10,13 @@ use super::HostTargets;
 use crate::expose::{data_name, element_name, func_name, global_name, memory_name, table_name};
 use crate::host::arguments;
 use crate::{
-    Action, Ending, Engine, Form, FuncIdentity, Host, ImportKind, MemoryState, NanRule, Plan, Poison, Program, Refusal,
-    Run, Shape, State, Step, TrapClass, Value, ValueType,
+    Action, Ending, Engine, Form, Frame, FuncIdentity, Host, ImportKind, MemoryState, NanRule, Plan, Poison, Program,
+    Refusal, Run, Shape, State, Step, TrapClass, Value, ValueType,
 };
 use std::fmt;
 use wattest::{
     AsContext, AsContextMut, Caller, Config, Error, Extern, ExternRef, Features, Func, FuncType, GlobalType, HeapType,
-    Instance, InstantiateError, MemoryType, Module, RefType, Store, TableType, TrapCode, Val, ValType,
+    Instance, InstantiateError, LocalValue, MemoryType, Module, RefType, Store, TableType, TrapCode, Val, ValType,
 };
 
 /// A configuration.
@@ -37,6 +37,11 @@ impl WattestConfig {
     /// Whether it counts fuel.
     pub fn counts_fuel(&self) -> bool {
         self.options.contains(&("fuel", "true"))
+    }
+
+    /// Whether frames keep locals, and steps tell them.
+    pub fn keeps_locals(&self) -> bool {
+        self.options.contains(&("keep-locals", "true"))
     }
 
     /// Whether the place of a trap of this class is that of its own operation: accesses that guard pages catch may have that
@@ -75,6 +80,14 @@ pub const CONFIGS: &[WattestConfig] = &[
     row("moving", 2, &[("memory-reservation", "64KiB"), ("memory-guard", "64KiB")]),
     row("no-cow", 2, &[("copy-on-write", "false"), ("recycle-memories", "false")]),
     WattestConfig { name: "round-trip", share: 1, options: &[], round_trip: true },
+    // New rows go to the end: stored cases name a row by its number.
+    row("locals", 1, &[("keep-locals", "true")]),
+    row("locals-single-pass", 2, &[("keep-locals", "true"), ("regalloc", "single-pass"), ("opt-level", "none")]),
+    row(
+        "locals-explicit",
+        1,
+        &[("keep-locals", "true"), ("explicit-bounds", "true"), ("signals-based-traps", "false")],
+    ),
 ];
 
 /// The row that a random byte stands for, each by its share.
@@ -268,6 +281,7 @@ impl Session<'_> {
     /// Records a step; false where it was poisoned.
     fn step(&mut self, store: &mut Store<Host>, outcome: Result<Vec<Val>, Error>) -> Result<bool, Refusal> {
         let offset = outcome.as_ref().err().and_then(|error| self.trap_offset(error));
+        let frames = outcome.as_ref().err().and_then(|error| self.frames(error));
         let ending = match outcome {
             Ok(values) => Ending::Values(values.iter().map(|value| self.entities.neutral(&*store, value)).collect()),
             Err(error) => match classify(&error) {
@@ -295,7 +309,7 @@ impl Session<'_> {
             self.run.captured = self.entities.memories.iter().map(|memory| memory.data(&*store).to_vec()).collect();
         }
         let offset_is_late = matches!(ending, Ending::Trap(class) if !self.config.places_exactly(class));
-        self.run.steps.push(Step { ending, trace_len, state, operations, offset, offset_is_late });
+        self.run.steps.push(Step { ending, trace_len, state, operations, offset, offset_is_late, frames });
         Ok(true)
     }
 
@@ -304,6 +318,24 @@ impl Session<'_> {
         let offset = error.trap()?.backtrace().frames().first()?.wasm_offset?;
         // The exposed form differs in what lies before the bodies, and in what lies behind them.
         if self.plan.form == Form::Original { Some(offset) } else { offset.checked_sub(self.added_bytes) }
+    }
+
+    /// The frames of a trap with their locals, in a configuration that keeps them.
+    fn frames(&self, error: &Error) -> Option<Vec<Frame>> {
+        let backtrace = error.trap().filter(|_| self.config.keeps_locals())?.backtrace();
+        let local = |local: &Option<LocalValue>| {
+            local.map(|value| match value {
+                LocalValue::I32(value) => Value::I32(value as u32),
+                LocalValue::I64(value) => Value::I64(value as u64),
+                LocalValue::F32(bits) => Value::F32(bits),
+                LocalValue::F64(bits) => Value::F64(bits),
+            })
+        };
+        let frame = |(position, frame): (usize, &wattest::Frame)| Frame {
+            func: frame.func_index,
+            locals: backtrace.locals(position).iter().map(local).collect(),
+        };
+        Some(backtrace.frames().iter().enumerate().map(frame).collect())
     }
 
     /// A trap's frames name functions of the module.

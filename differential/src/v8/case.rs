@@ -323,7 +323,7 @@ impl Reader<'_> {
             };
             let state = if self.plan.shows(&run.steps, &ending) { seen } else { State::default() };
             let (trace_len, operations) = (step.trace_len, 0);
-            run.steps.push(Step { ending, trace_len, state, operations, offset, offset_is_late: false });
+            run.steps.push(Step { ending, trace_len, state, operations, offset, offset_is_late: false, frames: None });
         }
         Ok(run)
     }

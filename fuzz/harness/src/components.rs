@@ -196,6 +196,17 @@ pub(crate) fn rows() -> Vec<usize> {
     (0..CONFIGS.len()).filter(is_endless).collect()
 }
 
+/// How many there are.
+pub(crate) fn row_count() -> usize {
+    rows().len()
+}
+
+/// There is one interpreter.
+#[cfg(not(feature = "wattest"))]
+fn rows() -> Vec<usize> {
+    vec![0]
+}
+
 /// Every configuration that does not stop calls.
 #[cfg(feature = "wattest")]
 fn subjects() -> Vec<Box<dyn ComponentEngine>> {

@@ -22,7 +22,7 @@ use crate::source::Source;
 pub(crate) use world::val_type;
 
 /// Generators whose output changes get a new number, so that an old seed is not mistaken for a reproducible one.
-pub const GENERATOR_VERSION: u32 = 4;
+pub const GENERATOR_VERSION: u32 = 5;
 
 /// A generated module.
 pub struct Generated {

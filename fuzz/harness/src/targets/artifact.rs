@@ -16,6 +16,7 @@ use crate::generate;
 use crate::model::Model;
 use crate::source::Source;
 use wattest::Module;
+use wattest_differential::CONFIGS;
 use wattest_vm::artifact::{CHECKSUM_AT, seal};
 
 /// The target.
@@ -36,7 +37,7 @@ fn flips_of(case: &Envelope) -> Vec<(u64, u8)> {
 impl Target for Artifacts {
     fn generate(&mut self, bytes: &[u8]) -> Option<Envelope> {
         let mut source = Source::new(bytes);
-        let row = source.byte();
+        let row = usize::from(source.byte()) % CONFIGS.len();
         let flips: Vec<String> =
             (0..source.between(1, 24)).map(|_| format!("{}:{}", source.u32(), source.below(8))).collect();
         let wasm = if source.percent(60) {

@@ -68,6 +68,8 @@ fn seen_from(original: &Program, mut run: Run) -> Run {
     let shape = &original.shape;
     for step in &mut run.steps {
         step.offset = None;
+        // Rewritten functions have more locals.
+        step.frames = None;
         step.state.globals.truncate(shape.globals.len());
         step.state.memories.truncate(shape.memories.len());
         step.state.tables.truncate(shape.tables.len());

@@ -1,8 +1,8 @@
 //! `self_configs`: however the runtime is set up, a program does the same.
 //!
 //! Four configurations run a case: results, host calls, state, and the byte offset of every trap must be equal. The rows
-//! that count fuel are compared among themselves in what a step costs, since that, too, may not depend on how code is
-//! generated. Cases are those of `diff_core` (numbers, vectors, memories, tables, host functions) and of `gc_model` and
+//! that count fuel are compared among themselves in what a step costs, and those that keep locals in the locals of a trap's
+//! frames, since that, too, may not depend on how code is generated. Cases are those of `diff_core` (numbers, vectors, memories, tables, host functions) and of `gc_model` and
 //! `eh_model` (objects, exceptions), the latter also with a collection at every point.
 //!
 //! Invariant: with canonical NaNs and the deterministic profile nothing is left that a configuration may choose.
@@ -37,6 +37,11 @@ fn fuel_rows() -> Vec<usize> {
     (0..CONFIGS.len()).filter(|row| CONFIGS[*row].counts_fuel()).collect()
 }
 
+/// Rows whose frames keep locals: they are compared in those.
+fn locals_rows() -> Vec<usize> {
+    (0..CONFIGS.len()).filter(|row| CONFIGS[*row].keeps_locals()).collect()
+}
+
 impl SelfConfigs {
     fn run_core(&mut self, case: &Case, rows: &[usize], by_fuel: bool) -> Outcome {
         let mut plan = case.recipe.plan.clone();
@@ -54,6 +59,7 @@ impl SelfConfigs {
             return outcome;
         }
         plan.calls.truncate(expected.steps.len() - 1);
+        let mut with_locals: Option<(usize, Run)> = None;
         for row in rows.iter().copied().filter(|row| *row != first) {
             let name = format!("wattest ({}) against ({})", CONFIGS[row].name, CONFIGS[first].name);
             let run = match self.run_row(row, case, &plan) {
@@ -66,6 +72,18 @@ impl SelfConfigs {
             }
             if by_fuel && let Some(what) = other_cost(&expected, &run) {
                 return Outcome::failed(&name, what);
+            }
+            if !CONFIGS[row].keeps_locals() {
+                continue;
+            }
+            match &with_locals {
+                None => with_locals = Some((row, run)),
+                Some((other, known)) => {
+                    if let Err(mismatch) = compare(known, &run, NanRule::Exact) {
+                        let name = format!("wattest ({}) against ({})", CONFIGS[row].name, CONFIGS[*other].name);
+                        return Outcome::failed(&name, mismatch.to_string());
+                    }
+                }
             }
         }
         outcome
@@ -124,9 +142,10 @@ impl Target for SelfConfigs {
         let mut source = Source::new(bytes);
         let choice = source.below(10);
         let by_fuel = source.percent(30);
-        let rows = match by_fuel {
-            true => fuel_rows(),
-            false => (0..ROWS).map(|_| source.below(CONFIGS.len())).collect(),
+        let rows = match (by_fuel, source.percent(15)) {
+            (true, _) => fuel_rows(),
+            (_, true) => locals_rows(),
+            _ => (0..ROWS).map(|_| source.below(CONFIGS.len())).collect(),
         };
         let rows: Vec<String> = rows.iter().map(usize::to_string).collect();
         let rest = bytes.get(8..).unwrap_or_default();

@@ -1,22 +1,28 @@
 //! A differential case: everything that one execution depends on.
 //!
 //! A case is a function of its bytes, and the bytes of its seed ([`crate::source::expand`]): the seed is all that a replay
-//! needs, as long as [`GENERATOR_VERSION`] is the same.
+//! needs, as long as [`GENERATOR_VERSION`] is the same, and the suites, of which one case in eight takes functions. What is
+//! to be run for good is stored whole ([`crate::envelope`]).
 //!
-//! Invariant: equal bytes give equal cases, on every machine.
+//! Invariant: equal bytes give equal cases, on every machine with the same suites.
 //!
 //! Does not know: how it is run.
 
 use crate::corpus;
 use crate::diff_core;
+use crate::donors;
 use crate::generate::{self, GENERATOR_VERSION};
 use crate::smith;
 use crate::source::{Source, expand};
 use serde::{Deserialize, Serialize};
-use wattest_differential::{Call, Form, NanRule, Plan, Program, ShapeError};
+use std::collections::BTreeMap;
+use wattest_differential::{Call, Form, NanRule, Plan, Program, ShapeError, Value};
 
 /// Argument vectors per function.
 pub const VECTORS: usize = 16;
+
+/// Cases in a hundred that have functions of the suites.
+const SPLICED_PERCENT: u32 = 13;
 
 /// Operations that one call may take in the interpreter.
 pub const CALL_OPERATIONS_MAX: u64 = 50_000;
@@ -26,6 +32,8 @@ pub const CALL_OPERATIONS_MAX: u64 = 50_000;
 pub enum Origin {
     /// [`crate::generate`].
     Typed,
+    /// The same, with functions of the suites ([`crate::donors`]).
+    Spliced,
     /// wasm-smith.
     Smith,
     /// A file.
@@ -58,6 +66,8 @@ pub struct Case {
     pub functions: u32,
     /// Operations in them (0 where the source does not count).
     pub operations: u32,
+    /// Where functions of another module are from.
+    pub donor: Option<String>,
 }
 
 impl Case {
@@ -74,38 +84,44 @@ impl Case {
         let subject = diff_core::drawn_subject(source.byte());
         let form = if source.percent(60) { Form::Original } else { Form::Exposed };
         let nans = if source.percent(50) { NanRule::Exact } else { NanRule::Arithmetic };
-        let origin = if source.percent(8) { Origin::Smith } else { Origin::Typed };
-        // wasm-smith lets the bits of some NaNs be seen whatever it is told.
-        let nans = if origin == Origin::Smith { NanRule::Exact } else { nans };
-        let host_seed = source.u64();
-        let (wasm, functions, operations) = match origin {
-            Origin::Typed => {
-                let module = generate::generate(&mut source, nans == NanRule::Exact);
-                (module.wasm, module.functions, module.operations)
-            }
-            Origin::Smith | Origin::File => {
-                let wasm = smith::generate(&mut source, nans == NanRule::Exact)?;
-                (wasm, 0, 0)
-            }
+        let is_smith = source.percent(8);
+        let donor = if !is_smith && source.percent(SPLICED_PERCENT) { donors::pick(&mut source) } else { None };
+        let origin = match donor {
+            Some(_) => Origin::Spliced,
+            None if is_smith => Origin::Smith,
+            None => Origin::Typed,
         };
-        let program = Program::new(wasm).ok()?;
+        // wasm-smith lets the bits of some NaNs be seen whatever it is told, and functions of others know of no rule.
+        let nans = if origin == Origin::Typed { nans } else { NanRule::Exact };
+        let host_seed = source.u64();
+        let module = match donor {
+            Some(donor) => generate::generate_spliced(&mut source, donor)?,
+            None if is_smith => {
+                let wasm = smith::generate(&mut source, true)?;
+                generate::Generated { wasm, functions: 0, operations: 0, vectors: BTreeMap::new() }
+            }
+            None => generate::generate(&mut source, nans == NanRule::Exact),
+        };
+        let (functions, operations) = (module.functions, module.operations);
+        let program = Program::new(module.wasm).ok()?;
         let mut key = [0u8; 8];
         key.copy_from_slice(&bytes.get(..8).map_or([0; 8], |head| head.try_into().unwrap_or([0; 8])));
         let argument_bytes = expand(u64::from_le_bytes(key) ^ host_seed);
-        let calls = calls(&mut Source::new(&argument_bytes), &program);
+        let calls = calls(&mut Source::new(&argument_bytes), &program, &module.vectors);
         let round = (calls.len() / VECTORS).max(1);
         let plan = Plan {
             calls,
             form,
             nans,
-            acting_host: origin == Origin::Typed,
+            acting_host: !is_smith,
             host_seed,
             steps_max: CALL_OPERATIONS_MAX,
             capture: None,
             state_every: round,
         };
         let recipe = Recipe { seed: None, generator: GENERATOR_VERSION, origin, subject, plan };
-        Some(Case { recipe, program, functions, operations })
+        let donor = donor.map(|donor| donor.place.clone());
+        Some(Case { recipe, program, functions, operations, donor })
     }
 
     /// A module given as bytes, for one row of the subject's configurations, with arguments drawn from `seed`.
@@ -122,7 +138,7 @@ impl Case {
     ) -> Result<Case, ShapeError> {
         let program = Program::new(wasm)?;
         let bytes = expand(seed);
-        let calls = calls(&mut Source::new(&bytes), &program);
+        let calls = calls(&mut Source::new(&bytes), &program, &BTreeMap::new());
         let plan = Plan {
             calls,
             form,
@@ -134,7 +150,7 @@ impl Case {
             state_every: 1,
         };
         let recipe = Recipe { seed: None, generator: GENERATOR_VERSION, origin: Origin::File, subject, plan };
-        Ok(Case { recipe, program, functions: 0, operations: 0 })
+        Ok(Case { recipe, program, functions: 0, operations: 0, donor: None })
     }
 
     /// The command that runs this case again.
@@ -146,8 +162,9 @@ impl Case {
     }
 }
 
-/// All exported functions of the module, with [`VECTORS`] argument vectors each, one vector of each in turn.
-fn calls(source: &mut Source<'_>, program: &Program) -> Vec<Call> {
+/// All exported functions of the module, with [`VECTORS`] argument vectors each, one vector of each in turn: every third one
+/// of those that are known to be good for a function, where there are any.
+fn calls(source: &mut Source<'_>, program: &Program, known: &BTreeMap<u32, Vec<Vec<Value>>>) -> Vec<Call> {
     let shape = &program.shape;
     let first = shape.imported_functions as usize;
     let callable: Vec<u32> = (first..shape.functions.len())
@@ -155,13 +172,17 @@ fn calls(source: &mut Source<'_>, program: &Program) -> Vec<Call> {
         .map(|index| index as u32)
         .collect();
     let mut calls = Vec::with_capacity(callable.len() * VECTORS);
-    for _ in 0..VECTORS {
+    for round in 0..VECTORS {
         for func in &callable {
             let params = &shape.functions[*func as usize].params;
             // A reference to a function that may call anything could make recursion: arguments are leaves or null.
             let leaf = callable.last().copied();
             let leaf = leaf.as_slice();
-            let args = params.iter().map(|ty| corpus::argument(source, *ty, leaf)).collect();
+            let mut args: Vec<Value> = params.iter().map(|ty| corpus::argument(source, *ty, leaf)).collect();
+            let own = known.get(func).filter(|_| round % 3 == 1);
+            if let Some(vector) = own.and_then(|own| own.get(round / 3 % own.len().max(1))) {
+                args.clone_from(vector);
+            }
             calls.push(Call { func: *func, args });
         }
     }

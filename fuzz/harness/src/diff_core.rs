@@ -150,7 +150,7 @@ impl Checker {
     /// The first difference in what is exported, in the first configuration: what the usual harness looks at.
     pub(crate) fn check_exported(&mut self, program: &Program, plan: &Plan) -> Option<Disagreement> {
         let recipe = Recipe { seed: None, generator: 0, origin: Origin::Smith, subject: 0, plan: plan.clone() };
-        let case = Case { recipe, program: program.clone(), functions: 0, operations: 0 };
+        let case = Case { recipe, program: program.clone(), functions: 0, operations: 0, donor: None };
         let rewritten = quarantine::avoid_all(program);
         let mut oracle = guarded(&mut self.oracle, rewritten.as_ref().unwrap_or(program), plan).ok()?;
         let mut plan = plan.clone();

@@ -19,6 +19,7 @@ pub mod components;
 pub mod corpus;
 pub mod coverage;
 pub mod diff_core;
+mod donors;
 #[cfg(feature = "wattest")]
 mod emi;
 pub mod envelope;

@@ -64,7 +64,8 @@ pub fn part(subject: usize, nans: NanRule, constants: bool, seed: u64, first: us
     let plan =
         Plan { calls, form, nans, acting_host: false, host_seed: 0, steps_max: 1000, capture: None, state_every: 1 };
     let recipe = Recipe { seed: None, generator: GENERATOR_VERSION, origin: Origin::Typed, subject, plan };
-    Some(Case { recipe, program, functions: signatures.len() as u32, operations: signatures.len() as u32 })
+    let count = signatures.len() as u32;
+    Some(Case { recipe, program, functions: count, operations: count, donor: None })
 }
 
 fn twice(arg: &Value, first: &Value) -> Value {

@@ -59,6 +59,13 @@ pub fn print(cases: usize) {
     let cases = table.part("generate, describe, expose, draw arguments", || {
         inputs.iter().filter_map(|bytes| Case::from_bytes(bytes)).collect::<Vec<_>>()
     });
+    let is_spliced =
+        |bytes: &&Vec<u8>| Case::from_bytes(bytes).is_some_and(|case| case.recipe.origin == Origin::Spliced);
+    let spliced: Vec<&Vec<u8>> = inputs.iter().filter(is_spliced).collect();
+    let only = Table { cases: spliced.len().max(1) };
+    only.part("  of one with functions of the suites", || {
+        spliced.iter().for_each(|bytes| drop(black_box(Case::from_bytes(bytes))));
+    });
     table.part("  of which describe and expose", || {
         cases.iter().for_each(|case| drop(black_box(Program::new(case.program.wasm.clone()))));
     });

@@ -3,7 +3,8 @@
 //! About eight functions and two hundred operations, over WebAssembly 2.0 with SIMD, relaxed SIMD, tail calls, extended
 //! constant expressions, multiple and 64-bit memories and tables, wide arithmetic, custom page sizes and multiple values
 //! ([spec](https://webassembly.github.io/spec/core/valid/index.html)). Loops are bounded and calls go forward, so nearly
-//! every call ends; no counter is injected, so optimizers see ordinary code.
+//! every call ends; no counter is injected, so optimizers see ordinary code. Some modules hold functions of others, for which
+//! `splice.rs` sees to the same: those of the suites, mostly.
 //!
 //! Invariant: every module is valid, every memory and table has a small maximum.
 //!
@@ -12,13 +13,20 @@
 mod address;
 mod body;
 mod control;
+mod donor;
 mod expression;
 pub(crate) mod ops;
 mod special;
+mod splice;
 mod world;
 
 use crate::source::Source;
+use std::collections::BTreeMap;
+use wattest_differential::Value;
 
+pub(crate) use donor::DonorModule;
+#[cfg(test)]
+pub(crate) use donor::features as donor_features;
 pub(crate) use world::val_type;
 
 /// Generators whose output changes get a new number, so that an old seed is not mistaken for a reproducible one.
@@ -32,10 +40,19 @@ pub struct Generated {
     pub functions: u32,
     /// Operations in them.
     pub operations: u32,
+    /// Arguments that functions of another module are called with there, by function.
+    pub vectors: BTreeMap<u32, Vec<Vec<Value>>>,
 }
 
 /// Generates a module. With `exact_nans` both engines canonicalize NaNs and their bits may be looked at; without, the module
 /// canonicalizes a float where its bits become visible.
 pub fn generate(source: &mut Source<'_>, exact_nans: bool) -> Generated {
-    world::World::choose(source, exact_nans).finish(source)
+    world::World::choose(source, exact_nans, None).finish(source)
+}
+
+/// The same, for engines that canonicalize NaNs, with functions of another module among its own; `None` where that has none
+/// to give.
+pub(crate) fn generate_spliced(source: &mut Source<'_>, donor: &'static DonorModule) -> Option<Generated> {
+    let donation = splice::Donation::choose(source, donor)?;
+    Some(world::World::choose(source, true, Some(donation)).finish(source))
 }

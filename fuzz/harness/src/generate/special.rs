@@ -6,6 +6,7 @@
 
 use super::body::Body;
 use super::ops::Special;
+use super::splice::Placed;
 use super::world::val_type;
 use wasm_encoder::Instruction;
 use wattest_differential::ValueType::{self, ExternRef, FuncRef, I32, I64};
@@ -117,6 +118,13 @@ impl Body<'_, '_, '_> {
 
     /// Functions that may be called directly from here.
     fn callee(&mut self) -> Option<usize> {
+        if let Some(spliced) = self.world.splice.as_ref().map(Placed::range)
+            && self.index < spliced.start
+            && self.loops == 0
+            && self.source.percent(30)
+        {
+            return Some(spliced.start + self.source.below(spliced.len()));
+        }
         let later = self.world.functions.len() - self.index - 1;
         let count = self.world.imported_functions + later;
         if count == 0 || (self.loops > 0 && self.source.percent(50)) {

@@ -6,6 +6,7 @@
 
 use super::Generated;
 use super::body::Body;
+use super::splice::{Donation, Placed};
 use crate::corpus;
 use crate::source::Source;
 use std::borrow::Cow;
@@ -62,6 +63,8 @@ pub struct World {
     pub elements: Vec<ElementPlan>,
     pub data: Vec<DataPlan>,
     start: Option<u32>,
+    /// Functions of another module.
+    pub splice: Option<Placed>,
 }
 
 /// A value type, vectors only where `simd`.
@@ -100,7 +103,7 @@ pub fn value_types(source: &mut Source<'_>, most: usize, simd: bool) -> Vec<Valu
 }
 
 impl World {
-    pub fn choose(source: &mut Source<'_>, exact_nans: bool) -> World {
+    pub fn choose(source: &mut Source<'_>, exact_nans: bool, donation: Option<Donation>) -> World {
         let simd = source.percent(75);
         let swarm = Swarm {
             simd,
@@ -124,12 +127,17 @@ impl World {
             elements: Vec::new(),
             data: Vec::new(),
             start: None,
+            splice: None,
         };
-        world.choose_functions(source);
+        world.choose_functions(source, donation);
         world.choose_memories(source);
         world.choose_tables(source);
         world.choose_globals(source);
         world.choose_segments(source);
+        if let Some(mut splice) = world.splice.take() {
+            splice.settle(&mut world, source);
+            world.splice = Some(splice);
+        }
         world
     }
 
@@ -146,26 +154,45 @@ impl World {
 
     /// Functions that references may mean.
     pub fn referable(&self) -> Vec<u32> {
-        (0..self.imported_functions).chain(self.leaf_start..self.functions.len()).map(|index| index as u32).collect()
+        let own = (0..self.imported_functions).chain(self.leaf_start..self.functions.len()).map(|index| index as u32);
+        own.chain(self.splice.iter().flat_map(Placed::referable)).collect()
     }
 
-    fn choose_functions(&mut self, source: &mut Source<'_>) {
+    /// Imports, functions that call others, those of the donation, leaves, and perhaps one to start with, in this order.
+    fn choose_functions(&mut self, source: &mut Source<'_>, donation: Option<Donation>) {
         let simd = self.swarm.simd;
-        self.imported_functions = source.between(0, 3).saturating_sub(1);
+        let imported = source.between(0, 3).saturating_sub(1);
         let defined = source.between(5, 11);
-        for index in 0..self.imported_functions + defined {
+        let mut drawn: Vec<FuncSignature> = Vec::new();
+        for index in 0..imported + defined {
             let reuse = index > 0 && source.percent(25);
             let signature = if reuse {
-                let known = source.below(self.functions.len());
-                self.functions[known].clone()
+                let known = source.below(drawn.len());
+                drawn[known].clone()
             } else {
                 let most = if source.percent(4) { 14 } else { 5 };
                 FuncSignature { params: value_types(source, most, simd), results: value_types(source, 3, simd) }
             };
-            self.intern(&signature.params, &signature.results);
-            self.functions.push(signature);
+            drawn.push(signature);
         }
-        self.leaf_start = self.imported_functions + defined * 2 / 3;
+        let leaves = drawn.split_off(imported + defined * 2 / 3);
+        let callers = drawn.split_off(imported);
+        let (hosts, stand_ins) = donation.as_ref().map(Donation::stand_ins).unwrap_or_default();
+        self.functions = drawn;
+        let first_host = self.functions.len() as u32;
+        self.functions.extend_from_slice(hosts);
+        self.imported_functions = self.functions.len();
+        self.functions.extend(callers);
+        let first = self.functions.len() as u32;
+        self.functions.extend(donation.iter().flat_map(Donation::signatures));
+        self.leaf_start = self.functions.len();
+        self.functions.extend(leaves);
+        let first_leaf = self.functions.len() as u32;
+        self.functions.extend_from_slice(stand_ins);
+        self.splice = donation.map(|donation| donation.at(first_host, first, first_leaf));
+        for signature in self.functions.clone() {
+            self.intern(&signature.params, &signature.results);
+        }
         if source.percent(12) {
             self.intern(&[], &[]);
             self.functions.push(FuncSignature::default());
@@ -264,6 +291,10 @@ impl World {
         let mut code = CodeSection::new();
         let mut operations = 0;
         for index in self.imported_functions..self.functions.len() {
+            if let Some(body) = self.splice.as_ref().and_then(|splice| splice.body(index)) {
+                code.raw(body);
+                continue;
+            }
             let (body, count) = Body::generate(&mut self, source, index);
             code.raw(&body);
             operations += count;
@@ -279,7 +310,9 @@ impl World {
         module.section(&DataCountSection { count: self.data.len() as u32 });
         module.section(&code);
         self.encode_data(source, &mut module);
-        Generated { wasm: module.finish(), functions, operations }
+        operations += self.splice.as_ref().map_or(0, Placed::operations);
+        let vectors = self.splice.as_ref().map(Placed::vectors).unwrap_or_default();
+        Generated { wasm: module.finish(), functions, operations, vectors }
     }
 
     fn encode_head(&self, source: &mut Source<'_>, module: &mut Module) {
@@ -332,7 +365,8 @@ impl World {
     fn encode_exports(&self, source: &mut Source<'_>, module: &mut Module) {
         let mut exports = ExportSection::new();
         for index in 0..self.functions.len() {
-            if source.percent(85) {
+            let spliced = self.splice.as_ref().is_some_and(|splice| splice.range().contains(&index));
+            if source.percent(85) || spliced {
                 exports.export(&format!("f{index}"), ExportKind::Func, index as u32);
             }
         }
@@ -366,6 +400,10 @@ impl World {
                 items.iter().map(one).collect()
             };
             let items = match &only_functions {
+                _ if element.ty == ValueType::ExternRef => {
+                    let nulls = vec![ConstExpr::ref_null(HeapType::EXTERN); element.items.len()];
+                    Elements::Expressions(RefType::EXTERNREF, nulls.into())
+                }
                 Some(functions) => Elements::Functions(Cow::Borrowed(functions)),
                 None => Elements::Expressions(RefType::FUNCREF, Cow::Owned(expressions(&element.items))),
             };

@@ -298,7 +298,7 @@ impl Batch {
         };
         let generator = GENERATOR_VERSION;
         let recipe = Recipe { seed: None, generator, origin: Origin::Typed, subject: self.subject, plan };
-        Some(Case { recipe, program, functions: 1, operations: 1 })
+        Some(Case { recipe, program, functions: 1, operations: 1, donor: None })
     }
 
     /// A module with one function that computes one root of one vector, from parameters where it can; and its arguments'

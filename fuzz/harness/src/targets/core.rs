@@ -68,6 +68,10 @@ pub(super) fn envelope(target: &str, case: &Case) -> Envelope {
         .set("host-seed", plan.host_seed)
         .set("steps", plan.steps_max)
         .module("main", case.program.wasm.clone());
+    if let Some(donor) = &case.donor {
+        // For whoever reads it.
+        envelope = envelope.set("donor", donor);
+    }
     envelope.calls = to_calls(&plan.calls);
     envelope
 }
@@ -87,7 +91,7 @@ pub(super) fn case_of(envelope: &Envelope) -> Option<Case> {
     };
     let subject = envelope.number("subject", 0) as usize;
     let recipe = Recipe { seed: None, generator: GENERATOR_VERSION, origin: Origin::File, subject, plan };
-    Some(Case { recipe, program, functions: 0, operations: 0 })
+    Some(Case { recipe, program, functions: 0, operations: 0, donor: None })
 }
 
 impl Outcome {

@@ -63,6 +63,8 @@ rows! {
         CastFailure = "cast failure";
         /// Outside an array.
         ArrayOutOfBounds = "out of bounds array access";
+        /// An atomic access at an address that is no multiple of its width.
+        UnalignedAtomic = "unaligned atomic";
         /// A host function said no.
         Host = "host error";
     }

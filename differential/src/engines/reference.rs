@@ -387,6 +387,7 @@ pub(crate) fn trap_class(class: core::TrapClass) -> Result<TrapClass, Option<Poi
         T::NullReference => TrapClass::NullReference,
         T::CastFailure => TrapClass::CastFailure,
         T::ArrayOutOfBounds => TrapClass::ArrayOutOfBounds,
+        T::UnalignedAtomic => TrapClass::UnalignedAtomic,
         T::Host => TrapClass::Host,
         T::StackExhausted => return Err(Some(Poison::StackOverflow)),
         T::OutOfFuel => return Err(Some(Poison::Budget)),

@@ -631,6 +631,7 @@ fn trap_class(code: TrapCode) -> Result<TrapClass, Option<Poison>> {
         }
         TrapCode::CastFailure | TrapCode::DescriptorCastFailure => TrapClass::CastFailure,
         TrapCode::ArrayOutOfBounds => TrapClass::ArrayOutOfBounds,
+        TrapCode::UnalignedAtomic => TrapClass::UnalignedAtomic,
         TrapCode::StackOverflow => return Err(Some(Poison::StackOverflow)),
         TrapCode::AllocationTooLarge => return Err(Some(Poison::OutOfMemory)),
         TrapCode::OutOfFuel | TrapCode::Interrupted => return Err(Some(Poison::Budget)),

@@ -76,6 +76,7 @@ const TRAPS: &[(&str, &[TrapClass])] = &[
     ("dereferencing a null pointer", &[TrapClass::NullReference]),
     ("illegal cast", &[TrapClass::CastFailure]),
     ("array element access out of bounds", &[TrapClass::ArrayOutOfBounds]),
+    ("operation does not support unaligned accesses", &[TrapClass::UnalignedAtomic]),
     // Segments that do not fit, at instantiation.
     ("data segment", &[TrapClass::MemoryOutOfBounds]),
     ("table initializer", &[TrapClass::TableOutOfBounds]),

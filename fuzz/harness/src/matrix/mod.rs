@@ -12,7 +12,7 @@
 
 mod classes;
 pub(crate) mod run;
-mod tree;
+pub(crate) mod tree;
 
 use crate::case::{CALL_OPERATIONS_MAX, Case, Origin, Recipe};
 use crate::corpus;

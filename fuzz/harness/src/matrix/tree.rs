@@ -117,12 +117,26 @@ impl At {
 
 impl LoadOperation {
     pub fn encode(&self, at: At, code: &mut Vec<u8>) {
-        let align = match self.rule {
-            LoadRule::Plain(_) => 0,
-            LoadRule::Atomic(rule) => rule.bytes().trailing_zeros(),
-        };
         Instruction::LocalGet(at.local).encode(code);
-        (self.make)(at.memarg(align)).encode(code);
+        self.instruction(at.offset, 0).encode(code);
+    }
+
+    /// It, behind an address.
+    pub fn instruction(&self, offset: u64, memory_index: u32) -> Instruction<'static> {
+        (self.make)(MemArg { offset, align: self.alignment().trailing_zeros(), memory_index })
+    }
+
+    /// How many bytes it reads.
+    pub fn bytes(&self) -> u32 {
+        match self.rule {
+            LoadRule::Plain(rule) => rule.bytes(),
+            LoadRule::Atomic(rule) => rule.bytes(),
+        }
+    }
+
+    /// What its address has to be a multiple of.
+    pub fn alignment(&self) -> u32 {
+        if let LoadRule::Atomic(rule) = self.rule { rule.bytes() } else { 1 }
     }
 
     /// The value that the bytes of a cell mean.
@@ -137,27 +151,47 @@ impl LoadOperation {
 impl StoreOperation {
     /// Behind an address and the value.
     pub fn encode(&self, offset: u64, code: &mut Vec<u8>) {
-        let align = match self.rule {
-            StoreRule::Plain(_) => 0,
-            StoreRule::Atomic(rule) => rule.bytes().trailing_zeros(),
-        };
-        (self.make)(At { local: 0, offset }.memarg(align)).encode(code);
+        self.instruction(offset, 0).encode(code);
+    }
+
+    /// The same for any memory.
+    pub fn instruction(&self, offset: u64, memory_index: u32) -> Instruction<'static> {
+        (self.make)(MemArg { offset, align: self.alignment().trailing_zeros(), memory_index })
+    }
+
+    /// How many bytes it writes.
+    pub fn bytes(&self) -> u32 {
+        match self.rule {
+            StoreRule::Plain(rule) => rule.bytes(),
+            StoreRule::Atomic(rule) => rule.bytes(),
+        }
+    }
+
+    /// What its address has to be a multiple of.
+    pub fn alignment(&self) -> u32 {
+        if let StoreRule::Atomic(rule) = self.rule { rule.bytes() } else { 1 }
     }
 
     /// A cell after the value was stored in it.
     pub fn stored(&self, cell: u128, value: Slot) -> u128 {
-        let (raw, bytes) = match self.rule {
-            StoreRule::Plain(rule) => (rule.raw(value), rule.bytes()),
-            StoreRule::Atomic(rule) => (rule.raw(value), rule.bytes()),
+        let raw = match self.rule {
+            StoreRule::Plain(rule) => rule.raw(value),
+            StoreRule::Atomic(rule) => rule.raw(value),
         };
-        cell & !mask(bytes * 8) | raw & mask(bytes * 8)
+        let width = mask(self.bytes() * 8);
+        cell & !width | raw & width
     }
 }
 
 impl LaneOperation {
     /// Behind an address and a vector.
     pub fn encode(&self, offset: u64, lane: u8, code: &mut Vec<u8>) {
-        (self.make)(At { local: 0, offset }.memarg(0), lane).encode(code);
+        self.instruction(offset, 0, lane).encode(code);
+    }
+
+    /// The same for any memory.
+    pub fn instruction(&self, offset: u64, memory_index: u32, lane: u8) -> Instruction<'static> {
+        (self.make)(MemArg { offset, align: 0, memory_index }, lane)
     }
 
     /// The vector with the lane replaced by the cell's first bytes; for a store, the cell with its first bytes replaced.
@@ -175,11 +209,16 @@ impl LaneOperation {
 impl UpdateOperation {
     /// Behind an address and the operands.
     pub fn encode(&self, offset: u64, code: &mut Vec<u8>) {
-        let align = self.bytes().trailing_zeros();
-        (self.make)(At { local: 0, offset }.memarg(align)).encode(code);
+        self.instruction(offset, 0).encode(code);
     }
 
-    fn bytes(&self) -> u32 {
+    /// The same for any memory.
+    pub fn instruction(&self, offset: u64, memory_index: u32) -> Instruction<'static> {
+        (self.make)(MemArg { offset, align: self.bytes().trailing_zeros(), memory_index })
+    }
+
+    /// How many bytes it reads and writes, and what its address has to be a multiple of.
+    pub fn bytes(&self) -> u32 {
         match self.rule {
             UpdateRule::Update(rule) => rule.bytes(),
             UpdateRule::Exchange(rule) => rule.bytes(),

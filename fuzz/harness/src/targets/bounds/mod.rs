@@ -1,9 +1,9 @@
 //! `bounds`: every access to memory near every edge, against arithmetic.
 //!
 //! A module has one to three memories of random shape (index type, page size, limits, initial contents) and functions of one
-//! access or a few, one after the other: loads, stores, lanes, bulk operations, growth, each with a static offset. They are
-//! called with addresses near the length, 2³¹, 2³², 2⁶⁴ and near the wrap of address plus offset, before and after growth;
-//! where growth lies between two accesses of one function, the second one mostly is in the new pages. A model of bytes
+//! access or a few, one after the other: loads, stores, lanes, atomic and bulk operations, growth, each with a static offset.
+//! They are called with addresses near the length, 2³¹, 2³², 2⁶⁴ and near the wrap of address plus offset, before and after
+//! growth; where growth lies between two accesses of one function, the second one mostly is in the new pages. A model of bytes
 //! predicts each result, each trap and the whole contents of all memories after it, so that a byte written to a neighbour
 //! shows as well. The same engine runs one case after the other. Some cases are rounds: modules that differ in their
 //! memories' limits and contents, one after the other in a pool that has a slot for each memory and no more, so that what one
@@ -14,126 +14,22 @@
 //!
 //! Does not know: how memories are mapped.
 
+mod access;
+mod model;
+
 use super::core::case_of;
 use super::{Outcome, Target};
 use crate::coverage;
 use crate::envelope::{Argument, Envelope, EnvelopeCall, EnvelopeModule};
 use crate::source::Source;
+use access::{Accesses, Kind, Operand, Site};
+use model::{Model, bits_of, value_of};
 use std::collections::BTreeMap;
 use wasm_encoder::{
-    CodeSection, ConstExpr, DataSection, ExportKind, ExportSection, Function, FunctionSection, Instruction, MemArg,
-    MemorySection, MemoryType, Module, TypeSection, ValType,
+    CodeSection, ConstExpr, DataCountSection, DataSection, ExportKind, ExportSection, Function, FunctionSection,
+    Instruction, MemorySection, MemoryType, Module, TypeSection, ValType,
 };
-use wattest_differential::{
-    CONFIGS, Call, Ending, Engine, MemoryState, Run, TrapClass, Value, ValueType, WattestConfig, WattestEngine,
-};
-
-/// What an access does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Load { bytes: u64, signed: bool, ty: ValueType },
-    Store { bytes: u64, ty: ValueType },
-    LoadLane { bytes: u64 },
-    StoreLane { bytes: u64 },
-    Fill,
-    Copy,
-    Grow,
-    Size,
-}
-
-struct Access {
-    name: &'static str,
-    kind: Kind,
-    make: fn(MemArg) -> Instruction<'static>,
-}
-
-const fn load(
-    name: &'static str,
-    bytes: u64,
-    signed: bool,
-    ty: ValueType,
-    make: fn(MemArg) -> Instruction<'static>,
-) -> Access {
-    Access { name, kind: Kind::Load { bytes, signed, ty }, make }
-}
-
-const fn store(name: &'static str, bytes: u64, ty: ValueType, make: fn(MemArg) -> Instruction<'static>) -> Access {
-    Access { name, kind: Kind::Store { bytes, ty }, make }
-}
-
-use ValueType::{F32, F64, I32, I64, V128};
-
-/// The table of accesses.
-const ACCESSES: &[Access] = &[
-    load("i32.load8_u", 1, false, I32, Instruction::I32Load8U),
-    load("i32.load8_s", 1, true, I32, Instruction::I32Load8S),
-    load("i32.load16_u", 2, false, I32, Instruction::I32Load16U),
-    load("i32.load16_s", 2, true, I32, Instruction::I32Load16S),
-    load("i32.load", 4, false, I32, Instruction::I32Load),
-    load("i64.load8_u", 1, false, I64, Instruction::I64Load8U),
-    load("i64.load8_s", 1, true, I64, Instruction::I64Load8S),
-    load("i64.load16_s", 2, true, I64, Instruction::I64Load16S),
-    load("i64.load16_u", 2, false, I64, Instruction::I64Load16U),
-    load("i64.load32_s", 4, true, I64, Instruction::I64Load32S),
-    load("i64.load32_u", 4, false, I64, Instruction::I64Load32U),
-    load("i64.load", 8, false, I64, Instruction::I64Load),
-    load("f32.load", 4, false, F32, Instruction::F32Load),
-    load("f64.load", 8, false, F64, Instruction::F64Load),
-    load("v128.load", 16, false, V128, Instruction::V128Load),
-    load("v128.load32_zero", 4, false, V128, Instruction::V128Load32Zero),
-    load("v128.load64_zero", 8, false, V128, Instruction::V128Load64Zero),
-    store("i32.store8", 1, I32, Instruction::I32Store8),
-    store("i32.store16", 2, I32, Instruction::I32Store16),
-    store("i32.store", 4, I32, Instruction::I32Store),
-    store("i64.store8", 1, I64, Instruction::I64Store8),
-    store("i64.store16", 2, I64, Instruction::I64Store16),
-    store("i64.store32", 4, I64, Instruction::I64Store32),
-    store("i64.store", 8, I64, Instruction::I64Store),
-    store("f32.store", 4, F32, Instruction::F32Store),
-    store("f64.store", 8, F64, Instruction::F64Store),
-    store("v128.store", 16, V128, Instruction::V128Store),
-    Access {
-        name: "v128.load8_lane",
-        kind: Kind::LoadLane { bytes: 1 },
-        make: |memarg| Instruction::V128Load8Lane { memarg, lane: 3 },
-    },
-    Access {
-        name: "v128.load64_lane",
-        kind: Kind::LoadLane { bytes: 8 },
-        make: |memarg| Instruction::V128Load64Lane { memarg, lane: 1 },
-    },
-    Access {
-        name: "v128.store16_lane",
-        kind: Kind::StoreLane { bytes: 2 },
-        make: |memarg| Instruction::V128Store16Lane { memarg, lane: 5 },
-    },
-    Access {
-        name: "v128.store32_lane",
-        kind: Kind::StoreLane { bytes: 4 },
-        make: |memarg| Instruction::V128Store32Lane { memarg, lane: 2 },
-    },
-    Access { name: "memory.fill", kind: Kind::Fill, make: |memarg| Instruction::MemoryFill(memarg.memory_index) },
-    Access {
-        name: "memory.copy",
-        kind: Kind::Copy,
-        make: |memarg| Instruction::MemoryCopy { dst_mem: memarg.memory_index, src_mem: memarg.memory_index },
-    },
-    Access { name: "memory.grow", kind: Kind::Grow, make: |memarg| Instruction::MemoryGrow(memarg.memory_index) },
-    Access { name: "memory.size", kind: Kind::Size, make: |memarg| Instruction::MemorySize(memarg.memory_index) },
-];
-
-/// Where growth is among them.
-const GROW: usize = ACCESSES.len() - 2;
-
-/// Which lane the lane accesses above name.
-fn lane_of(name: &str) -> usize {
-    match name {
-        "v128.load8_lane" => 3,
-        "v128.load64_lane" => 1,
-        "v128.store16_lane" => 5,
-        _ => 2,
-    }
-}
+use wattest_differential::{CONFIGS, Call, Engine, MemoryState, Run, Value, ValueType, WattestConfig, WattestEngine};
 
 /// A memory's shape.
 #[derive(Clone, Copy, Debug)]
@@ -147,20 +43,6 @@ struct Shape {
 impl Shape {
     fn bytes(&self) -> u64 {
         self.minimum << self.page_log2
-    }
-}
-
-/// An access to a memory with a static offset.
-#[derive(Clone, Copy, Debug)]
-struct Site {
-    access: usize,
-    memory: usize,
-    offset: u64,
-}
-
-impl Site {
-    fn kind(&self) -> Kind {
-        ACCESSES[self.access].kind
     }
 }
 
@@ -179,10 +61,23 @@ struct Piece {
     seed: u64,
 }
 
+/// Bytes drawn from a seed.
+fn drawn(seed: u64, length: u64) -> Vec<u8> {
+    (0..length).map(|at| ((seed ^ at).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+}
+
 impl Piece {
     fn bytes(&self) -> Vec<u8> {
-        (0..self.length).map(|at| ((self.seed ^ at).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+        drawn(self.seed, self.length)
     }
+}
+
+/// Bytes of the segment that memories are initialized from by functions.
+const SEGMENT_BYTES: u64 = 200;
+
+/// That segment.
+fn segment() -> Vec<u8> {
+    drawn(0x5e6, SEGMENT_BYTES)
 }
 
 /// Most bytes of a module's initial contents.
@@ -306,7 +201,7 @@ fn pieces(source: &mut Source<'_>, shapes: &[Shape], mapped: bool) -> Vec<Piece>
 /// What a function does: mostly one access, else a few, often with growth between two of the same memory.
 fn line(source: &mut Source<'_>, shapes: &[Shape]) -> Line {
     let site = |source: &mut Source<'_>, memory: usize| {
-        let access = source.below(ACCESSES.len());
+        let access = Accesses::get().draw(source, shapes.len());
         Site { access, memory, offset: offset(source, shapes[memory]) }
     };
     let memory = source.below(shapes.len());
@@ -315,7 +210,7 @@ fn line(source: &mut Source<'_>, shapes: &[Shape]) -> Line {
         0..=5 => vec![first],
         6..=8 => {
             // Where the second access is allowed must not be what was loaded for the first one.
-            let grow = Site { access: GROW, memory, offset: 0 };
+            let grow = Site { access: Accesses::get().grow, memory, offset: 0 };
             let second = site(source, memory);
             let near = |source: &mut Source<'_>, site: Site| {
                 if source.percent(60) { Site { offset: source.below(24) as u64, ..site } } else { site }
@@ -363,23 +258,10 @@ fn address(source: &mut Source<'_>, shape: Shape, offset: u64, length: u64) -> u
     edge.wrapping_add(source.below(40) as u64).wrapping_sub(20)
 }
 
-fn signature(kind: Kind, index: ValType) -> (Vec<ValType>, Vec<ValType>) {
-    let own = crate::generate::val_type;
-    match kind {
-        Kind::Load { ty, .. } => (vec![index], vec![own(ty)]),
-        Kind::Store { ty, .. } => (vec![index, own(ty)], vec![]),
-        Kind::LoadLane { .. } => (vec![index, ValType::V128], vec![ValType::V128]),
-        Kind::StoreLane { .. } => (vec![index, ValType::V128], vec![]),
-        Kind::Fill => (vec![index, ValType::I32, index], vec![]),
-        Kind::Copy => (vec![index, index, index], vec![]),
-        Kind::Grow => (vec![index], vec![index]),
-        Kind::Size => (vec![], vec![index]),
-    }
-}
-
 fn module(round: &Round, lines: &[Line]) -> Vec<u8> {
     let (mut types, mut functions, mut memories) = (TypeSection::new(), FunctionSection::new(), MemorySection::new());
     let (mut exports, mut code, mut data) = (ExportSection::new(), CodeSection::new(), DataSection::new());
+    let segment_index = round.pieces.len() as u32;
     for shape in &round.shapes {
         memories.memory(MemoryType {
             minimum: shape.minimum,
@@ -393,15 +275,12 @@ fn module(round: &Round, lines: &[Line]) -> Vec<u8> {
         let (mut params, mut results) = (Vec::new(), Vec::new());
         let mut body = Function::new([]);
         for site in line {
-            let index = if round.shapes[site.memory].wide { ValType::I64 } else { ValType::I32 };
-            let (own, given) = signature(site.kind(), index);
-            (0..own.len()).for_each(|local| {
-                body.instruction(&Instruction::LocalGet((params.len() + local) as u32));
-            });
-            let memarg = MemArg { offset: site.offset, align: 0, memory_index: site.memory as u32 };
-            body.instruction(&(ACCESSES[site.access].make)(memarg));
-            params.extend(own);
-            results.extend(given);
+            for operand in site.operands(&round.shapes) {
+                body.instruction(&Instruction::LocalGet(params.len() as u32));
+                params.push(operand.ty(&round.shapes));
+            }
+            body.instruction(&site.instruction(segment_index));
+            results.extend(site.result(&round.shapes));
         }
         body.instruction(&Instruction::End);
         types.ty().function(params, results);
@@ -416,143 +295,16 @@ fn module(round: &Round, lines: &[Line]) -> Vec<u8> {
         data.active(piece.memory as u32, &start, piece.bytes());
     }
     let mut module = Module::new();
-    module.section(&types).section(&functions).section(&memories).section(&exports).section(&code);
-    if !round.pieces.is_empty() {
+    module.section(&types).section(&functions).section(&memories).section(&exports);
+    if lines.iter().flatten().any(|site| matches!(site.kind(), Kind::Init | Kind::Drop)) {
+        module.section(&DataCountSection { count: segment_index + 1 });
+        data.passive(segment());
+    }
+    module.section(&code);
+    if !data.is_empty() {
         module.section(&data);
     }
     module.finish()
-}
-
-/// The memories as they should be.
-struct Model {
-    shapes: Vec<Shape>,
-    memories: Vec<Vec<u8>>,
-}
-
-const OUTSIDE: Ending = Ending::Trap(TrapClass::MemoryOutOfBounds);
-
-fn bits_of(value: Value) -> u128 {
-    match value {
-        Value::I32(bits) | Value::F32(bits) => bits.into(),
-        Value::I64(bits) | Value::F64(bits) => bits.into(),
-        Value::V128(bits) => bits,
-        Value::Func(_) | Value::Extern(_) => 0,
-    }
-}
-
-fn value_of(ty: ValueType, bits: u128) -> Value {
-    match ty {
-        I32 => Value::I32(bits as u32),
-        I64 => Value::I64(bits as u64),
-        F32 => Value::F32(bits as u32),
-        F64 => Value::F64(bits as u64),
-        _ => Value::V128(bits),
-    }
-}
-
-impl Model {
-    /// The memories of a new instance.
-    fn new(round: &Round) -> Model {
-        let zeros = |shape: &Shape| vec![0; shape.bytes() as usize];
-        let mut model = Model { memories: round.shapes.iter().map(zeros).collect(), shapes: round.shapes.clone() };
-        for piece in &round.pieces {
-            let range = piece.start as usize..(piece.start + piece.length) as usize;
-            model.memories[piece.memory][range].copy_from_slice(&piece.bytes());
-        }
-        model
-    }
-
-    fn range(&self, memory: usize, address: u128, bytes: u128) -> Option<std::ops::Range<usize>> {
-        let end = address + bytes;
-        (end <= self.memories[memory].len() as u128).then_some(address as usize..end as usize)
-    }
-
-    fn read(&self, memory: usize, range: std::ops::Range<usize>) -> u128 {
-        self.memories[memory][range].iter().rev().fold(0, |bits, byte| bits << 8 | u128::from(*byte))
-    }
-
-    fn index(&self, memory: usize, bits: u128) -> Value {
-        value_of(if self.shapes[memory].wide { I64 } else { I32 }, bits)
-    }
-
-    /// Does what the function should do: up to the first access that traps.
-    fn call(&mut self, line: &Line, args: &[u128]) -> Ending {
-        let (mut all, mut left) = (Vec::new(), args);
-        for site in line {
-            let (params, _) = signature(site.kind(), ValType::I64);
-            let (own, rest) = left.split_at(params.len());
-            match self.access(*site, own) {
-                Ending::Values(values) => all.extend(values),
-                trap @ Ending::Trap(_) => return trap,
-            }
-            left = rest;
-        }
-        Ending::Values(all)
-    }
-
-    /// Does what an access should do.
-    fn access(&mut self, site: Site, args: &[u128]) -> Ending {
-        let (memory, access) = (site.memory, &ACCESSES[site.access]);
-        let at = |bytes: u64| self.range(memory, args[0] + u128::from(site.offset), bytes.into());
-        let nothing = Ending::Values(Vec::new());
-        match access.kind {
-            Kind::Load { bytes, signed, ty } => {
-                let Some(range) = at(bytes) else { return OUTSIDE };
-                let mut bits = self.read(memory, range);
-                let top = bytes * 8;
-                if signed && bits >> (top - 1) & 1 == 1 {
-                    bits |= !0u128 << top;
-                }
-                Ending::Values(vec![value_of(ty, bits)])
-            }
-            Kind::Store { bytes, .. } => {
-                let Some(range) = at(bytes) else { return OUTSIDE };
-                let value = args[1].to_le_bytes();
-                self.memories[memory][range].copy_from_slice(&value[..bytes as usize]);
-                nothing
-            }
-            Kind::LoadLane { bytes } => {
-                let Some(range) = at(bytes) else { return OUTSIDE };
-                let mut vector = args[1].to_le_bytes();
-                let first = lane_of(access.name) * bytes as usize;
-                vector[first..first + bytes as usize].copy_from_slice(&self.memories[memory][range]);
-                Ending::Values(vec![Value::V128(u128::from_le_bytes(vector))])
-            }
-            Kind::StoreLane { bytes } => {
-                let Some(range) = at(bytes) else { return OUTSIDE };
-                let vector = args[1].to_le_bytes();
-                let first = lane_of(access.name) * bytes as usize;
-                self.memories[memory][range].copy_from_slice(&vector[first..first + bytes as usize]);
-                nothing
-            }
-            Kind::Fill => {
-                let Some(range) = self.range(memory, args[0], args[2]) else { return OUTSIDE };
-                self.memories[memory][range].fill(args[1] as u8);
-                nothing
-            }
-            Kind::Copy => {
-                let (to, from) = (self.range(memory, args[0], args[2]), self.range(memory, args[1], args[2]));
-                let (Some(to), Some(from)) = (to, from) else { return OUTSIDE };
-                self.memories[memory].copy_within(from, to.start);
-                nothing
-            }
-            Kind::Grow => {
-                let shape = self.shapes[memory];
-                let old = self.memories[memory].len() as u128 >> shape.page_log2;
-                let refused = if shape.wide { u128::from(u64::MAX) } else { u128::from(u32::MAX) };
-                let grown = old + args[0];
-                if grown > u128::from(shape.maximum) {
-                    return Ending::Values(vec![self.index(memory, refused)]);
-                }
-                self.memories[memory].resize((grown << shape.page_log2) as usize, 0);
-                Ending::Values(vec![self.index(memory, old)])
-            }
-            Kind::Size => {
-                let pages = self.memories[memory].len() as u128 >> self.shapes[memory].page_log2;
-                Ending::Values(vec![self.index(memory, pages)])
-            }
-        }
-    }
 }
 
 /// A case, read.
@@ -572,7 +324,7 @@ fn print_shape(shape: &Shape) -> String {
 }
 
 fn print_line(line: &Line) -> String {
-    joined(line, "+", |site| format!("{},{},{}", site.access, site.memory, site.offset))
+    joined(line, "+", |site| format!("{},{},{}", site.access().name, site.memory, site.offset))
 }
 
 fn print_piece(piece: &Piece) -> String {
@@ -595,12 +347,12 @@ fn shapes_of(text: &str) -> Option<Vec<Shape>> {
 }
 
 fn lines_of(text: &str, memories: usize) -> Option<Vec<Line>> {
-    let site = |text: &str| match numbers(text)?.as_slice() {
-        &[access, memory, offset] => {
-            let known = (access as usize) < ACCESSES.len() && (memory as usize) < memories;
-            known.then_some(Site { access: access as usize, memory: memory as usize, offset })
-        }
-        _ => None,
+    let site = |text: &str| {
+        let (access, place) = text.split_once(',')?;
+        let &[memory, offset] = numbers(place)?.as_slice() else { return None };
+        let site = Site { access: Accesses::get().find(access)?, memory: memory as usize, offset };
+        let from = if let Kind::Copy(Some(from)) = site.kind() { from } else { site.memory };
+        (site.memory.max(from) < memories).then_some(site)
     };
     let line = |text: &str| {
         let line: Line = text.split('+').map(site).collect::<Option<_>>()?;
@@ -643,51 +395,78 @@ impl Parts {
     }
 }
 
-/// The argument of a parameter of an access: of the parameter `place`, whose type is `param` where indices are i64.
-fn argument(
-    source: &mut Source<'_>,
-    (site, shape): (Site, Shape),
-    (place, param): (usize, ValType),
-    (length, before): (u64, Option<u64>),
-) -> u64 {
-    let is_size = matches!(site.kind(), Kind::Fill | Kind::Copy) && place == 2;
-    match param {
-        _ if site.kind() == Kind::Grow && shape.page_log2 == 0 => source.below(3000) as u64,
-        _ if site.kind() == Kind::Grow => source.pick(&[0, 1, 1, 2, 3]),
-        _ if is_size && source.percent(70) => source.below(300) as u64,
-        // Where the access before was.
-        ValType::I64 if place == 0 && before.is_some() && source.percent(25) => {
-            before.unwrap_or_default().wrapping_sub(site.offset)
-        }
-        ValType::I64 => address(source, shape, site.offset, length),
-        _ => source.u64(),
+/// What is known of memories while arguments are drawn.
+struct Known<'a> {
+    shapes: &'a [Shape],
+    /// Lengths by now, as far as anybody can tell without running it.
+    lengths: &'a mut [u64],
+    /// Where the access before was.
+    before: Option<u64>,
+}
+
+/// Pages to grow by, more than there can be among them.
+fn pages(source: &mut Source<'_>, shape: Shape) -> u64 {
+    match source.below(10) {
+        0 => source.pick(&[1 << 32, (1 << 32) + 1, 1 << 31, 1 << 48, u64::MAX, 65_536, u64::MAX << 32]),
+        _ if shape.page_log2 == 0 => source.below(3000) as u64,
+        _ => source.pick(&[0, 1, 1, 2, 3]),
     }
 }
 
-/// Arguments of a function, where memories have these lengths by now, as far as anybody can tell without running it.
-fn arguments(source: &mut Source<'_>, line: &Line, shapes: &[Shape], lengths: &mut [u64]) -> Vec<Argument> {
-    let (mut args, mut before) = (Vec::new(), None);
-    for site in line {
-        let (shape, kind) = (shapes[site.memory], site.kind());
-        let (params, _) = signature(kind, ValType::I64);
-        for (place, param) in params.iter().enumerate() {
-            let known = if source.percent(80) { lengths[site.memory] } else { shape.bytes() };
-            let bits = argument(source, (*site, shape), (place, *param), (known, before));
-            let own = match (param, kind, shape.wide) {
-                (ValType::I64, Kind::Store { ty: I64, .. }, _) if place == 1 => Value::I64(bits),
-                (ValType::I64, _, true) => Value::I64(bits),
-                (ValType::I64 | ValType::I32, ..) => Value::I32(bits as u32),
-                (ValType::F32, ..) => Value::F32(bits as u32),
-                (ValType::F64, ..) => Value::F64(bits),
-                _ => Value::V128(u128::from(bits) << 64 | u128::from(source.u64())),
-            };
-            args.push(Argument::Value(own));
-            let grown = lengths[site.memory].saturating_add(bits.saturating_mul(1 << shape.page_log2));
-            if kind == Kind::Grow && grown <= shape.maximum << shape.page_log2 {
-                lengths[site.memory] = grown;
-            } else if place == 0 {
-                before = Some(bits.wrapping_add(site.offset));
+impl Known<'_> {
+    /// An address for an access.
+    fn address(&self, source: &mut Source<'_>, site: Site, memory: usize) -> u64 {
+        let shape = self.shapes[memory];
+        let length = if source.percent(80) { self.lengths[memory] } else { shape.bytes() };
+        let at = match self.before {
+            Some(before) if source.percent(25) => before.wrapping_sub(site.offset),
+            _ => address(source, shape, site.offset, length),
+        };
+        // Atomic accesses beyond an edge are told from unaligned ones.
+        let wrong = at.wrapping_add(site.offset) % site.alignment();
+        if source.percent(75) { at.wrapping_sub(wrong) } else { at }
+    }
+
+    /// The argument of an operand.
+    fn argument(&mut self, source: &mut Source<'_>, site: Site, operand: Operand) -> Value {
+        let bits = match operand {
+            Operand::Address(memory) => self.address(source, site, memory),
+            Operand::Bytes(_) if source.percent(70) => source.below(300) as u64,
+            Operand::Bytes(_) => address(source, self.shapes[site.memory], 0, self.lengths[site.memory]),
+            Operand::Pages(memory) => pages(source, self.shapes[memory]),
+            Operand::Place if source.percent(80) => source.below(SEGMENT_BYTES as usize + 8) as u64,
+            Operand::Place | Operand::Value(_) => source.u64(),
+        };
+        let own = match operand.ty(self.shapes) {
+            ValType::I32 => Value::I32(bits as u32),
+            ValType::I64 => Value::I64(bits),
+            ValType::F32 => Value::F32(bits as u32),
+            ValType::F64 => Value::F64(bits),
+            _ => value_of(ValueType::V128, u128::from(bits) << 64 | u128::from(source.u64())),
+        };
+        let bits = bits_of(own) as u64;
+        match operand {
+            Operand::Pages(memory) => {
+                let shape = self.shapes[memory];
+                let grown = self.lengths[memory].saturating_add(bits.saturating_mul(1 << shape.page_log2));
+                if grown <= shape.maximum << shape.page_log2 {
+                    self.lengths[memory] = grown;
+                }
             }
+            Operand::Address(memory) if memory == site.memory => self.before = Some(bits.wrapping_add(site.offset)),
+            _ => {}
+        }
+        own
+    }
+}
+
+/// Arguments of a function.
+fn arguments(source: &mut Source<'_>, line: &Line, shapes: &[Shape], lengths: &mut [u64]) -> Vec<Argument> {
+    let mut known = Known { shapes, lengths, before: None };
+    let mut args = Vec::new();
+    for site in line {
+        for operand in site.operands(shapes) {
+            args.push(Argument::Value(known.argument(source, *site, operand)));
         }
     }
     args
@@ -700,7 +479,7 @@ impl Target for Bounds {
         let shapes = shapes(&mut source);
         let mut lines: Vec<Line> = (0..source.between(6, 24)).map(|_| line(&mut source, &shapes)).collect();
         // Growth is wanted in every case.
-        lines.push(vec![Site { access: GROW, memory: source.below(shapes.len()), offset: 0 }]);
+        lines.push(vec![Site { access: Accesses::get().grow, memory: source.below(shapes.len()), offset: 0 }]);
         let several = source.percent(20);
         let first = Round { pieces: pieces(&mut source, &shapes, several), shapes };
         let mut rounds = vec![first];
@@ -775,7 +554,7 @@ fn check_round(
     outcome.poison.extend(run.stopped.map(|poison| format!("subject: {poison}")));
     for site in core.recipe.plan.calls.iter().flat_map(|call| &lines[call.func as usize]) {
         let shape = round.shapes[site.memory];
-        let name = coverage::operator_name(ACCESSES[site.access].name);
+        let name = site.access().name.split('/').next().unwrap_or_default().to_owned();
         let kinds = [(shape.wide, coverage::MEMORY64), (shape.page_log2 == 0, coverage::CUSTOM_PAGES)];
         let kinds = kinds.into_iter().filter(|(is_kind, _)| *is_kind).map(|(_, kind)| kind.to_owned());
         for name in kinds.chain([name]) {
@@ -794,9 +573,8 @@ fn judge(run: &Run, model: &mut Model, lines: &[Line], calls: &[Call]) -> Option
             let line = &lines[call.func as usize];
             let args: Vec<u128> = call.args.iter().map(|value| bits_of(*value)).collect();
             let expected = model.call(line, &args);
-            let print = |site: &Site| {
-                format!("{} offset={} of memory {}", ACCESSES[site.access].name, site.offset, site.memory)
-            };
+            let print =
+                |site: &Site| format!("{} offset={} of memory {}", site.access().name, site.offset, site.memory);
             place = format!("call {step}: {} with {:x?}", joined(line, ", ", print), call.args);
             if expected != seen.ending {
                 return Some(format!("{place}: {expected:x?} expected, {:x?} seen", seen.ending));
@@ -813,8 +591,10 @@ fn judge(run: &Run, model: &mut Model, lines: &[Line], calls: &[Call]) -> Option
 
 #[cfg(test)]
 mod tests {
+    use super::model::OUTSIDE;
     use super::*;
     use crate::source::{case_seed, expand};
+    use wattest_differential::{Ending, TrapClass};
 
     /// A case with these settings and calls of its first function does as the model says: the endings that it gives.
     fn check(settings: &[(&str, &str)], calls: &[&[Value]], expected: &[&str]) {
@@ -852,6 +632,55 @@ mod tests {
     }
 
     #[test]
+    fn copies_have_the_narrower_length() {
+        // From a memory of 64 bits to one of 32 bits, and the other way around.
+        let memories = ("memories", "0,16,1,1;1,16,1,1");
+        let outside = format!("{OUTSIDE:?}");
+        let wide = 1 << 32;
+        check(
+            &[memories, ("sites", "MemoryCopy/1,0,0")],
+            &[&[Value::I32(0), Value::I64(65_530), Value::I32(6)], &[Value::I32(0), Value::I64(wide), Value::I32(0)]],
+            &["Values([])", &outside],
+        );
+        check(
+            &[memories, ("sites", "MemoryCopy/0,1,0")],
+            &[&[Value::I64(65_530), Value::I32(0), Value::I32(6)], &[Value::I64(wide), Value::I32(0), Value::I32(0)]],
+            &["Values([])", &outside],
+        );
+    }
+
+    #[test]
+    fn segments_are_empty_when_dropped() {
+        let outside = format!("{OUTSIDE:?}");
+        check(
+            &[("memories", "0,16,1,1"), ("sites", "MemoryInit,0,0+DataDrop,0,0")],
+            &[
+                &[Value::I32(0), Value::I32(1), Value::I32(199)],
+                &[Value::I32(0), Value::I32(0), Value::I32(1)],
+                &[Value::I32(0), Value::I32(0), Value::I32(0)],
+            ],
+            &["Values([])", &outside, "Values([])"],
+        );
+    }
+
+    #[test]
+    fn atomic_accesses_are_aligned() {
+        let unaligned = format!("{:?}", Ending::Trap(TrapClass::UnalignedAtomic));
+        let outside = format!("{OUTSIDE:?}");
+        check(
+            &[("memories", "0,16,1,1"), ("sites", "I64AtomicRmw16AddU,0,1")],
+            &[
+                &[Value::I32(1), Value::I64(7)],
+                &[Value::I32(1), Value::I64(0)],
+                &[Value::I32(2), Value::I64(0)],
+                &[Value::I32(65_535), Value::I64(0)],
+                &[Value::I32(65_536), Value::I64(0)],
+            ],
+            &["Values([I64(0)])", "Values([I64(7)])", &unaligned, &outside, &unaligned],
+        );
+    }
+
+    #[test]
     fn contents_are_those_of_the_round() {
         let mut targets = Bounds::default();
         for slots in 0..SLOTS.len() {
@@ -871,7 +700,7 @@ mod tests {
         for index in 0..200 {
             let case = Bounds::default().generate(&expand(case_seed(3, index))).expect("a case");
             let parts = Parts::of(&case).expect("what is written reads back");
-            let is_grown = |line: &Line| line.iter().skip(1).any(|site| site.access == GROW);
+            let is_grown = |line: &Line| line.iter().skip(1).any(|site| site.access == Accesses::get().grow);
             grown += parts.lines.iter().filter(|line| is_grown(line)).count();
             rounds += usize::from(parts.rounds.len() > 1);
             let is_mapped = |round: &Round| round.pieces.iter().any(|piece| piece.length > MAPPED_BYTES);

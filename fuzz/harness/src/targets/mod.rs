@@ -129,6 +129,13 @@ fn signature(subject: &str, what: &str) -> String {
         return format!("{engine}: {} against {}", ending(left), ending(right));
     }
     let word = |word: &str| -> String { word.chars().filter(|c| c.is_ascii_alphabetic()).collect() };
+    // Arguments and elements are no part of what kind of failure it is.
+    let mut depth = 0;
+    let outside = |c: &char| {
+        depth += i32::from(*c == '[') - i32::from(*c == ']');
+        depth == 0
+    };
+    let what: String = what.chars().filter(outside).collect();
     let words: Vec<String> = what.split(|c: char| c.is_whitespace() || ",;[](){}".contains(c)).map(word).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| word.len() > 2).take(8).collect();
     format!("{engine}: {}", words.join(" "))

@@ -138,15 +138,42 @@ check_target() { # folder target
   say "$target: $counters counters, $asan calls of AddressSanitizer, $seeds seeds"
 }
 
+# Of calls that succeeded those that write to a place that is neither a device nor in the folder for such files. A call that
+# opens says what it opened; of the others the first path counts, which is relative to the descriptor before it.
+written_outside() { # folder for temporary files
+  awk -v folder="$1" '
+    function is_outside(path) { return path !~ "^/(dev|proc/self|tmp)/" && index(path, folder) != 1 }
+    /(open|openat|openat2|creat)\(/ {
+      if ($0 !~ /O_WRONLY|O_RDWR|O_CREAT|creat\(/) next
+      path = $0; sub(/.*= [0-9]+</, "", path); sub(/>.*/, "", path)
+      if (is_outside(path)) { print; found = 1 }
+      next
+    }
+    {
+      call = $0
+      # What a link says is no place.
+      if (call ~ /symlink(at)?\(/) sub(/"[^"]*", /, "", call)
+      name = call; sub(/^[^"]*"/, "", name); sub(/".*/, "", name)
+      base = ""
+      if (call ~ /\(([0-9]+|AT_FDCWD)</) { base = call; sub(/^[^<]*</, "", base); sub(/>.*/, "", base); base = base "/" }
+      path = name ~ "^/" ? name : base name
+      if (is_outside(path) || path ~ /\.\./) { print; found = 1 }
+    }
+    END { exit !found }'
+}
+
 check_confined() { # folder target log
-  local cage=$work/cage
+  local cage=$work/cage writing
+  writing=openat,openat2,open,creat,truncate,unlink,unlinkat,rename,renameat,renameat2,mkdir,mkdirat,rmdir
+  writing=$writing,link,linkat,symlink,symlinkat,mknod,mknodat,chmod,fchmodat,utimensat
   rm -rf "$cage"
   mkdir -p "$cage/tmp" "$cage/cwd"
   chmod a-w "$cage/cwd"
   local trace=()
   # Whoever may write everywhere, as in a container, is not stopped by permissions: the calls tell.
   if command -v strace >/dev/null; then
-    trace=(strace -f -qq -e 'trace=execve,clone,clone3,fork,vfork,openat,open,creat,unlink,rename,mkdir' -o "$cage/trace")
+    # With the paths of descriptors: names may be relative to an open folder.
+    trace=(strace -f -y -qq -o "$cage/trace" -e "trace=execve,execveat,clone,clone3,fork,vfork,$writing")
   else
     say "$2: no strace, only the current folder is looked at"
   fi
@@ -160,8 +187,7 @@ check_confined() { # folder target log
   if grep -E '(clone3?|v?fork)\(' "$cage/trace" | grep -qv CLONE_THREAD; then
     fail "$2 starts a process: see $cage/trace"
   fi
-  if grep -E 'O_(WRONLY|RDWR|CREAT)|(creat|unlink|rename|mkdir)\(' "$cage/trace" |
-    grep -vE '= -1 E' | grep -qvE "\"(/dev/|/proc/self/|/tmp/|$cage/tmp)"; then
+  if grep -E '= [0-9]' "$cage/trace" | grep -vE '(execve|clone3?|v?fork)\(' | written_outside "$cage/tmp"; then
     fail "$2 writes outside its temporary folder: see $cage/trace"
   fi
 }

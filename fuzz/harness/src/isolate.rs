@@ -113,6 +113,15 @@ impl Isolated {
         Ok(Process { child, input, lines })
     }
 
+    /// Ends the process: the next case gets one that has run nothing.
+    pub fn renew(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // It may have ended by itself meanwhile.
+            let _ = process.child.kill();
+            let _ = process.child.wait();
+        }
+    }
+
     /// Processor time so far of the process that runs cases now, in milliseconds.
     pub fn cpu_ms(&self) -> u64 {
         self.process.as_ref().map_or(0, |process| cpu_ms(&process.child.id().to_string()))
@@ -168,10 +177,6 @@ fn wait(process: &Process) -> Result<String, RecvTimeoutError> {
 
 impl Drop for Isolated {
     fn drop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            // It may have ended by itself meanwhile.
-            let _ = process.child.kill();
-            let _ = process.child.wait();
-        }
+        self.renew();
     }
 }

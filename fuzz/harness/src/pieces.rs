@@ -7,7 +7,7 @@
 //! Does not know: what operations mean.
 
 use wasm_encoder::{CodeSection, Module, RawSection};
-use wasmparser::{Parser, Payload};
+use wasmparser::{CompositeInnerType, Parser, Payload, TypeRef, ValType};
 
 /// A body: its locals as bytes, and its operations one by one, the final `end` left out.
 #[derive(Clone)]
@@ -40,35 +40,51 @@ pub(crate) fn locals_start(locals: &[u8]) -> Option<usize> {
     locals.iter().position(|byte| byte & 0x80 == 0).map(|last| last + 1)
 }
 
-/// Numbers of parameters, by function index.
-pub(crate) fn parameter_counts(wasm: &[u8]) -> Option<Vec<u32>> {
-    let (mut types, mut counts) = (Vec::new(), Vec::new());
+/// Parameters and results.
+pub(crate) type Signature = (Vec<ValType>, Vec<ValType>);
+
+/// Parameters and results of each type; `None` for those that are no functions.
+pub(crate) fn function_types(wasm: &[u8]) -> Option<Vec<Option<Signature>>> {
+    let mut types = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let Payload::TypeSection(reader) = payload.ok()? else { continue };
+        for group in reader {
+            types.extend(group.ok()?.types().map(|ty| match &ty.composite_type.inner {
+                CompositeInnerType::Func(ty) => Some((ty.params().to_vec(), ty.results().to_vec())),
+                _ => None,
+            }));
+        }
+    }
+    Some(types)
+}
+
+/// Parameters and results of all functions, by index.
+pub(crate) fn signatures(wasm: &[u8]) -> Option<Vec<Signature>> {
+    let types = function_types(wasm)?;
+    let mut functions = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.ok()? {
-            Payload::TypeSection(reader) => {
-                for group in reader {
-                    types.extend(group.ok()?.types().map(|ty| match &ty.composite_type.inner {
-                        wasmparser::CompositeInnerType::Func(ty) => ty.params().len() as u32,
-                        _ => 0,
-                    }));
-                }
-            }
             Payload::ImportSection(reader) => {
                 for import in reader.into_imports() {
-                    if let wasmparser::TypeRef::Func(ty) = import.ok()?.ty {
-                        counts.push(*types.get(ty as usize)?);
+                    if let TypeRef::Func(ty) | TypeRef::FuncExact(ty) = import.ok()?.ty {
+                        functions.push(types.get(ty as usize)?.clone()?);
                     }
                 }
             }
             Payload::FunctionSection(reader) => {
                 for ty in reader {
-                    counts.push(*types.get(ty.ok()? as usize)?);
+                    functions.push(types.get(ty.ok()? as usize)?.clone()?);
                 }
             }
             _ => {}
         }
     }
-    Some(counts)
+    Some(functions)
+}
+
+/// Numbers of parameters, by function index.
+pub(crate) fn parameter_counts(wasm: &[u8]) -> Option<Vec<u32>> {
+    Some(signatures(wasm)?.iter().map(|(params, _)| params.len() as u32).collect())
 }
 
 /// The module with other bodies.

@@ -58,12 +58,23 @@ pub fn reduce(case: &Envelope, place: Place<'_>, time: Duration, folder: &Path, 
         return Ok(reduced);
     }
     let mut isolated = Isolated::new(place.mutant.map(str::to_owned)).in_program(place.program);
-    let small = Targets::default().minimize(case, &|| budget.is_over(), &mut |case| {
+    let mut small = Targets::default().minimize(case, &|| budget.is_over(), &mut |case| {
         let signature = isolated.run(case).signature();
         budget.note(isolated.cpu_ms());
         signature
     });
-    let found = isolated.run(&small).disagreement;
+    isolated.renew();
+    let mut found = isolated.run(&small).disagreement;
+    if found.is_none() {
+        // It needs what other cases left behind: memory that lies where none should be, for one.
+        budget.note(0);
+        small = Targets::default().minimize(case, &|| budget.is_over(), &mut |case| {
+            isolated.renew();
+            isolated.run(case).signature()
+        });
+        isolated.renew();
+        found = isolated.run(&small).disagreement;
+    }
     let what = found.map(|(found, _)| format!("{}: {}", found.subject, found.what)).unwrap_or_default();
     let operations = regression::operations(&small);
     if let Some(file) = script(&small, &what, place, folder, name)? {

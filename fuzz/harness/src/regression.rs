@@ -15,8 +15,8 @@ use std::fmt::Write;
 use wasmparser::{Parser, Payload};
 use wattest_differential::linked::{LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, Observed, configuration};
 use wattest_differential::{
-    CONFIGS, Call, DefinitionalEngine, Ending, Engine, Form, FuncIdentity, NanRule, Plan, Program, TrapClass, Value,
-    ValueType, WattestConfig,
+    CONFIGS, Call, DefinitionalEngine, Ending, Engine, Form, FuncIdentity, NanRule, Plan, Program, State, TrapClass,
+    Value, ValueType, WattestConfig,
 };
 
 /// A script.
@@ -220,7 +220,37 @@ impl Probes {
                 ));
             }
         }
+        probes.segments(program, &last.state, what);
         probes
+    }
+
+    /// Whether segments are empty: using them is the last that a script does.
+    fn segments(&mut self, program: &Program, state: &State, what: &str) {
+        let ty = |is_wide: bool| if is_wide { "i64" } else { "i32" };
+        let mut probe = |name: String, operation: String, is_empty: bool, trap: &str| {
+            self.field(format!("(func (export \"{name}\") ({operation} (i32.const 0) (i32.const 1)))"));
+            self.check(match is_empty {
+                true => format!("(assert_trap (invoke \"{name}\") \"{trap}\")"),
+                false => format!("(assert_return (invoke \"{name}\"))"),
+            });
+        };
+        if let Some(memory) = program.shape.memories.first().filter(|_| what.contains(": data segment ")) {
+            for (index, is_empty) in state.empty_data.iter().enumerate() {
+                let Some(is_empty) = is_empty else { continue };
+                let operation = format!("memory.init {index} ({}.const 0)", ty(memory.memory64));
+                probe(format!("data {index}"), operation, *is_empty, trap_text(TrapClass::MemoryOutOfBounds));
+            }
+        }
+        if !what.contains(": element segment ") {
+            return;
+        }
+        for (index, is_empty) in state.empty_elements.iter().enumerate() {
+            let element = program.shape.element_segments.get(index).copied().flatten();
+            let table = program.shape.tables.iter().position(|table| Some(table.element) == element);
+            let (Some(is_empty), Some(table)) = (is_empty, table) else { continue };
+            let operation = format!("table.init {table} {index} ({}.const 0)", ty(program.shape.tables[table].table64));
+            probe(format!("elements {index}"), operation, *is_empty, trap_text(TrapClass::TableOutOfBounds));
+        }
     }
 
     fn table(&mut self, program: &Program, index: usize, elements: &[Value]) {
@@ -287,7 +317,10 @@ fn linked(case: &Envelope, what: &str, text: &mut String) -> Option<()> {
     let program = targets::linked_program(case);
     let run = LinkedEngine::run(&mut DefinitionalEngine, &program, 1_000_000).ok()?;
     let mut steps = run.steps.iter();
-    let word = word_named(&program, &run, what);
+    let mut probes: Vec<Probe> = word_named(&program, &run, what).into_iter().collect();
+    if what.contains("visible references") {
+        probes.extend(small_integers(&program, &run));
+    }
     for (index, module) in program.modules.iter().enumerate() {
         if !matches!(steps.next()?.ending, LinkedEnding::Values(_)) {
             return None;
@@ -299,9 +332,9 @@ fn linked(case: &Envelope, what: &str, text: &mut String) -> Option<()> {
         let rest =
             if rest.starts_with('$') { rest.split_once(|c: char| c.is_whitespace() || c == '(')?.1 } else { rest };
         let _ = writeln!(text, "(module $m{index} {rest}");
-        if let Some((_, field, _)) = word.as_ref().filter(|(module, ..)| *module == index) {
+        for probe in probes.iter().filter(|probe| probe.module == index) {
             let end = text.rfind(')')?;
-            text.insert_str(end, field);
+            text.insert_str(end, &probe.field);
         }
         let _ = writeln!(text, "(register {} $m{index})", quoted(&module.name));
     }
@@ -327,15 +360,49 @@ fn linked(case: &Envelope, what: &str, text: &mut String) -> Option<()> {
     if what.contains("exported global") {
         linked_globals(&program, &run, text);
     }
-    if let Some((_, _, check)) = word {
-        text.push_str(&check);
-    }
+    probes.iter().for_each(|probe| text.push_str(&probe.check));
     Some(())
 }
 
-/// The word of an exported memory that a disagreement of linked programs names: the module, a function that reads it, and
-/// what that has to find in the end.
-fn word_named(program: &LinkedProgram, run: &LinkedRun, what: &str) -> Option<(usize, String, String)> {
+/// A function by which a script looks into a module, and what that has to find in the end.
+struct Probe {
+    module: usize,
+    field: String,
+    check: String,
+}
+
+/// Unboxed integers that exported globals hold in the end: scripts say no more of them than their kind.
+fn small_integers(program: &LinkedProgram, run: &LinkedRun) -> Vec<Probe> {
+    let Some(last) = run.steps.last() else { return Vec::new() };
+    let (mut values, mut probes) = (last.globals.iter(), Vec::new());
+    for (module, own) in program.modules.iter().enumerate() {
+        for (name, global) in exported_globals(&own.wasm) {
+            if let Some(Observed::I31(bits)) = values.next() {
+                let name = quoted(&format!("i31 of {name}"));
+                let read = format!("(i31.get_u (ref.cast (ref i31) (global.get {global})))");
+                let field = format!("  (func (export {name}) (result i32) {read})\n");
+                let check = format!("(assert_return (invoke $m{module} {name}) (i32.const {bits:#x}))\n");
+                probes.push(Probe { module, field, check });
+            }
+        }
+    }
+    probes
+}
+
+/// Exported globals by name, with their indices.
+fn exported_globals(wasm: &[u8]) -> Vec<(String, u32)> {
+    let exports = Parser::new(0).parse_all(wasm).filter_map(|payload| match payload {
+        Ok(Payload::ExportSection(reader)) => Some(reader.into_iter().filter_map(Result::ok)),
+        _ => None,
+    });
+    let globals = exports.flatten().filter(|export| export.kind == wasmparser::ExternalKind::Global);
+    let mut all: Vec<(String, u32)> = globals.map(|export| (export.name.to_owned(), export.index)).collect();
+    all.sort();
+    all
+}
+
+/// The word of an exported memory that a disagreement of linked programs names.
+fn word_named(program: &LinkedProgram, run: &LinkedRun, what: &str) -> Option<Probe> {
     let mut numbers = what.rsplit_once("exported memory ")?.1.split(", word ");
     let position: usize = numbers.next()?.parse().ok()?;
     let word: usize = numbers.next()?.split(':').next()?.parse().ok()?;
@@ -350,7 +417,8 @@ fn word_named(program: &LinkedProgram, run: &LinkedRun, what: &str) -> Option<(u
                 format!("  (func (export \"word\") (param {ty}) (result i64) (i64.load {memory} (local.get 0)))\n");
             let address = word * 8;
             let invoke = format!("(invoke $m{index} \"word\" ({ty}.const {address}))");
-            return Some((index, field, format!("(assert_return {invoke} (i64.const {expected:#x}))\n")));
+            let check = format!("(assert_return {invoke} (i64.const {expected:#x}))\n");
+            return Some(Probe { module: index, field, check });
         }
         seen += memories.len();
     }
@@ -388,18 +456,11 @@ fn linked_globals(program: &LinkedProgram, run: &LinkedRun, text: &mut String) {
     let Some(last) = run.steps.last() else { return };
     let mut values = last.globals.iter();
     for (index, module) in program.modules.iter().enumerate() {
-        let exports = Parser::new(0).parse_all(&module.wasm).filter_map(|payload| match payload {
-            Ok(Payload::ExportSection(reader)) => Some(reader.into_iter().filter_map(Result::ok)),
-            _ => None,
-        });
-        let globals = exports.flatten().filter(|export| export.kind == wasmparser::ExternalKind::Global);
-        let mut names: Vec<&str> = globals.map(|export| export.name).collect();
-        names.sort_unstable();
-        for name in names {
+        for (name, _) in exported_globals(&module.wasm) {
             if let Some(Observed::Number(value)) = values.next()
                 && let Some(value) = expectation(value)
             {
-                let _ = writeln!(text, "(assert_return (get $m{index} {}){value})", quoted(name));
+                let _ = writeln!(text, "(assert_return (get $m{index} {}){value})", quoted(&name));
             }
         }
     }
@@ -514,7 +575,37 @@ mod tests {
         case.calls.push(crate::envelope::EnvelopeCall { module: 0, func: "1".to_owned(), args });
         let script = scripts(&case, "").pop().expect("a script").text;
         assert!(script.contains("(invoke \"call 0\" (i32.const 0x1)) (ref.func)"), "{script}");
-        let parsed = wattest_spec_tests::Script::parse(&script).expect("a script");
+        passes(&script);
+    }
+
+    #[test]
+    fn dropped_segments_are_asked() {
+        let text = "(module (memory 1) (table 1 funcref) (data \"a\") (data \"b\") (elem func 0)
+            (func (export \"f\") data.drop 1 elem.drop 0))";
+        let mut case = Envelope::new("diff_core").module("main", wat::parse_str(text).expect("valid text"));
+        case.calls.push(crate::envelope::EnvelopeCall { module: 0, func: "0".to_owned(), args: Vec::new() });
+        for (what, expected) in [("data", 3), ("element", 2)] {
+            let script = scripts(&case, &format!("call 1: {what} segment 0: empty against not empty")).pop();
+            let script = script.expect("a script").text;
+            assert_eq!(script.matches("(assert_").count(), expected, "{script}");
+            passes(&script);
+        }
+    }
+
+    #[test]
+    fn small_integers_are_asked() {
+        let text = "(module (global (export \"z\") (mut eqref) (ref.null eq)) (global (export \"a\") i32 (i32.const 1))
+            (func (export \"f\") (global.set 0 (ref.i31 (i32.const -1)))))";
+        let mut case = Envelope::new("gc_model").module("m", wat::parse_str(text).expect("valid text"));
+        case.calls.push(crate::envelope::EnvelopeCall { module: 0, func: "f".to_owned(), args: Vec::new() });
+        let script = scripts(&case, "step 1: visible references, value 1: I31(7fffffff) against I31(1)").pop();
+        let script = script.expect("a script").text;
+        assert!(script.contains("(invoke $m0 \"i31 of z\") (i32.const 0x7fffffff)"), "{script}");
+        passes(&script);
+    }
+
+    fn passes(script: &str) {
+        let parsed = wattest_spec_tests::Script::parse(script).expect("a script");
         let engine = &wattest_spec_tests::adapter::WattestEngine::all()[0];
         let everything = wattest_spec_tests::adapter::WattestEngine::everything();
         let report = wattest_spec_tests::run_script("script", &parsed, engine, &everything);

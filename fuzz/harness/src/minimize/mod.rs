@@ -13,10 +13,12 @@
 
 mod cut;
 mod guest;
+mod inline;
 mod labels;
 mod lanes;
 mod nested;
 mod observe;
+mod scattered;
 #[cfg(feature = "wattest")]
 mod script;
 mod text;
@@ -33,7 +35,7 @@ pub use script::{Accepts, minimize_script, operations_of_script};
 use tree::{Observed, Trees};
 use wasm_encoder::{Encode, Instruction};
 use wasmparser::{Validator, WasmFeatures};
-use wattest_differential::Value;
+use wattest_differential::{FuncIdentity, Value};
 
 /// Says how a case fails, if it does.
 pub type Judge<'a> = dyn FnMut(&Envelope) -> Option<String> + 'a;
@@ -58,6 +60,8 @@ pub fn minimize(case: &Envelope, late: &Late<'_>, judge: &mut Judge<'_>) -> Enve
             work.drop_trees(place);
             work.drop_items(place);
             work.drop_operations(place, 1);
+            work.inline(place);
+            work.drop_scattered(place);
         }
         work.simplify_arguments();
         work.drop_unused();
@@ -238,12 +242,57 @@ impl Minimization<'_, '_> {
         }
     }
 
-    /// Imports of a host become definitions, where the case's modules are not linked with each other.
+    /// Imports become definitions.
     fn drop_imports(&mut self, place: Place) {
-        if self.calls_by_index()
-            && let Some(wasm) = observe::without_imports(&self.best)
-        {
-            self.accept_module(place, wasm);
+        let defined = match self.calls_by_index() {
+            true => vec![observe::without_imports(&self.best), observe::without_growing_imports(&self.best)],
+            false if place.nested.is_none() => vec![observe::without_links(&self.core(place))],
+            false => Vec::new(),
+        };
+        for wasm in defined.into_iter().flatten() {
+            if self.accept_module(place, wasm) {
+                return;
+            }
+        }
+    }
+
+    /// What expressions of a module are worth, by body.
+    fn values(&self, place: Place) -> Vec<Observed> {
+        match self.calls_by_index() {
+            true => observe::values(&self.best),
+            false if place.nested.is_none() => observe::linked_values(&self.best, place.module),
+            false => Vec::new(),
+        }
+    }
+
+    /// Puts functions in place of their calls, one by one, as long as one of them can be.
+    fn inline(&mut self, place: Place) {
+        while let Some(bodies) = split(&self.core(place)).filter(|_| !self.is_late()) {
+            let wasm = self.core(place);
+            let mut all = inline::inlined(&wasm, &bodies).into_iter();
+            if !all.any(|changed| self.accept_module(place, join(&wasm, &changed))) {
+                return;
+            }
+            self.drop_trees(place);
+        }
+    }
+
+    /// Drops operations that are apart from each other, and replaces some.
+    fn drop_scattered(&mut self, place: Place) {
+        let count = split(&self.core(place)).map_or(0, |bodies| bodies.len());
+        for body in (0..count).rev() {
+            while let Some(bodies) = split(&self.core(place)).filter(|_| !self.is_late()) {
+                let wasm = self.core(place);
+                let mut all = scattered::candidates(&bodies[body].operations);
+                let found = all.any(|operations| {
+                    let mut changed = bodies.clone();
+                    changed[body].operations = operations;
+                    self.accept_module(place, join(&wasm, &changed))
+                });
+                if !found {
+                    break;
+                }
+            }
         }
     }
 
@@ -300,6 +349,11 @@ impl Minimization<'_, '_> {
             for call in &mut candidate.calls {
                 let index = call.func.parse().ok().and_then(|index| cut::moved(gone, index));
                 call.func = index.map_or_else(|| call.func.clone(), |index| index.to_string());
+                for arg in &mut call.args {
+                    if let Argument::Value(Value::Func(FuncIdentity::Index(index))) = arg {
+                        *index = cut::moved(gone, *index).unwrap_or(*index);
+                    }
+                }
             }
         }
         candidate.modules[place.module].bytes = whole;
@@ -308,7 +362,7 @@ impl Minimization<'_, '_> {
 
     /// Replaces expressions by constants or operands and drops statements, the largest first.
     fn drop_trees(&mut self, place: Place) {
-        let values = if self.calls_by_index() { observe::values(&self.best) } else { Vec::new() };
+        let values = self.values(place);
         let Some(bodies) = split(&self.core(place)) else { return };
         for body in (0..bodies.len()).rev() {
             let mut observed = values.get(body).cloned().unwrap_or_default();
@@ -320,10 +374,7 @@ impl Minimization<'_, '_> {
                     None => break,
                 }
                 // Positions have moved.
-                observed = match self.calls_by_index() {
-                    true => observe::values(&self.best).get(body).cloned().unwrap_or_default(),
-                    false => Observed::new(),
-                };
+                observed = self.values(place).get(body).cloned().unwrap_or_default();
             }
         }
     }
@@ -336,6 +387,7 @@ impl Minimization<'_, '_> {
         let operations = &bodies.get(body)?.operations;
         let mut candidates = trees.candidates(operations, observed);
         candidates.extend(trees.inlined(&bodies, body, &parameter_counts(&wasm)?));
+        candidates.extend(inline::forwarded(&trees, operations));
         for candidate in candidates {
             let length = candidate.end - candidate.start;
             if length > longest {

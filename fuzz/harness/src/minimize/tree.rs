@@ -7,11 +7,12 @@
 //!
 //! Does not know: whether a candidate is valid (most are), and whether it fails.
 
-use super::labels::unwrapped;
-use crate::pieces::Pieces;
+use super::labels::{retargeted, straight, unwrapped, without_a_catch};
+use crate::pieces::{Pieces, Signature, signatures};
 use std::collections::BTreeMap;
 use wasm_encoder::{Encode, Instruction};
-use wasmparser::{ValType, ValidPayload, Validator, WasmFeatures};
+use wasmparser::types::{CoreTypeId, TypesRef};
+use wasmparser::{HeapType, RefType, UnpackedIndex, ValType, ValidPayload, Validator, WasmFeatures};
 use wattest_differential::Value;
 
 /// The stacks around an operation.
@@ -28,8 +29,8 @@ struct Point {
 /// A body cut at its operations, and what their stacks are.
 pub(super) struct Trees {
     points: Vec<Point>,
-    /// How many functions the module has.
-    functions: u32,
+    /// Arguments for each function of the module, where there are short ones.
+    arguments: Vec<Option<Vec<Vec<u8>>>>,
 }
 
 /// A range of operations and what may stand for it.
@@ -60,6 +61,7 @@ impl Trees {
             let mut func = to_validate.into_validator(Default::default());
             let mut reader = code.get_binary_reader();
             func.read_locals(&mut reader).ok()?;
+            let numbers = validator.types(0).map(numbers_of_types).unwrap_or_default();
             let mut points = Vec::new();
             let mut operators = wasmparser::OperatorsReader::new(reader);
             while !operators.eof() {
@@ -71,19 +73,21 @@ impl Trees {
                     height_after: func.operand_stack_height(),
                     depth_before,
                     depth_after: func.control_stack_height(),
-                    top: func.get_operand_type(0).flatten(),
+                    top: func.get_operand_type(0).flatten().map(|ty| by_number(ty, &numbers)),
                 });
             }
             // The final `end` is no operation of the body.
             points.pop();
-            let (all, _) = super::cut::counts(wasm)?;
-            return Some(Trees { points, functions: all[super::cut::Space::Function as usize] });
+            let arguments = |(params, _): &Signature| {
+                params.iter().map(|param| simplest(*param)).collect::<Option<Vec<_>>>().map(|all| all.concat())
+            };
+            return Some(Trees { points, arguments: signatures(wasm)?.iter().map(arguments).collect() });
         }
         None
     }
 
     /// The first operation of what ends behind operation `last` and adds `results` to the stack.
-    fn start(&self, last: usize, results: u32) -> Option<usize> {
+    pub(super) fn start(&self, last: usize, results: u32) -> Option<usize> {
         let end = self.points.get(last)?;
         let floor = end.height_after.checked_sub(results)?;
         let mut at = last;
@@ -128,16 +132,10 @@ impl Trees {
             if self.points[last].depth_after < self.points[last].depth_before
                 && let Some(open) = self.opening(last)
             {
-                let inside = &operations[open + 1..last];
-                let outer = unwrapped(inside).filter(|outer| outer != inside);
-                let both = outer.into_iter().chain([inside.to_vec()]);
-                all.extend(both.map(|instead| Candidate { start: open, end: last + 1, instead }));
-                all.extend(cast(&operations[open..=last]).map(|instead| Candidate {
-                    start: open,
-                    end: last + 1,
-                    instead,
-                }));
+                self.block(operations, open, last, &mut all);
             }
+            let fewer = without_a_catch(&operations[last]).into_iter();
+            all.extend(fewer.map(|less| Candidate { start: last, end: last + 1, instead: vec![less] }));
             self.direct_calls(operations, last, &mut all);
         }
         all.sort_by_key(|candidate| {
@@ -146,10 +144,40 @@ impl Trees {
         all
     }
 
+    /// A block by what is in it, an `if` by either arm.
+    fn block(&self, operations: &[Vec<u8>], open: usize, last: usize, all: &mut Vec<Candidate>) {
+        let inside = &operations[open + 1..last];
+        if operations[open][0] == IF {
+            let is_else =
+                |at: &usize| operations[*at] == [ELSE] && self.points[*at].depth_after == self.points[open].depth_after;
+            let middle = (open + 1..last).find(is_else);
+            let arms = [&operations[open + 1..middle.unwrap_or(last)], &operations[middle.unwrap_or(last)..last]];
+            let arms = arms.map(|arm| if arm.first().is_some_and(|first| *first == [ELSE]) { &arm[1..] } else { arm });
+            let condition = open.checked_sub(1).and_then(|end| self.start(end, 1));
+            for arm in arms.into_iter().filter_map(retargeted) {
+                if let Some(start) = condition {
+                    all.push(Candidate { start, end: last + 1, instead: arm.clone() });
+                }
+                let dropped = [vec![encoded(&Instruction::Drop)], arm].concat();
+                all.push(Candidate { start: open, end: last + 1, instead: dropped });
+            }
+            return;
+        }
+        let mut contents = vec![inside.to_vec()];
+        for other in [unwrapped(inside), retargeted(inside)].into_iter().flatten() {
+            if !contents.contains(&other) {
+                contents.insert(0, other);
+            }
+        }
+        contents.extend(cast(&operations[open..=last]));
+        contents.extend((0..inside.len()).rev().filter_map(|jump| straight(inside, jump)));
+        all.extend(contents.into_iter().map(|instead| Candidate { start: open, end: last + 1, instead }));
+    }
+
     /// Calls of functions of this module with what the functions do instead, where that is shorter.
     pub(super) fn inlined(&self, bodies: &[Pieces], own: usize, params: &[u32]) -> Vec<Candidate> {
         let operations = &bodies[own].operations;
-        let imported = (self.functions as usize).saturating_sub(bodies.len());
+        let imported = self.arguments.len().saturating_sub(bodies.len());
         let one = |last: usize| {
             let [CALL | RETURN_CALL, function] = *operations[last].as_slice() else { return None };
             let callee = (function as usize).checked_sub(imported).filter(|callee| *callee != own)?;
@@ -165,14 +193,22 @@ impl Trees {
         (0..self.points.len().min(operations.len())).filter_map(one).collect()
     }
 
-    /// For a call of a reference or a table's element: calls of every function, with the operand that says which gone.
+    /// For a call of a reference or a table's element: calls of every function, with the operand that says which gone, with
+    /// the same arguments or with ones that need nothing.
     fn direct_calls(&self, operations: &[Vec<u8>], last: usize, all: &mut Vec<Candidate>) {
         let is_indirect = [CALL_REF, CALL_INDIRECT].contains(&operations[last][0]);
         let Some(start) = last.checked_sub(1).filter(|_| is_indirect).and_then(|end| self.start(end, 1)) else {
             return;
         };
-        let call = |function| Candidate { start, end: last + 1, instead: vec![encoded(&Instruction::Call(function))] };
-        all.extend((0..self.functions).map(call));
+        for (function, arguments) in (0..).zip(&self.arguments) {
+            let call = encoded(&Instruction::Call(function));
+            all.push(Candidate { start, end: last + 1, instead: vec![call.clone()] });
+            // What was given to the other stays where it is, behind what never comes back.
+            let instead = arguments.iter().flatten().cloned().chain([call]).collect::<Vec<_>>();
+            if instead.len() > 1 && instead.len() <= last + 1 - start {
+                all.push(Candidate { start, end: last + 1, instead });
+            }
+        }
     }
 
     /// For the expression in `start..=last`: constants, then each of its operands.
@@ -186,10 +222,12 @@ impl Trees {
     ) {
         let whole = |instead| Candidate { start, end: last + 1, instead };
         let constants = observed.get(&last).map(|value| constant(*value)).into_iter().flatten();
-        let zero = self.points[last].top.and_then(zero);
-        for constant in constants.chain(zero) {
-            if start < last || constant.len() < operations[last].len() {
-                all.push(whole(vec![constant]));
+        let simple = self.points[last].top.map(simple).unwrap_or_default();
+        for constant in constants.map(|one| vec![one]).chain(simple) {
+            let (length, bytes) = (constant.len(), constant.iter().map(Vec::len).sum::<usize>());
+            let own: usize = operations[start..=last].iter().map(Vec::len).sum();
+            if (length, bytes) < (last + 1 - start, own) {
+                all.push(whole(constant));
             }
         }
         let mut end = last;
@@ -204,6 +242,8 @@ impl Trees {
 /// First bytes of operations.
 const UNREACHABLE: u8 = 0x00;
 const BLOCK: u8 = 0x02;
+const IF: u8 = 0x04;
+const ELSE: u8 = 0x05;
 const RETURN: u8 = 0x0f;
 const CALL: u8 = 0x10;
 const CALL_INDIRECT: u8 = 0x11;
@@ -255,7 +295,8 @@ fn cast(block: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
     Some(inside.iter().cloned().chain([cast]).collect())
 }
 
-fn encoded(instruction: &Instruction<'_>) -> Vec<u8> {
+/// An operation's bytes.
+pub(super) fn encoded(instruction: &Instruction<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     instruction.encode(&mut bytes);
     bytes
@@ -273,19 +314,66 @@ fn constant(value: Value) -> Option<Vec<u8>> {
     }))
 }
 
-/// The zero or the null of a type.
-fn zero(ty: ValType) -> Option<Vec<u8>> {
-    constant(match ty {
+/// The zeros of all types of numbers.
+pub(super) fn constants() -> Vec<Vec<u8>> {
+    let types = [ValType::I32, ValType::I64, ValType::F32, ValType::F64, ValType::V128];
+    types.into_iter().flat_map(simple).flatten().collect()
+}
+
+/// Short expressions of a type: the zero or the null, and objects that need nothing.
+fn simple(ty: ValType) -> Vec<Vec<Vec<u8>>> {
+    let number = constant(match ty {
         ValType::I32 => Value::I32(0),
         ValType::I64 => Value::I64(0),
         ValType::F32 => Value::F32(0),
         ValType::F64 => Value::F64(0),
         ValType::V128 => Value::V128(0),
-        ValType::Ref(ty) => {
-            let ty = wasm_encoder::RefType::try_from(ty).ok()?;
-            return Some(encoded(&Instruction::RefNull(ty.heap_type)));
+        ValType::Ref(ty) => return objects(ty),
+    });
+    number.into_iter().map(|number| vec![number]).collect()
+}
+
+/// A short expression of a type that is valid, as far as its own name tells.
+fn simplest(ty: ValType) -> Option<Vec<Vec<u8>>> {
+    let all = simple(ty);
+    let needs_object = matches!(ty, ValType::Ref(ty) if !ty.is_nullable());
+    all.into_iter().nth(usize::from(needs_object))
+}
+
+fn objects(ty: RefType) -> Vec<Vec<Vec<u8>>> {
+    let mut all = Vec::new();
+    if let Ok(null) = wasm_encoder::RefType::try_from(ty).map(|ty| Instruction::RefNull(ty.heap_type)) {
+        all.push(vec![encoded(&null)]);
+    }
+    let zero = || encoded(&Instruction::I32Const(0));
+    match ty.heap_type() {
+        HeapType::Concrete(UnpackedIndex::Module(index)) | HeapType::Exact(UnpackedIndex::Module(index)) => {
+            all.push(vec![encoded(&Instruction::StructNewDefault(index))]);
+            all.push(vec![zero(), encoded(&Instruction::ArrayNewDefault(index))]);
         }
-    })
+        _ => all.push(vec![zero(), encoded(&Instruction::RefI31)]),
+    }
+    all
+}
+
+/// Types of the module by what the validator calls them, the first of equal ones.
+fn numbers_of_types(types: TypesRef<'_>) -> BTreeMap<CoreTypeId, u32> {
+    (0..types.core_type_count_in_module()).rev().map(|index| (types.core_type_at_in_module(index), index)).collect()
+}
+
+/// The type with the module's own numbers.
+fn by_number(ty: ValType, numbers: &BTreeMap<CoreTypeId, u32>) -> ValType {
+    let ValType::Ref(reference) = ty else { return ty };
+    let number = |index: UnpackedIndex| match index {
+        UnpackedIndex::Id(id) => numbers.get(&id).map_or(index, |number| UnpackedIndex::Module(*number)),
+        other => other,
+    };
+    let heap_type = match reference.heap_type() {
+        HeapType::Concrete(index) => HeapType::Concrete(number(index)),
+        HeapType::Exact(index) => HeapType::Exact(number(index)),
+        other => other,
+    };
+    RefType::new(reference.is_nullable(), heap_type).map_or(ty, ValType::Ref)
 }
 
 #[cfg(test)]
@@ -349,5 +437,23 @@ mod tests {
         check("(i32.add (local.get 0) (i32.popcnt (local.get 0)))", &[(0, 4, 1), (0, 4, 2), (1, 4, 0)]);
         check("(local.set 0 (i32.const 1)) (local.get 0)", &[(0, 2, 0)]);
         check("(block (result i32) (nop) (local.get 0))", &[(0, 4, 2), (0, 4, 1)]);
+    }
+
+    #[test]
+    fn objects_need_nothing() {
+        let text = "(module (type $s (struct (field i32))) (func (param i32) (drop (struct.new $s (local.get 0)))))";
+        let wasm = wat::parse_str(text).expect("valid text");
+        let trees = Trees::of(&wasm, 0).expect("valid");
+        let found = trees.candidates(&split(&wasm).expect("bodies")[0].operations, &Observed::new());
+        let instead = vec![encoded(&Instruction::StructNewDefault(0))];
+        assert!(found.iter().any(|one| (one.start, one.end) == (0, 2) && one.instead == instead), "{found:?}");
+    }
+
+    #[test]
+    fn either_arm_stands_for_a_condition() {
+        check(
+            "(if (result i32) (local.get 0) (then (i32.const 1)) (else nop (i32.const 2)))",
+            &[(0, 7, 1), (0, 7, 2), (1, 7, 2)],
+        );
     }
 }

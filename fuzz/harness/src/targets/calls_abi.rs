@@ -218,6 +218,9 @@ impl CallsAbi {
         let wasm = wat::parse_str(text(layers)).map_err(|error| text_of(&error))?;
         let module = Module::from_binary(&engine, &wasm).map_err(|error| text_of(&error))?;
         let mut store = Store::new(&engine, ());
+        // A fuzzer chooses any configuration, and no call here needs more. Engines that count no fuel want none.
+        store.set_epoch_deadline(1 << 40);
+        let _ = store.set_fuel(1 << 40);
         let results: Vec<ValType> = result_types(layers).into_iter().map(own_type).collect();
         let mut imports = Vec::new();
         for number in 1..layers.len() {
@@ -351,6 +354,23 @@ impl Target for CallsAbi {
         match self.call(case, &layers) {
             Ok(checks) => Outcome { checks, useful: true, ..Outcome::default() },
             Err(what) => Outcome::failed("wattest", what),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{case_seed, expand};
+    use wattest_differential::CONFIGS;
+
+    #[test]
+    fn calls_end_in_every_configuration() {
+        let mut target = CallsAbi::default();
+        let case = target.generate(&expand(case_seed(5, 0))).expect("a case");
+        for (number, row) in CONFIGS.iter().enumerate() {
+            let outcome = target.run(&case.clone().set("subject", number));
+            assert_eq!(outcome.disagreement, None, "{}", row.name);
         }
     }
 }

@@ -11,6 +11,9 @@ use crate::generate_component::Scenario;
 use crate::generate_component::shape::Shapes;
 use crate::vote::{Suspect, Vote};
 use std::fmt::Write;
+use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType, ComponentItem};
+use wasmparser::types::TypesRef;
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 use wattest_differential::components::{ComponentCall, ComponentCase, HostAction, HostScript};
 use wattest_reference::component::{Form, Text, Val};
 
@@ -64,7 +67,7 @@ impl Target for Components {
     }
 
     fn run(&mut self, case: &Envelope) -> Outcome {
-        let Some(own) = case_of(case) else { return Outcome::default() };
+        let Some(own) = case_of(case).filter(is_linked) else { return Outcome::default() };
         let subject = case.number("subject", 0) as u8;
         let scenario = Scenario { subject, text: String::new(), case: own, shapes: Shapes::default() };
         let found = self.checker.check(self.property, &scenario);
@@ -91,6 +94,39 @@ pub(super) fn case_of(case: &Envelope) -> Option<ComponentCase> {
     }
     let host = host_of(case)?;
     Some(ComponentCase { wasm: case.bytes(0).to_vec(), host, calls, renews: case.is("renews", "true") })
+}
+
+/// Whether the host has all that the component imports: a fuzzer changes settings, and those say what the host is.
+fn is_linked(own: &ComponentCase) -> bool {
+    let Ok(types) = Validator::new_with_features(WasmFeatures::all()).validate_all(&own.wasm) else { return false };
+    let (types, mut depth) = (types.as_ref(), 0);
+    for payload in Parser::new(0).parse_all(&own.wasm).filter_map(Result::ok) {
+        match payload {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            Payload::ComponentImportSection(reader) if depth == 0 => {
+                let mut imports = reader.into_iter().filter_map(Result::ok);
+                if !imports.all(|import| has_instance(types, &own.host, import.name.name)) {
+                    return false;
+                }
+            }
+            _ => {}
+        }
+    }
+    true
+}
+
+/// Whether the host is the instance that is imported under this name.
+fn has_instance(types: TypesRef<'_>, host: &HostScript, name: &str) -> bool {
+    let Some(ComponentEntityType::Instance(id)) = types.component_item_for_import(name).map(|item| item.ty) else {
+        return false;
+    };
+    let has = |(name, item): (&String, &ComponentItem)| match item.ty {
+        ComponentEntityType::Func(_) => host.funcs.iter().any(|(func, _)| func == name),
+        ComponentEntityType::Type { created: ComponentAnyTypeId::Resource(_), .. } => host.resources.contains(name),
+        _ => true,
+    };
+    host.instance == name && types[id].exports.iter().all(has)
 }
 
 /// The case with the host's script among its settings; `None` where a value of it has no text.
@@ -342,5 +378,20 @@ mod tests {
         check(Val::Variant(3, Some(Box::new(Val::Variant(0, None)))));
         check(Val::String(Text { text: "a\u{1f600},]".to_owned(), form: Form::TaggedUtf16 }));
         check(Val::Record(vec![Val::Char('z'), Val::Flags(5), Val::Bool(true), Val::F32(1), Val::F64(2)]));
+    }
+
+    #[test]
+    fn a_host_has_what_is_imported() {
+        for property in components::PROPERTIES {
+            for index in 0..20 {
+                let bytes = crate::source::expand(crate::source::case_seed(3, index));
+                let Some(case) = target(property.name).generate(&bytes) else { continue };
+                let mut own = case_of(&case).expect("a case");
+                assert!(is_linked(&own), "{} {index}", property.name);
+                if own.host.funcs.pop().is_some() {
+                    assert!(!is_linked(&own), "{} {index}", property.name);
+                }
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::stats::Judgement;
 use crate::third::{self, Batch, Objection};
 use crate::vote::{Suspect, Vote};
 use crate::worker::judge;
-use wattest_differential::{Call, Form, NanRule, Plan, Program, Value};
+use wattest_differential::{Call, Form, FuncIdentity, NanRule, Plan, Program, Value};
 
 /// Of so many cases, one is run by the reference too.
 const SAMPLE_EVERY: u64 = 25;
@@ -39,7 +39,8 @@ pub(super) fn to_calls(calls: &[Call]) -> Vec<EnvelopeCall> {
     calls.iter().map(call).collect()
 }
 
-/// The plan's calls of an envelope: those that name an exported function and fit its parameters.
+/// The plan's calls of an envelope: those that name an exported function and fit its parameters. Functions as arguments have
+/// to be exported, too: nobody could have them otherwise.
 pub(super) fn from_calls(case: &Envelope, program: &Program) -> Vec<Call> {
     let shape = &program.shape;
     let call = |call: &EnvelopeCall| {
@@ -51,8 +52,14 @@ pub(super) fn from_calls(case: &Envelope, program: &Program) -> Vec<Call> {
             .iter()
             .filter_map(|argument| if let Argument::Value(value) = argument { Some(*value) } else { None })
             .collect();
+        let can_be_had = |arg: &Value| match arg {
+            Value::Func(FuncIdentity::Index(index)) => {
+                shape.export_names.get(*index as usize).is_some_and(Option::is_some)
+            }
+            _ => true,
+        };
         let fits = args.iter().map(Value::ty).eq(signature.params.iter().copied());
-        fits.then_some(Call { func, args })
+        (fits && args.iter().all(can_be_had)).then_some(Call { func, args })
     };
     case.calls.iter().filter_map(call).collect()
 }

@@ -9,7 +9,11 @@
 
 use super::{Outcome, Target};
 use crate::envelope::{Argument, Envelope, EnvelopeCall};
+use crate::generate::val_type;
 use crate::model::{Model, ModelCase, ModelChecker};
+use crate::pieces::signatures;
+use std::collections::BTreeMap;
+use wasmparser::{ExternalKind, Parser, Payload, ValType};
 use wattest_differential::linked::{LinkedCall, LinkedModule, LinkedProgram};
 
 struct Linked {
@@ -23,7 +27,7 @@ pub(super) fn target(name: &str) -> Box<dyn Target> {
     Box::new(Linked { model, checker: ModelChecker::default() })
 }
 
-/// The program of an envelope.
+/// The program of an envelope. Calls are those that name an exported function and fit its parameters.
 pub(super) fn program_of(case: &Envelope) -> LinkedProgram {
     let modules = case.modules.iter();
     let modules =
@@ -34,7 +38,30 @@ pub(super) fn program_of(case: &Envelope) -> LinkedProgram {
         export: call.func.clone(),
         args: call.args.iter().filter_map(value).collect(),
     });
-    LinkedProgram { modules, calls: calls.collect() }
+    let functions: Vec<BTreeMap<String, Vec<ValType>>> =
+        case.modules.iter().map(|module| exported_functions(&module.bytes).unwrap_or_default()).collect();
+    let fits = |call: &LinkedCall| {
+        let params = functions.get(call.module).and_then(|functions| functions.get(&call.export));
+        params.is_some_and(|params| {
+            call.args.iter().map(|arg| Some(val_type(arg.ty()))).eq(params.iter().map(|ty| (*ty).try_into().ok()))
+        })
+    };
+    LinkedProgram { modules, calls: calls.filter(fits).collect() }
+}
+
+/// Parameters of the functions that a module exports, by name.
+fn exported_functions(wasm: &[u8]) -> Option<BTreeMap<String, Vec<ValType>>> {
+    let signatures = signatures(wasm)?;
+    let mut functions = BTreeMap::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let Payload::ExportSection(reader) = payload.ok()? else { continue };
+        for export in reader.into_iter().filter_map(Result::ok) {
+            if matches!(export.kind, ExternalKind::Func | ExternalKind::FuncExact) {
+                functions.insert(export.name.to_owned(), signatures.get(export.index as usize)?.0.clone());
+            }
+        }
+    }
+    Some(functions)
 }
 
 /// The envelope of a program.
@@ -89,5 +116,33 @@ impl Target for Linked {
         }
         let case = self.model.case(bytes)?;
         Some(self.check_case(&case))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wattest_differential::Value;
+
+    #[test]
+    fn calls_fit_what_they_call() {
+        let text = "(module (func (export \"f\") (param i32)) (memory (export \"m\") 1))";
+        let mut case = Envelope::new("diff_linked").module("m", wat::parse_str(text).expect("valid text"));
+        let call = |module, func: &str, args: &[Value]| EnvelopeCall {
+            module,
+            func: func.to_owned(),
+            args: args.iter().map(|value| Argument::Value(*value)).collect(),
+        };
+        let number = Value::I32(1);
+        case.calls = vec![
+            call(0, "f", &[number]),
+            call(0, "f", &[]),
+            call(0, "f", &[Value::I64(1)]),
+            call(0, "m", &[]),
+            call(0, "0", &[]),
+            call(1, "f", &[number]),
+        ];
+        let program = program_of(&case);
+        assert!(matches!(program.calls.as_slice(), [one] if one.export == "f" && one.args == [number]));
     }
 }

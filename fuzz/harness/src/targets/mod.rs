@@ -126,24 +126,34 @@ fn signature(subject: &str, what: &str) -> String {
     if let Some((left, right)) =
         what.strip_prefix("step ").and_then(|rest| rest.split_once(": ")?.1.split_once(" against "))
     {
-        return format!("{engine}: {} against {}", ending(left), ending(right));
+        // Which of what is exported holds it, and what, is no part of what kind of failure it is.
+        return match left.starts_with("exported ") {
+            true => format!("{engine}: exported state"),
+            false => format!("{engine}: {} against {}", ending(left), ending(right)),
+        };
     }
-    let word = |word: &str| -> String { word.chars().filter(|c| c.is_ascii_alphabetic()).collect() };
-    // Arguments and elements are no part of what kind of failure it is.
+    // Arguments and elements are no part of it either.
     let mut depth = 0;
     let outside = |c: &char| {
         depth += i32::from(*c == '[') - i32::from(*c == ']');
         depth == 0
     };
     let what: String = what.chars().filter(outside).collect();
-    let words: Vec<String> = what.split(|c: char| c.is_whitespace() || ",;[](){}".contains(c)).map(word).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| word.len() > 2).take(8).collect();
-    format!("{engine}: {}", words.join(" "))
+    format!("{engine}: {}", words(&what, 8))
 }
 
-/// How a call of a component ended, without its value.
-fn ending(text: &str) -> &str {
-    if text.starts_with("Trap") { text } else { text.split('(').next().unwrap_or_default() }
+/// How a call ended, without its values.
+fn ending(text: &str) -> String {
+    words(if text.starts_with("Trap") { text } else { text.split('(').next().unwrap_or_default() }, usize::MAX)
+}
+
+/// The first words of a text that are no numbers: decimal, hexadecimal, or their types.
+fn words(text: &str, count: usize) -> String {
+    let is_number = |word: &str| {
+        word.bytes().any(|byte| byte.is_ascii_digit()) || word.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let all = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| word.len() > 2 && !is_number(word));
+    all.take(count).collect::<Vec<_>>().join(" ")
 }
 
 /// A property, with the engines that it keeps between cases.
@@ -541,6 +551,23 @@ mod tests {
         threads,
         wasi_fs
     );
+
+    #[test]
+    fn values_are_no_part_of_a_failure() {
+        let check = |what: &str, expected: &str| assert_eq!(signature("wattest (speed)", what), expected, "{what}");
+        check(
+            "call 2 (function 1, [I64(1), F32(0)]): result 0: I64(ffffff85) against I64(deadbeef)",
+            "wattest: call function result against",
+        );
+        check(
+            "call 1 (function 0, []): Trap(DivideByZero) against Values([I32(ff)])",
+            "wattest: call function Trap DivideByZero against Values",
+        );
+        check("step 3: Trap(Unreachable) at offset 0x51 against 0x5a", "wattest: Trap Unreachable offset against ");
+        check("step 2: exported memory 0, word 1: 0xfff against 0x7", "wattest: exported state");
+        check("step 2: Value(Some(U64(1032))) against Value(Some(U64(1048)))", "wattest: Value against Value");
+        check("step 1: Exception against Trap(Unreachable)", "wattest: Exception against Trap Unreachable");
+    }
 
     #[test]
     fn every_input_is_a_case() {

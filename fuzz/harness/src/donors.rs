@@ -39,7 +39,7 @@ pub(crate) mod suites {
 
     use super::DonorModule;
     use std::collections::BTreeMap;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::sync::OnceLock;
     use wattest_differential::{FuncIdentity, Value};
     use wattest_spec_tests::script::{Action, Args, Call, Command, ModuleSource};
@@ -74,7 +74,12 @@ pub(crate) mod suites {
         let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "wast"));
         paths.sort();
-        paths.iter().map(|path| SuiteFile::at(path)).collect()
+        let named = |path: &PathBuf| {
+            let mut file = SuiteFile::at(path);
+            file.name = format!("witnesses/{}", path.file_name().unwrap_or_default().to_string_lossy());
+            file
+        };
+        paths.iter().map(named).collect()
     }
 
     impl DonorFile {

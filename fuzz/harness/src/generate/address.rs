@@ -11,6 +11,9 @@ use super::body::Body;
 use wasm_encoder::{Instruction, MemArg};
 use wattest_differential::ValueType::{self, I32, I64, V128};
 
+/// Bytes of address space behind a 32-bit memory that nobody else has, in most configurations.
+const GUARD_BYTES: u64 = 32 << 20;
+
 impl Body<'_, '_, '_> {
     /// A memory, if there is one.
     pub fn memory(&mut self) -> Option<u32> {
@@ -75,6 +78,12 @@ impl Body<'_, '_, '_> {
                 let beyond = room.unwrap_or(0).saturating_add(self.source.pick(&[1, 2, width, 8]));
                 offset = if self.source.percent(50) { offset.min(beyond) } else { 0 };
                 self.index_constant(memory.memory64, beyond - offset);
+            }
+            _ if !memory.memory64 && self.source.percent(30) => {
+                // Behind the end of the usual guard, but for what is checked because of the offset.
+                offset = self.source.pick(&[GUARD_BYTES, GUARD_BYTES - width, GUARD_BYTES + 1, 2 * GUARD_BYTES]);
+                let below = self.source.below(8) as u64;
+                self.index_constant(false, u64::from(u32::MAX) - below);
             }
             _ => {
                 let wide: &[u64] = &[0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0xffff_fff0, 0x1_0000, 0xffff];

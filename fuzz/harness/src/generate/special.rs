@@ -8,7 +8,7 @@ use super::body::Body;
 use super::ops::Special;
 use super::splice::Placed;
 use super::world::val_type;
-use wasm_encoder::Instruction;
+use wasm_encoder::{Instruction, MemArg};
 use wattest_differential::ValueType::{self, ExternRef, FuncRef, I32, I64};
 
 impl Body<'_, '_, '_> {
@@ -271,6 +271,9 @@ impl Body<'_, '_, '_> {
                 self.sink(address_type);
             }
             Special::MemoryGrow => {
+                if self.source.percent(40) && self.growth_between(index) {
+                    return true;
+                }
                 let delta = self.source.pick(&[0, 1, 1, 2, 100, 0xffff_ffff]);
                 self.index_constant(memory.memory64, delta);
                 self.emit(Instruction::MemoryGrow(index));
@@ -313,6 +316,50 @@ impl Body<'_, '_, '_> {
                 }
                 let segment = self.source.below(self.world.data.len()) as u32;
                 self.emit(Instruction::DataDrop(segment));
+            }
+        }
+        true
+    }
+
+    /// Growth between two uses of a memory's length, the second one mostly an access to what is new: what is known of the length
+    /// before must not be used behind. False, with nothing emitted, where the memory never grows.
+    fn growth_between(&mut self, index: u32) -> bool {
+        let memory = self.world.memories[index as usize];
+        let room = memory.maximum.unwrap_or(u64::MAX).saturating_sub(memory.minimum);
+        let bytes = memory.minimum << memory.page_bytes_log2;
+        if room == 0 {
+            return false;
+        }
+        let address_type = if memory.memory64 { I64 } else { I32 };
+        let access = MemArg { offset: 0, align: 0, memory_index: index };
+        if bytes > 0 && self.source.percent(50) {
+            // A computed address: of a constant one nobody asks whether it is below the least length.
+            self.masked_index(memory.memory64, (1 << bytes.ilog2()) - 1, 1);
+            self.emit(Instruction::I32Load8U(access));
+            self.sink(I32);
+        } else {
+            self.emit(Instruction::MemorySize(index));
+            self.sink(address_type);
+        }
+        let delta = if memory.page_bytes_log2 == 0 { room } else { 1 };
+        self.index_constant(memory.memory64, delta);
+        self.emit(Instruction::MemoryGrow(index));
+        self.sink(address_type);
+        let grown = bytes + (delta << memory.page_bytes_log2);
+        match self.source.below(4) {
+            0 => {
+                self.emit(Instruction::MemorySize(index));
+                self.sink(address_type);
+            }
+            1 => {
+                self.index_constant(memory.memory64, bytes);
+                self.expression(I64, 1);
+                self.emit(Instruction::I64Store8(access));
+            }
+            _ => {
+                self.index_constant(memory.memory64, grown - 1);
+                self.emit(Instruction::I32Load8S(access));
+                self.sink(I32);
             }
         }
         true

@@ -476,11 +476,18 @@ impl Target for Bounds {
     fn generate(&mut self, bytes: &[u8]) -> Option<Envelope> {
         let mut source = Source::new(bytes);
         let subject = source.below(CONFIGS.len());
-        let shapes = shapes(&mut source);
+        let mut shapes = shapes(&mut source);
         let mut lines: Vec<Line> = (0..source.between(6, 24)).map(|_| line(&mut source, &shapes)).collect();
         // Growth is wanted in every case.
         lines.push(vec![Site { access: Accesses::get().grow, memory: source.below(shapes.len()), offset: 0 }]);
         let several = source.percent(20);
+        if several {
+            // Something to hold contents.
+            for shape in shapes.iter_mut().filter(|shape| shape.page_log2 == 16) {
+                shape.minimum = shape.minimum.max(1);
+                shape.maximum = shape.maximum.max(1);
+            }
+        }
         let first = Round { pieces: pieces(&mut source, &shapes, several), shapes };
         let mut rounds = vec![first];
         for _ in 0..if several { source.between(1, 2) } else { 0 } {

@@ -1,10 +1,11 @@
 //! The functions of the suites, as donors for generated modules.
 //!
-//! Donors are the modules of the scripts that the suites' own runner finds ([`wattest_spec_tests::Suites`]: the folder that
-//! `WATTEST_SUITES` names, else what is embedded; this repository's scripts, where its sources are) and of the planted
-//! faults' witnesses. A file is read when the first case wants a function of it.
+//! Donors are the modules of the official scripts that the suites' own runner finds ([`wattest_spec_tests::Suites`]: the folder
+//! that `WATTEST_SUITES` names, else what is embedded) and, one time in ten, those of this repository's scripts and of the
+//! planted faults' witnesses, where its sources are. A file is read when the first case wants a function of it.
 //!
-//! Invariant: the same choices give the same donor, given the same suites; a case that was stored has its modules whole.
+//! Invariant: the same choices give the same donor, given the same suites; where the sources are missing, as on the machines
+//! of a fuzzing service, only the tenth differs. A case that was stored has its modules whole.
 //!
 //! Does not know: what becomes of a donor.
 
@@ -16,7 +17,7 @@ use crate::source::Source;
 pub(crate) fn pick(source: &mut Source<'_>) -> Option<&'static DonorModule> {
     /// Files looked at until one has something to give.
     const FILES_MAX: usize = 24;
-    let files = suites::files();
+    let files = if source.percent(10) { suites::own_files() } else { suites::files() };
     // A prime step: neighbours by name often lack the same.
     const STEP: usize = 37;
     let start = usize::from(source.u32() as u16);
@@ -54,17 +55,25 @@ pub(crate) mod suites {
         modules: OnceLock<Vec<DonorModule>>,
     }
 
-    /// All of them, in the order of their names.
+    /// The official ones, in the order of their names: what components are made of is compiled by their own targets.
     pub(crate) fn files() -> &'static [DonorFile] {
         static FILES: OnceLock<Vec<DonorFile>> = OnceLock::new();
-        FILES.get_or_init(|| {
-            let suites = Suites::locate().unwrap_or_default();
-            // What components are made of is compiled by their own targets.
-            let core = suites.found.into_iter().filter(|suite| suite.name != "component-model");
-            let mut files: Vec<SuiteFile> = core.flat_map(|suite| suite.files).collect();
-            files.extend(witnesses());
-            files.into_iter().map(|file| DonorFile { file, modules: OnceLock::new() }).collect()
-        })
+        FILES.get_or_init(|| donors(suites(|name| ["spec", "spec-extra"].contains(&name))))
+    }
+
+    /// Those of this repository.
+    pub(crate) fn own_files() -> &'static [DonorFile] {
+        static FILES: OnceLock<Vec<DonorFile>> = OnceLock::new();
+        FILES.get_or_init(|| donors(suites(|name| name == "own").chain(witnesses())))
+    }
+
+    fn donors(files: impl Iterator<Item = SuiteFile>) -> Vec<DonorFile> {
+        files.map(|file| DonorFile { file, modules: OnceLock::new() }).collect()
+    }
+
+    fn suites(wanted: fn(&str) -> bool) -> impl Iterator<Item = SuiteFile> {
+        let suites = Suites::locate().unwrap_or_default();
+        suites.found.into_iter().filter(move |suite| wanted(suite.name)).flat_map(|suite| suite.files)
     }
 
     /// Scripts of this crate, where its sources are.
@@ -194,7 +203,7 @@ mod tests {
     #[test]
     fn most_functions_of_the_suites_can_be_given() {
         let (mut bodies, mut given, mut donors) = (0, 0, 0);
-        for file in suites::files().iter().step_by(FILE_STEP) {
+        for file in suites::files().iter().chain(suites::own_files()).step_by(FILE_STEP) {
             let own = counts(&file.file);
             bodies += own.0;
             given += own.1;
@@ -208,7 +217,7 @@ mod tests {
     #[test]
     fn spliced_modules_are_valid() {
         let (mut checked, mut seed) = (0, 0);
-        for file in suites::files().iter().step_by(FILE_STEP) {
+        for file in suites::files().iter().chain(suites::own_files()).step_by(FILE_STEP) {
             for module in file.modules() {
                 let choices = expand(case_seed(13, seed));
                 seed += 1;

@@ -37,9 +37,18 @@ impl Body<'_, '_, '_> {
             18 if self.labels.len() > 1 => return self.leave(),
             19..=21 => drop(self.call(1)),
             22 => drop(self.call_indirect(1)),
+            23 if self.source.percent(30) => self.growth(),
             _ => self.operation_statement(),
         }
         true
+    }
+
+    /// Growth and what must notice it; an operation where there is no memory that grows.
+    fn growth(&mut self) {
+        let grown = self.memory().is_some_and(|memory| self.growth_between(memory));
+        if !grown {
+            self.operation_statement();
+        }
     }
 
     /// An operation drawn from the whole table, its result kept for later.

@@ -271,9 +271,6 @@ impl Body<'_, '_, '_> {
                 self.sink(address_type);
             }
             Special::MemoryGrow => {
-                if self.source.percent(40) && self.growth_between(index) {
-                    return true;
-                }
                 let delta = self.source.pick(&[0, 1, 1, 2, 100, 0xffff_ffff]);
                 self.index_constant(memory.memory64, delta);
                 self.emit(Instruction::MemoryGrow(index));
@@ -323,7 +320,7 @@ impl Body<'_, '_, '_> {
 
     /// Growth between two uses of a memory's length, the second one mostly an access to what is new: what is known of the length
     /// before must not be used behind. False, with nothing emitted, where the memory never grows.
-    fn growth_between(&mut self, index: u32) -> bool {
+    pub fn growth_between(&mut self, index: u32) -> bool {
         let memory = self.world.memories[index as usize];
         let room = memory.maximum.unwrap_or(u64::MAX).saturating_sub(memory.minimum);
         let bytes = memory.minimum << memory.page_bytes_log2;

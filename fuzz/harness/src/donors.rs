@@ -176,6 +176,7 @@ mod tests {
     use crate::generate::{donor_features, generate_spliced};
     use crate::quarantine;
     use crate::source::{case_seed, expand};
+    use crate::targets::Targets;
     use wasmparser::{Parser, Payload, Validator};
     use wattest_spec_tests::script::{Command, ModuleSource};
     use wattest_spec_tests::{Script, SuiteFile};
@@ -228,6 +229,20 @@ mod tests {
             }
         }
         assert!(checked > 100, "{checked}");
+    }
+
+    /// Targets that take their cases from the generator of `diff_core` have them too, and say where they are from.
+    #[test]
+    fn other_targets_have_them() {
+        let mut targets = Targets::default();
+        for name in ["diff_core", "self_configs", "emi"] {
+            let target = targets.get(name).expect("a target");
+            let donor = (0..60).find_map(|index| {
+                let case = target.generate(&expand(case_seed(16, index)))?;
+                case.get("donor").map(str::to_owned)
+            });
+            assert!(donor.is_some_and(|donor| donor.contains(".wast:")), "{name}");
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Body<'_, '_, '_> {
             18 if self.labels.len() > 1 => return self.leave(),
             19..=21 => drop(self.call(1)),
             22 => drop(self.call_indirect(1)),
-            23 if self.source.percent(30) => self.growth(),
+            23 => self.growth(),
             _ => self.operation_statement(),
         }
         true

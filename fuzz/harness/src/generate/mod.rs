@@ -56,3 +56,30 @@ pub(crate) fn generate_spliced(source: &mut Source<'_>, donor: &'static DonorMod
     let donation = splice::Donation::choose(source, donor)?;
     Some(world::World::choose(source, true, Some(donation)).finish(source))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{case_seed, expand};
+
+    /// Growth between two uses of a length is in some of the modules, and there are accesses behind the guard.
+    #[test]
+    fn edges_of_memories_are_reached() {
+        let (mut between, mut behind) = (0, 0);
+        for index in 0..200 {
+            let choices = expand(case_seed(15, index));
+            let module = generate(&mut Source::new(&choices), true);
+            let text = wasmprinter::print_bytes(&module.wasm).expect("a module");
+            let lines: Vec<&str> = text.lines().map(str::trim).collect();
+            let uses = |lines: &[&str]| lines.iter().any(|line| line.contains("memory.size") || line.contains("load8"));
+            let is_between = |at: &usize| {
+                lines[*at].starts_with("memory.grow")
+                    && uses(&lines[at.saturating_sub(4)..*at])
+                    && uses(&lines[*at..(at + 5).min(lines.len())])
+            };
+            between += usize::from((0..lines.len()).any(|at| is_between(&at)));
+            behind += usize::from(lines.iter().any(|line| line.contains("offset=33554432")));
+        }
+        assert!(between > 30 && behind > 2, "{between} and {behind} of 200");
+    }
+}

@@ -74,20 +74,41 @@ fn wild_constant(source: &mut Source<'_>, core: Core) -> String {
     }
 }
 
+/// A number of elements that lie in memory as raw bytes, or so many that their bytes are a few again, modulo 2^64.
+fn raw_count(source: &mut Source<'_>, mode: Mode) -> String {
+    match mode.wide && source.percent(40) {
+        true => format!("(i64.const {})", (1u64 << (60 + source.below(4))) + source.below(2) as u64),
+        false => mode.address(source.pick(&[0, 1, 2, 7, 8, 9, 17, 31])),
+    }
+}
+
 /// A function that calls the one below it, `$up{at}`.
 pub fn forward(source: &mut Source<'_>, func: &Func, mode: Mode, below: &Signature, above: &Signature) -> String {
     let given = below.params.len() - usize::from(below.in_memory);
     let mut args = String::new();
+    let pointer = Core::pointer(mode.wide);
+    let mut count = None;
     for (index, core) in below.params[..given].iter().enumerate() {
-        args.push_str(&match mode.wild && source.percent(40) {
-            true => wild_constant(source, *core),
-            false => format!("(local.get {index})"),
+        // Two that may be a list.
+        let is_pair = below.params[index..given].starts_with(&[pointer, pointer]);
+        args.push_str(&match count.take() {
+            Some(count) => count,
+            None if mode.wild && is_pair && source.percent(35) => {
+                count = Some(raw_count(source, mode));
+                mode.address(DATA + 8 * source.below(16) as u32)
+            }
+            None if mode.wild && source.percent(40) => wild_constant(source, *core),
+            None => format!("(local.get {index})"),
         });
     }
     let mut place = mode.address(RESULT);
     if below.in_memory {
-        if mode.wild && source.percent(30) {
-            place = wild_constant(source, Core::pointer(mode.wide));
+        if mode.wild && source.percent(40) {
+            // Aligned, and too near to the end of a memory of one page, or anywhere.
+            place = match source.percent(50) {
+                true => mode.address(65536 - 8 * source.below(8) as u32),
+                false => wild_constant(source, pointer),
+            };
         }
         args.push_str(&place);
     }

@@ -90,7 +90,7 @@ impl Layer {
     /// A layer; the first one implements.
     pub fn generate(source: &mut Source<'_>, funcs: &[Func], is_first: bool, hostile: bool) -> Layer {
         let passing = source.pick(&[Passing::Forward, Passing::Forward, Passing::LiftOfLower, Passing::Reexport]);
-        let wide = source.percent(20);
+        let wide = source.percent(if hostile { 35 } else { 20 });
         let routes = funcs.iter().map(|func| Route::generate(source, func, wide, hostile)).collect();
         let misbehaves = |source: &mut Source<'_>, percent| hostile && !is_first && source.percent(percent);
         let shim = !is_first && source.percent(15);
@@ -104,7 +104,7 @@ impl Layer {
             post_returns: source.percent(50),
             post_returns_call_out: hostile && source.percent(10),
             starts: !is_first && !shim && source.percent(15),
-            wild: hostile && source.percent(40),
+            wild: hostile && source.percent(60),
             hostile,
             borrows_allocator: !is_first && source.percent(12),
             borrows_post_return: misbehaves(source, 8),

@@ -141,6 +141,8 @@ impl Types {
             3 => Ty::String,
             4 | 5 if !self.named.is_empty() => Ty::Named(source.below(self.named.len())),
             4 | 5 => Ty::Primitive(source.below(PRIMITIVES.len())),
+            // Elements of their own copies: what is no `bool` becomes one.
+            6 if source.percent(30) => Ty::List(Box::new(Ty::Primitive(0))),
             6 => Ty::List(deep(source)),
             7 if source.percent(50) => Ty::FixedList(deep(source), source.pick(&[1, 2, 3, 9])),
             // Floats are no keys.

@@ -71,7 +71,8 @@ pub fn value(source: &mut Source<'_>, types: &Types, ty: &Ty) -> Val {
         Ty::Primitive(row) => primitive(source, *row),
         Ty::String => Val::String(source.pick(&TEXTS).into()),
         Ty::List(element) => {
-            let length = source.pick(&[0, 1, 1, 2, 3, 5]);
+            // Some are copied eight elements at a time.
+            let length = source.pick(&[0, 1, 1, 2, 3, 5, 8, 9, 17]);
             Val::List((0..length).map(|_| value(source, types, element)).collect())
         }
         Ty::FixedList(element, length) => Val::List((0..*length).map(|_| value(source, types, element)).collect()),

@@ -70,7 +70,10 @@ impl Func {
                 Func::plain(vec![ty.clone()], Some(ty), Leaf::Echo)
             }
             0 | 1 => {
-                let list = Ty::List(Box::new(ty));
+                // Of elements with two bytes and more, and of those that have a loop of their own.
+                let plain = hostile && source.percent(50);
+                let element = if plain { Ty::Primitive(source.pick(&[0, 0, 3, 4, 6, 8, 8, 10])) } else { ty };
+                let list = Ty::List(Box::new(element));
                 Func::plain(vec![list.clone()], Some(list), Leaf::EchoList)
             }
             _ => {

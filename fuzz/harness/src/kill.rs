@@ -1,9 +1,9 @@
 //! `cargo prove mutants`: which planted faults the targets find, and how fast.
 //!
-//! For each fault one campaign with the fault switched on, all targets interleaved, until the first disagreement or the end
-//! of its time; beside it the same campaign of the baseline lane, which does what the usual harness does. Before them, a
-//! campaign without any fault, which must find nothing. In an ordinary build, the command builds itself with faults into a
-//! folder of its own and goes on there.
+//! For each fault one campaign with the fault switched on, all targets that can see it interleaved, until the first
+//! disagreement or the end of its time; beside it the same campaign of the baseline lane, which does what the usual harness
+//! does. Before them, a campaign without any fault, which must find nothing. In an ordinary build, the command builds itself
+//! with faults into a folder of its own and goes on there.
 //!
 //! Invariant: a fault counts as killed only by a disagreement that names a target and a seed, or by the death of a worker.
 //!
@@ -334,10 +334,19 @@ fn hunt(
     }))
 }
 
+/// The targets that can see a fault of a layer, where not all of them can.
+fn applicable(layer: &str) -> Option<&'static str> {
+    match layer {
+        "Component" => Some("component_abi,hostile_abi,resources,graph,dfg,wast_configs"),
+        "Wasi" => Some("wasi_fs"),
+        _ => None,
+    }
+}
+
 /// Measures one fault.
 fn measure(arguments: &Arguments, folder: &Path, fault: &Fault) -> Result<Row, Box<dyn Error>> {
     let mutant = fault.name.as_str();
-    let kill = hunt(arguments, folder, mutant, None, arguments.time)?;
+    let kill = hunt(arguments, folder, mutant, applicable(&fault.layer), arguments.time)?;
     let baseline = match arguments.baseline {
         0 => None,
         seconds => hunt(arguments, folder, mutant, Some(BASELINE), seconds)?,
@@ -441,5 +450,20 @@ fn print_reductions(matrix: &Matrix) {
     }
     for (row, reduced) in cases.iter().filter(|(_, reduced)| !reduced.replays) {
         println!("DOES NOT FAIL AGAIN {}: {}", row.mutant, reduced.file);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::targets::named;
+
+    #[test]
+    fn targets_of_layers_exist() {
+        for layer in ["Component", "Wasi"] {
+            let names = applicable(layer).expect("targets of their own");
+            assert!(names.split(',').all(|name| named(name).is_some()), "{names}");
+        }
+        assert_eq!(applicable("Bounds"), None);
     }
 }

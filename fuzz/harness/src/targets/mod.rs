@@ -254,17 +254,19 @@ pub fn named(name: &str) -> Option<&'static Row> {
     TARGETS.iter().find(|row| row.name == name).or((name == BASELINE).then_some(&BASELINE_PLACE))
 }
 
-/// The target that the `index`-th case of a campaign belongs to: rows in turn, each by its weight; all cases belong to
-/// `only`, if the campaign has a target named.
+/// The target that the `index`-th case of a campaign belongs to: rows in turn, each by its weight; those of `only`, if the
+/// campaign has targets named, with commas between them.
 pub fn target_of(index: u64, only: Option<&str>) -> &'static str {
-    if let Some(row) = only.and_then(named) {
+    let names: Vec<&str> = only.into_iter().flat_map(|names| names.split(',')).collect();
+    if let Some(row) = names.first().and_then(|name| named(name)).filter(|_| names.len() == 1) {
         return row.name;
     }
-    let total: u64 = TARGETS.iter().map(|row| u64::from(row.weight)).sum();
+    let rows = || TARGETS.iter().filter(|row| names.is_empty() || names.contains(&row.name));
+    let total: u64 = rows().map(|row| u64::from(row.weight)).sum::<u64>().max(1);
     // A step that shares no factor with any total below it spreads every row evenly over the round.
     const STEP: u64 = 7919;
     let mut place = (index % total) * STEP % total;
-    for row in TARGETS {
+    for row in rows() {
         match place.checked_sub(u64::from(row.weight)) {
             None => return row.name,
             Some(rest) => place = rest,
@@ -498,6 +500,7 @@ pub fn mutate_in_place(
 mod tests {
     use super::*;
     use crate::source::case_seed;
+    use std::collections::BTreeSet;
 
     /// The smoke budget of one target: seeded cases, the same every time.
     fn smoke(name: &str) {
@@ -593,6 +596,13 @@ mod tests {
             let share = (0..total).filter(|index| target_of(*index, None) == row.name).count();
             assert_eq!(share, row.weight as usize, "{}", row.name);
         }
+    }
+
+    #[test]
+    fn a_campaign_of_several_targets_has_no_others() {
+        let names: BTreeSet<_> = (0..100).map(|index| target_of(index, Some("gc_model,graph"))).collect();
+        assert_eq!(names, BTreeSet::from(["gc_model", "graph"]));
+        assert_eq!(target_of(7, Some("graph")), "graph");
     }
 
     #[test]

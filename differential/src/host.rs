@@ -12,7 +12,7 @@
 //! Does not know: engines.
 
 use crate::value::{is_nan32, is_nan64};
-use crate::{FuncIdentity, HostCall, Value, ValueType};
+use crate::{FuncIdentity, HostCall, Poison, Value, ValueType};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// What a host function does to the instance that calls it, before it answers.
@@ -48,12 +48,14 @@ pub struct Host {
     calling_back: bool,
     /// Calls so far.
     pub trace: Vec<HostCall>,
+    /// Why a callback stopped before its end: what follows it is not comparable, however the call that it is part of ends.
+    pub stopped: Option<Poison>,
 }
 
 impl Host {
     /// A fresh host; `acting` if its functions act on instances.
     pub fn new(seed: u64, acting: bool) -> Host {
-        Host { seed, acting, calling_back: false, trace: Vec::new() }
+        Host { seed, acting, ..Host::default() }
     }
 
     /// Records a call of import `func` and gives its answer: it fails one time in 64, and acts one time in four.
@@ -81,10 +83,11 @@ impl Host {
         self.calling_back = true;
     }
 
-    /// Records how a callback ended: with values, or not.
-    pub fn callback_ends(&mut self, values: Option<Vec<Value>>) {
+    /// Records how a callback ended: with values, or not, for which there may be a reason that is not the module's.
+    pub fn callback_ends(&mut self, ended: Result<Vec<Value>, Option<Poison>>) {
         self.calling_back = false;
-        let args = values.unwrap_or_else(|| vec![Value::I32(u32::MAX)]);
+        self.stopped = self.stopped.or(ended.as_ref().err().copied().flatten());
+        let args = ended.unwrap_or_else(|_| vec![Value::I32(u32::MAX)]);
         self.trace.push(HostCall { func: CALLBACK_RECORD, args });
     }
 

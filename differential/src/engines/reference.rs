@@ -161,6 +161,11 @@ impl Session<'_> {
 
     /// Records a step; false where it was poisoned.
     fn step(&mut self, outcome: Result<Vec<core::Value>, Failure>, types: &[ValueType]) -> Result<bool, Refusal> {
+        let stopped = locked(&self.host).stopped;
+        if stopped.is_some() {
+            self.run.stopped = stopped;
+            return Ok(false);
+        }
         let offset = if let Err(Failure::Trap(trap)) = &outcome { trap.offset } else { None };
         let ending = match outcome {
             Ok(values) => {
@@ -336,7 +341,7 @@ fn act(store: &mut Store, host: &Mutex<Host>, targets: &HostTargets, action: Act
             let neutral = |values: Vec<core::Value>| {
                 values.iter().zip(&signature.results).map(|(value, ty)| nobody.neutral(*value, *ty)).collect()
             };
-            locked(host).callback_ends(ended.ok().map(neutral));
+            locked(host).callback_ends(ended.map(neutral).map_err(|failure| classify(&failure).err().flatten()));
         }
     }
 }

@@ -133,6 +133,10 @@ impl Session<'_> {
 
     /// Records a step; false where it was poisoned.
     fn step(&mut self, store: &mut Store<Host>, outcome: Result<Vec<Val>, wasmi::Error>) -> Result<bool, Refusal> {
+        if let stopped @ Some(_) = store.data().stopped {
+            self.run.stopped = stopped;
+            return Ok(false);
+        }
         let ending = match outcome {
             Ok(values) => Ending::Values(values.iter().map(|value| self.entities.neutral(&*store, value)).collect()),
             Err(error) => match classify(&error) {
@@ -364,8 +368,9 @@ fn act(caller: &mut wasmi::Caller<'_, Host>, targets: &HostTargets, action: Acti
             caller.data_mut().callback_begins();
             let ended = func.call(&mut *caller, &args, &mut out);
             let nobody = Entities::default();
-            let values = ended.ok().map(|()| out.iter().map(|value| nobody.neutral(&*caller, value)).collect());
-            caller.data_mut().callback_ends(values);
+            let values = |()| out.iter().map(|value| nobody.neutral(&*caller, value)).collect();
+            let ended = ended.map(values).map_err(|error| classify(&error).err().flatten());
+            caller.data_mut().callback_ends(ended);
         }
     }
 }

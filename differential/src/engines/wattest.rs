@@ -44,10 +44,14 @@ impl WattestConfig {
         self.options.contains(&("keep-locals", "true"))
     }
 
-    /// Whether the place of a trap of this class is that of its own operation: accesses that guard pages catch may have that
-    /// of the operation which uses the value.
+    /// Whether the place of a trap of this class is that of its own operation: accesses that guard pages catch, those
+    /// through null among them, may have that of the operation which uses the value.
     pub(crate) fn places_exactly(&self, class: TrapClass) -> bool {
-        class != TrapClass::MemoryOutOfBounds || self.options.contains(&("explicit-bounds", "true"))
+        match class {
+            TrapClass::MemoryOutOfBounds => self.options.contains(&("explicit-bounds", "true")),
+            TrapClass::NullReference => self.options.contains(&("signals-based-traps", "false")),
+            _ => true,
+        }
     }
 }
 
@@ -280,6 +284,10 @@ impl Session<'_> {
 
     /// Records a step; false where it was poisoned.
     fn step(&mut self, store: &mut Store<Host>, outcome: Result<Vec<Val>, Error>) -> Result<bool, Refusal> {
+        if let stopped @ Some(_) = store.data().stopped {
+            self.run.stopped = stopped;
+            return Ok(false);
+        }
         let offset = outcome.as_ref().err().and_then(|error| self.trap_offset(error));
         let frames = outcome.as_ref().err().and_then(|error| self.frames(error));
         let ending = match outcome {
@@ -566,8 +574,9 @@ fn act(caller: &mut Caller<'_, Host>, targets: &HostTargets, action: Action) -> 
             caller.data_mut().callback_begins();
             let ended = func.call(&mut *caller, &args, &mut out);
             let nobody = Entities::default();
-            let values = ended.ok().map(|()| out.iter().map(|value| nobody.neutral(&*caller, value)).collect());
-            caller.data_mut().callback_ends(values);
+            let values = |()| out.iter().map(|value| nobody.neutral(&*caller, value)).collect();
+            let ended = ended.map(values).map_err(|error| classify(&error).err().flatten());
+            caller.data_mut().callback_ends(ended);
         }
         _ => {}
     }

@@ -120,7 +120,7 @@ fn answers(shape: &Shape, plan: &Plan, trace: &[HostCall]) -> Vec<Json> {
     let mut answers = Vec::new();
     for HostCall { func, args } in trace {
         if *func == CALLBACK_RECORD {
-            host.callback_ends(Some(args.clone()));
+            host.callback_ends(Ok(args.clone()));
             continue;
         }
         let answer = host.call(*func, args.clone(), &shape.functions[*func as usize].results);

@@ -12,7 +12,7 @@ use crate::envelope::{Argument, Envelope, EnvelopeCall};
 use crate::generate::val_type;
 use crate::model::{Model, ModelCase, ModelChecker};
 use crate::pieces::signatures;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wasmparser::{ExternalKind, Parser, Payload, ValType};
 use wattest_differential::linked::{LinkedCall, LinkedModule, LinkedProgram};
 
@@ -47,6 +47,29 @@ pub(super) fn program_of(case: &Envelope) -> LinkedProgram {
         })
     };
     LinkedProgram { modules, calls: calls.filter(fits).collect() }
+}
+
+/// Whether earlier modules export whatever a module imports: a fuzzer changes names, too.
+fn is_linked(program: &LinkedProgram) -> bool {
+    let mut exported: BTreeSet<(&str, String)> = BTreeSet::new();
+    for module in &program.modules {
+        for payload in Parser::new(0).parse_all(&module.wasm).filter_map(Result::ok) {
+            match payload {
+                Payload::ImportSection(reader) => {
+                    let mut imports = reader.into_imports().filter_map(Result::ok);
+                    if !imports.all(|import| exported.contains(&(import.module, import.name.to_owned()))) {
+                        return false;
+                    }
+                }
+                Payload::ExportSection(reader) => {
+                    let names = reader.into_iter().filter_map(Result::ok).map(|export| export.name.to_owned());
+                    exported.extend(names.map(|name| (module.name.as_str(), name)));
+                }
+                _ => {}
+            }
+        }
+    }
+    true
 }
 
 /// Parameters of the functions that a module exports, by name.
@@ -103,7 +126,7 @@ impl Target for Linked {
     fn run(&mut self, case: &Envelope) -> Outcome {
         let program = program_of(case);
         let calls_exist = program.calls.iter().all(|call| call.module < program.modules.len());
-        if program.modules.is_empty() || !calls_exist {
+        if program.modules.is_empty() || !calls_exist || !is_linked(&program) {
             return Outcome::default();
         }
         let subject = case.number("subject", 0) as usize;
@@ -123,6 +146,22 @@ impl Target for Linked {
 mod tests {
     use super::*;
     use wattest_differential::Value;
+
+    #[test]
+    fn programs_have_what_they_import() {
+        let check = |import: &str, expected: bool| {
+            let texts = ["(module (func (export \"f\")))".to_owned(), format!("(module (import {import} (func)))")];
+            let module = |(number, text): (usize, &String)| LinkedModule {
+                name: format!("m{number}"),
+                wasm: wat::parse_str(text).expect("valid text"),
+            };
+            let modules = texts.iter().enumerate().map(module).collect();
+            assert_eq!(is_linked(&LinkedProgram { modules, calls: Vec::new() }), expected, "{import}");
+        };
+        check("\"m0\" \"f\"", true);
+        check("\"m0\" \"g\"", false);
+        check("\"m1\" \"f\"", false);
+    }
 
     #[test]
     fn calls_fit_what_they_call() {

@@ -107,10 +107,40 @@ pub fn config_of(byte: u8) -> usize {
     0
 }
 
+/// Programs until an engine is made anew: it keeps every distinct type that it ever saw.
+const RUNS_MAX: u32 = 250;
+
+/// An engine of one configuration, made on first use and after so many programs again.
+pub(crate) struct Kept {
+    config: &'static WattestConfig,
+    nans: NanRule,
+    engine: Option<wattest::Engine>,
+    runs: u32,
+}
+
+impl Kept {
+    pub(crate) fn new(config: &'static WattestConfig, nans: NanRule) -> Kept {
+        Kept { config, nans, engine: None, runs: 0 }
+    }
+
+    /// The engine for the next program.
+    pub(crate) fn next(&mut self) -> Result<&wattest::Engine, Refusal> {
+        if self.runs == RUNS_MAX {
+            *self = Kept::new(self.config, self.nans);
+        }
+        self.runs += 1;
+        match &mut self.engine {
+            Some(engine) => Ok(engine),
+            slot => Ok(slot.insert(build(self.config, self.nans)?)),
+        }
+    }
+}
+
 /// Wattest in one configuration.
 pub struct WattestEngine {
     config: &'static WattestConfig,
-    engines: [Option<wattest::Engine>; 2],
+    arithmetic: Kept,
+    exact: Kept,
 }
 
 impl WattestEngine {
@@ -121,15 +151,12 @@ impl WattestEngine {
 
     /// A configuration beside those.
     pub fn of(config: &'static WattestConfig) -> WattestEngine {
-        WattestEngine { config, engines: [None, None] }
+        let [arithmetic, exact] = [NanRule::Arithmetic, NanRule::Exact].map(|nans| Kept::new(config, nans));
+        WattestEngine { config, arithmetic, exact }
     }
 
     fn engine(&mut self, nans: NanRule) -> Result<&wattest::Engine, Refusal> {
-        let slot = &mut self.engines[usize::from(nans == NanRule::Exact)];
-        match slot {
-            Some(engine) => Ok(engine),
-            None => Ok(slot.insert(build(self.config, nans)?)),
-        }
+        if nans == NanRule::Exact { self.exact.next() } else { self.arithmetic.next() }
     }
 }
 

@@ -6,8 +6,7 @@
 //!
 //! Does not know: the reference's evaluator.
 
-use super::CONFIGS;
-use super::wattest::build;
+use super::{CONFIGS, KeptWattest};
 use crate::NanRule;
 use crate::components::{
     ComponentCall, ComponentCase, ComponentEnding, ComponentEngine, ComponentRecord, HostAnswer, HostLog, HostScript,
@@ -22,23 +21,14 @@ use wattest_reference::component::Val;
 /// Wattest in one configuration.
 pub struct WattestComponents {
     row: usize,
-    engine: Option<wattest::Engine>,
+    engine: KeptWattest,
 }
 
 impl WattestComponents {
     /// Row `row` of [`CONFIGS`], modulo their number. The engine is made on first use.
     pub fn new(row: usize) -> WattestComponents {
-        WattestComponents { row: row % CONFIGS.len(), engine: None }
-    }
-
-    fn engine(&mut self) -> Result<&wattest::Engine, String> {
-        match &mut self.engine {
-            Some(engine) => Ok(engine),
-            slot => {
-                let engine = build(&CONFIGS[self.row], NanRule::Exact).map_err(|refusal| refusal.to_string())?;
-                Ok(slot.insert(engine))
-            }
-        }
+        let row = row % CONFIGS.len();
+        WattestComponents { row, engine: KeptWattest::new(&CONFIGS[row], NanRule::Exact) }
     }
 }
 
@@ -48,7 +38,7 @@ impl ComponentEngine for WattestComponents {
     }
 
     fn run(&mut self, case: &ComponentCase) -> Result<ComponentRecord, String> {
-        let engine = self.engine()?;
+        let engine = self.engine.next().map_err(|refusal| refusal.to_string())?;
         let component = Component::new(engine, &case.wasm).map_err(|error| format!("refused: {error}"))?;
         let log = HostLog::default();
         let linker = linker(engine, &case.host, &log).map_err(|error| error.to_string())?;

@@ -6,7 +6,7 @@
 
 use super::graph::{Contents, Found, Graph, Heap};
 use super::{LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, LinkedStep, Observed, trimmed};
-use crate::engines::{WattestConfig, build_wattest, wattest_classify};
+use crate::engines::{KeptWattest, WattestConfig, wattest_classify};
 use crate::{CONFIGS, NanRule, Poison, Refusal, Value};
 use std::fmt;
 use wattest::{
@@ -48,13 +48,14 @@ pub fn implements(feature: &str) -> bool {
 /// The runtime in one configuration.
 pub struct LinkedWattest {
     config: &'static WattestConfig,
-    engine: Option<wattest::Engine>,
+    engine: KeptWattest,
 }
 
 impl LinkedWattest {
     /// The row that [`row`] gave, modulo their number; the engine is made on first use.
     pub fn new(row: usize) -> LinkedWattest {
-        LinkedWattest { config: configuration(row), engine: None }
+        let config = configuration(row);
+        LinkedWattest { config, engine: KeptWattest::new(config, NanRule::Exact) }
     }
 }
 
@@ -67,10 +68,7 @@ impl LinkedEngine for LinkedWattest {
     }
 
     fn run(&mut self, program: &LinkedProgram, steps_max: u64) -> Result<LinkedRun, Refusal> {
-        let engine = match &self.engine {
-            Some(engine) => engine.clone(),
-            None => self.engine.insert(build_wattest(self.config, NanRule::Exact)?).clone(),
-        };
+        let engine = self.engine.next()?.clone();
         let mut store = Store::new(&engine, ());
         store.set_epoch_deadline(1 << 40);
         let fuel = self.config.options.contains(&("fuel", "true")).then_some(steps_max * FUEL_PER_OPERATION);

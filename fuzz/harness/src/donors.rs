@@ -1,8 +1,9 @@
 //! The functions of the suites, as donors for generated modules.
 //!
 //! Donors are the modules of the official scripts that the suites' own runner finds ([`wattest_spec_tests::Suites`]: the folder
-//! that `WATTEST_SUITES` names, else what is embedded) and, one time in ten, those of this repository's scripts and of the
-//! planted faults' witnesses, where its sources are. A file is read when the first case wants a function of it.
+//! that `WATTEST_SUITES` names, else what is embedded) and, one time in ten, those of this repository's scripts, where its
+//! sources are. The witnesses of planted faults are none: what finds a fault must not have been told of it. A file is read
+//! when the first case wants a function of it.
 //!
 //! Invariant: the same choices give the same donor, given the same suites; where the sources are missing, as on the machines
 //! of a fuzzing service, only the tenth differs. A case that was stored has its modules whole.
@@ -40,7 +41,6 @@ pub(crate) mod suites {
 
     use super::DonorModule;
     use std::collections::BTreeMap;
-    use std::path::{Path, PathBuf};
     use std::sync::OnceLock;
     use wattest_differential::{FuncIdentity, Value};
     use wattest_spec_tests::script::{Action, Args, Call, Command, ModuleSource};
@@ -64,7 +64,7 @@ pub(crate) mod suites {
     /// Those of this repository.
     pub(crate) fn own_files() -> &'static [DonorFile] {
         static FILES: OnceLock<Vec<DonorFile>> = OnceLock::new();
-        FILES.get_or_init(|| donors(suites(|name| name == "own").chain(witnesses())))
+        FILES.get_or_init(|| donors(suites(|name| name == "own")))
     }
 
     fn donors(files: impl Iterator<Item = SuiteFile>) -> Vec<DonorFile> {
@@ -74,21 +74,6 @@ pub(crate) mod suites {
     fn suites(wanted: fn(&str) -> bool) -> impl Iterator<Item = SuiteFile> {
         let suites = Suites::locate().unwrap_or_default();
         suites.found.into_iter().filter(move |suite| wanted(suite.name)).flat_map(|suite| suite.files)
-    }
-
-    /// Scripts of this crate, where its sources are.
-    fn witnesses() -> Vec<SuiteFile> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("witnesses");
-        let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-        let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "wast"));
-        paths.sort();
-        let named = |path: &PathBuf| {
-            let mut file = SuiteFile::at(path);
-            file.name = format!("witnesses/{}", path.file_name().unwrap_or_default().to_string_lossy());
-            file
-        };
-        paths.iter().map(named).collect()
     }
 
     impl DonorFile {

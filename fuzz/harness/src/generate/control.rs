@@ -273,12 +273,12 @@ impl Body<'_, '_, '_> {
     fn leave(&mut self) -> bool {
         match self.source.below(16) {
             0 => self.emit(Instruction::Unreachable),
-            1 | 2 => {
+            1..=4 => {
                 let results = self.labels[0].types.clone();
                 self.push_all(&results);
                 self.emit(Instruction::Return);
             }
-            3..=5 => {
+            5..=7 => {
                 let results = self.labels[0].types.clone();
                 if !self.tail_call(&results) {
                     self.push_all(&results);

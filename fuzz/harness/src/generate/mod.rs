@@ -30,7 +30,7 @@ pub(crate) use donor::features as donor_features;
 pub(crate) use world::val_type;
 
 /// Generators whose output changes get a new number, so that an old seed is not mistaken for a reproducible one.
-pub const GENERATOR_VERSION: u32 = 6;
+pub const GENERATOR_VERSION: u32 = 7;
 
 /// A generated module.
 pub struct Generated {

@@ -68,10 +68,10 @@ impl Writer<'_, '_> {
         if self.tags.is_empty() {
             return self.call();
         }
-        match self.source.below(8) {
+        match self.source.below(9) {
             0..=3 if self.frame.blocks < BLOCKS_MAX => self.try_table(),
             4 if self.tries > 0 || self.source.percent(8) => self.throw(),
-            5 if self.tries > 0 || self.source.percent(8) => self.rethrow(),
+            5 | 6 if self.tries > 0 || self.source.percent(8) => self.rethrow(),
             _ => self.call(),
         }
     }

@@ -248,7 +248,7 @@ impl Writer<'_, '_> {
         self.convert(ty, value, Ty::null(Heap::Def(def)));
         let at = self.source.between(0, length);
         let count = self.source.between(0, length - at);
-        let cells: Vec<V> = match (self.source.below(5), width(field)) {
+        let cells: Vec<V> = match (self.source.below(6), width(field)) {
             (0, _) => {
                 self.emit(Instruction::I32Const(at as i32));
                 let cell = packed(field, self.value(field.unpacked(), 1));
@@ -256,13 +256,13 @@ impl Writer<'_, '_> {
                 self.emit(Instruction::ArrayFill(index));
                 vec![cell; count]
             }
-            (1, Some(width)) => {
+            (1 | 5, Some(width)) => {
                 let (offset, count) = self.segment_range(width, count);
                 [at, offset, count].iter().for_each(|value| self.emit(Instruction::I32Const(*value as i32)));
                 self.emit(Instruction::ArrayInitData { array_type_index: index, array_data_index: 0 });
                 self.data_cells(field, offset, count)
             }
-            (1, None) if self.graph.below(Ty::null(Heap::I31), field.unpacked()) => {
+            (1 | 5, None) if self.graph.below(Ty::null(Heap::I31), field.unpacked()) => {
                 let (offset, count) = self.element_range(count);
                 [at, offset, count].iter().for_each(|value| self.emit(Instruction::I32Const(*value as i32)));
                 self.emit(Instruction::ArrayInitElem { array_type_index: index, array_elem_index: 0 });

@@ -84,6 +84,8 @@ pub enum LinkedEnding {
     Trap(TrapClass),
     /// With an exception that nothing caught.
     Exception,
+    /// With nothing: what the module imports is missing or of another type. The program ends there.
+    Unlinkable,
 }
 
 /// A step: one instantiation, or one call.

@@ -33,9 +33,12 @@ impl Session {
         for module in &program.modules {
             let decoded = core::Module::decode(&module.wasm, core::Features::all())
                 .map_err(|error| Refusal::Module(format!("{}: {error}", module.name)))?;
-            let imports = self.imports(&decoded)?;
             self.store.set_fuel(steps_max);
-            let outcome = self.store.instantiate(&decoded, &imports);
+            let outcome = self.imports(&decoded).and_then(|imports| self.store.instantiate(&decoded, &imports));
+            if let Err(Failure::Unlinkable(_)) = outcome {
+                run.steps.push(LinkedStep::ended(LinkedEnding::Unlinkable));
+                return Ok(());
+            }
             let outcome = outcome.map(|instance| {
                 let exports = self.store.instance(instance).exports.clone();
                 self.instances.push((module.name.clone(), exports));
@@ -71,7 +74,7 @@ struct Session {
 }
 
 impl Session {
-    fn imports(&self, module: &core::Module) -> Result<Vec<Extern>, Refusal> {
+    fn imports(&self, module: &core::Module) -> Result<Vec<Extern>, Failure> {
         let find = |import: &core::Import| {
             let (_, exports) = self.instances.iter().find(|(name, _)| *name == import.module)?;
             exports.get(&import.name).copied()
@@ -79,7 +82,9 @@ impl Session {
         module
             .imports()
             .iter()
-            .map(|import| find(import).ok_or_else(|| Refusal::Broken(format!("no {}.{}", import.module, import.name))))
+            .map(|import| {
+                find(import).ok_or_else(|| Failure::Unlinkable(format!("no {}.{}", import.module, import.name)))
+            })
             .collect()
     }
 

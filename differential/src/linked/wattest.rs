@@ -82,7 +82,10 @@ impl LinkedEngine for LinkedWattest {
                 compiled = compiled.reload().map_err(broken)?;
             }
             session.refuel()?;
-            let outcome = session.instantiate(&module.name, &compiled)?;
+            let Some(outcome) = session.instantiate(&module.name, &compiled)? else {
+                run.steps.push(LinkedStep::ended(LinkedEnding::Unlinkable));
+                return Ok(run);
+            };
             if !session.step(&mut run, outcome)? || !matches!(run.steps.last(), Some(step) if is_success(step)) {
                 return Ok(run);
             }
@@ -120,15 +123,17 @@ impl Session {
         }
     }
 
-    fn instantiate(&mut self, name: &str, module: &Module) -> Result<Outcome, Refusal> {
+    /// None where the module does not link.
+    fn instantiate(&mut self, name: &str, module: &Module) -> Result<Option<Outcome>, Refusal> {
         match self.linker.instantiate(&mut self.store, module) {
             Ok(instance) => {
                 self.linker.instance(&mut self.store, name, instance).map_err(broken)?;
                 self.instances.push((name.to_owned(), instance));
-                Ok(Ok(Vec::new()))
+                Ok(Some(Ok(Vec::new())))
             }
-            Err(InstantiateError::Start(error)) => Ok(Err(error)),
-            Err(InstantiateError::Limit(text)) => Ok(Err(Error::Limit(text))),
+            Err(InstantiateError::Link(_)) => Ok(None),
+            Err(InstantiateError::Start(error)) => Ok(Some(Err(error))),
+            Err(InstantiateError::Limit(text)) => Ok(Some(Err(Error::Limit(text)))),
             Err(other) => Err(broken(other)),
         }
     }

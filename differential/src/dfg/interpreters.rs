@@ -20,9 +20,9 @@ use wattest_reference::{
 /// Instructions of all guests together.
 const FUEL: u64 = 100_000_000;
 
-/// An engine with a store of its own for each component.
+/// An engine for each component: one keeps the code of every module that it ever translated.
 pub struct Interpreters {
-    engine: wasmi::Engine,
+    config: wasmi::Config,
 }
 
 impl Default for Interpreters {
@@ -36,15 +36,16 @@ impl Default for Interpreters {
             .wasm_multi_memory(true)
             .wasm_relaxed_simd(true)
             .compilation_mode(wasmi::CompilationMode::Lazy);
-        Interpreters { engine: wasmi::Engine::new(&config) }
+        Interpreters { config }
     }
 }
 
 impl Interpreters {
     /// Calls `f` with a fresh store: of wasmi if it takes all of these modules, else of the reference.
     pub fn with_store<T>(&self, modules: &[&[u8]], f: impl FnOnce(&mut dyn Core) -> T) -> T {
-        if modules.iter().all(|wasm| wasmi::Module::validate(&self.engine, wasm).is_ok()) {
-            let mut store = wasmi::Store::new(&self.engine, Tables::default());
+        let engine = wasmi::Engine::new(&self.config);
+        if modules.iter().all(|wasm| wasmi::Module::validate(&engine, wasm).is_ok()) {
+            let mut store = wasmi::Store::new(&engine, Tables::default());
             // Fuel is on in the configuration above.
             let _ = store.set_fuel(FUEL);
             return f(&mut InWasmi(store.as_context_mut()));

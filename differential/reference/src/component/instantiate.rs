@@ -82,6 +82,12 @@ impl Frame {
         Arc::new(Frame { outer, spaces: Mutex::default() })
     }
 
+    /// Empties the scope: a component that is defined in it sees it, and would keep it for ever.
+    pub(crate) fn clear(&self) {
+        let spaces = std::mem::take(&mut *self.spaces());
+        drop(spaces);
+    }
+
     fn spaces(&self) -> MutexGuard<'_, Spaces> {
         self.spaces.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -177,7 +183,7 @@ impl Evaluation<'_> {
         args: &Exports,
     ) -> Result<Exports, Failure> {
         let (inst, caller) = self.enter_instance(parent)?;
-        let frame = Frame::new(closure.outer.clone());
+        let frame = self.scope(closure.outer.clone());
         let mut site = Site { frame, inst, exports: Exports::new() };
         let ended = closure.syntax.defs.iter().try_for_each(|def| self.define(&mut site, def, parent, args));
         let mut state = self.shared.lock();
@@ -185,6 +191,13 @@ impl Evaluation<'_> {
         state.current = caller;
         state.depth -= 1;
         ended.map(|()| site.exports)
+    }
+
+    /// A new scope, which lasts as long as the evaluator.
+    fn scope(&self, outer: Option<Arc<Frame>>) -> Arc<Frame> {
+        let frame = Frame::new(outer);
+        self.shared.lock().frames.push(frame.clone());
+        frame
     }
 
     /// A new component instance, and the task in whose name its start functions run.
@@ -452,7 +465,7 @@ impl Evaluation<'_> {
                 let TypeValue::Instance(def, scope) = frame.ty(ty)? else { return Err(unknown()) };
                 let TypeDef::Instance(decls) = &*def else { return Err(unknown()) };
                 // Validation bounds how deep instance types nest.
-                let inside = Frame::new(Some(scope));
+                let inside = self.scope(Some(scope));
                 let mut exports = Exports::new();
                 for decl in decls {
                     match decl {

@@ -127,6 +127,13 @@ impl Root {
     }
 }
 
+impl Drop for Evaluator {
+    fn drop(&mut self) {
+        let frames = std::mem::take(&mut self.shared.lock().frames);
+        frames.iter().for_each(|frame| frame.clear());
+    }
+}
+
 impl Evaluator {
     /// Nothing yet, and the host that roots import from.
     #[must_use]
@@ -220,5 +227,23 @@ impl Evaluator {
             *poisoned = true;
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A component that is defined in another one sees the scope that has it.
+    #[test]
+    fn scopes_end_with_the_evaluator() {
+        let text = "(component (component $C (component $D) (instance (instantiate $D))) (instance (instantiate $C)))";
+        let component = Component::decode(&wat::parse_str(text).unwrap()).unwrap();
+        let mut evaluator = Evaluator::new(Limits::default(), Box::new(NoHost));
+        evaluator.instantiate(&component).unwrap();
+        let scopes: Vec<_> = evaluator.shared.lock().frames.iter().map(Arc::downgrade).collect();
+        assert_eq!(scopes.len(), 3);
+        drop(evaluator);
+        assert!(scopes.iter().all(|scope| scope.upgrade().is_none()));
     }
 }

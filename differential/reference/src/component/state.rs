@@ -7,6 +7,7 @@
 //!
 //! Does not know: memories and code, which the core store has.
 
+use super::instantiate::Frame;
 use super::trace::Event;
 use super::types::{FuncType, Interner, ResourceId};
 use super::value::{Encoding, Handle, Val};
@@ -183,6 +184,8 @@ impl Host for NoHost {
 
 pub(crate) struct State {
     pub(crate) limits: Limits,
+    /// Every scope there is.
+    pub(crate) frames: Vec<Arc<Frame>>,
     pub(crate) types: Interner,
     pub(crate) instances: Vec<Instance>,
     pub(crate) resources: Vec<Resource>,
@@ -207,6 +210,7 @@ impl Shared {
     pub(crate) fn new(limits: Limits, host: Box<dyn Host>) -> Shared {
         Shared(Arc::new(Mutex::new(State {
             limits,
+            frames: Vec::new(),
             types: Interner::default(),
             instances: Vec::new(),
             resources: Vec::new(),

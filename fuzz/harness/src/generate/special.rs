@@ -299,6 +299,9 @@ impl Body<'_, '_, '_> {
                 let segment = self.source.below(self.world.data.len());
                 let active = matches!(self.world.data[segment].placement, super::world::Placement::Active { .. });
                 let room = if active { 0 } else { self.world.data[segment].bytes.len() };
+                if self.source.percent(8) {
+                    self.emit(Instruction::DataDrop(segment as u32));
+                }
                 self.bulk_start(memory.memory64, bytes);
                 let start = self.source.between(0, room);
                 let length = self.source.between(0, room - start);
@@ -444,6 +447,9 @@ impl Body<'_, '_, '_> {
         let room = self.world.elements[segment].items.len();
         let length = self.source.between(0, 2).min(room);
         let start = self.source.between(0, room - length);
+        if self.source.percent(8) {
+            self.emit(Instruction::ElemDrop(segment as u32));
+        }
         let target = self.source.below(3) as u64;
         self.index_constant(table.table64, target.min(table.minimum.saturating_sub(length as u64)));
         self.emit(Instruction::I32Const(start as i32));

@@ -131,8 +131,7 @@ fn definition(source: &mut Source<'_>, number: usize, traps: u32) -> String {
         }
         text.push_str("))\n");
     }
-    text.push_str(&libc::module_text(allocator, &data, false));
-    text.push_str("\n(core instance $libc (instantiate $Libc))\n");
+    text.push_str(&libc::text(allocator, &data, false));
     let options = format!(
         "(memory (core memory $libc \"mem\")) (realloc (core func $libc \"realloc\")) string-encoding={encoding}"
     );

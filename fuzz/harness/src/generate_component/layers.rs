@@ -232,8 +232,7 @@ impl Writer<'_> {
                 self.funcs.len() - NOTE
             );
         }
-        text.push_str(&libc::module_text(layer.allocator, &expand(layer.seed)[..DATA_BYTES], layer.wide));
-        text.push_str("\n(core instance $libc (instantiate $Libc))\n");
+        text.push_str(&libc::text(layer.allocator, &expand(layer.seed)[..DATA_BYTES], layer.wide));
         text.push_str("(type $own (resource (rep i32)))\n(core func $drop (canon resource.drop $own))\n");
         self.returns(&mut text, layer);
         let lowers = if number > 0 { self.lowers(layer) } else { String::new() };
@@ -308,6 +307,7 @@ impl Writer<'_> {
         for name in if layer.shared { &["m", "n"][..] } else { &["m"] } {
             let _ = writeln!(text, "(core instance ${name} (instantiate $M (with \"libc\" (instance $libc))");
             text.push_str("  (with \"up\" (instance (export \"drop\" (func $drop))");
+            text.push_str(" (export \"context-set\" (func $context-set))");
             for at in 0..self.funcs.len() {
                 if layer.routes[at].lifts_async {
                     let _ = write!(text, " (export \"ret{at}\" (func $ret{at}))");
@@ -441,7 +441,8 @@ impl Writer<'_> {
         let mut source = Source::new(&bytes);
         let mut text = format!(
             "(core module $M\n(import \"libc\" \"mem\" (memory {}1))\n(import \"libc\" \"out\" (table 1 funcref))\n\
-            (import \"libc\" \"log\" (func $log (param i64)))\n(import \"up\" \"drop\" (func $drop (param i32)))\n",
+            (import \"libc\" \"log\" (func $log (param i64)))\n(import \"up\" \"drop\" (func $drop (param i32)))\n\
+            (import \"up\" \"context-set\" (func $context-set (param i32)))\n",
             if layer.wide { "i64 " } else { "" }
         );
         for (at, func) in self.funcs.iter().enumerate() {
@@ -465,7 +466,12 @@ impl Writer<'_> {
                 0 => bodies::leaf(&mut source, func, mode, &above),
                 _ => bodies::forward(&mut source, func, mode, &self.lowered(layer, at), &above),
             };
-            let _ = writeln!(text, "(func (export \"f{at}\") {}\n{body})", above.text());
+            // Where the allocator counts: from here on in this task, whatever other tasks begin before it is over.
+            let counts_from = match layer.allocator.counts && number > 0 {
+                true => format!("(call $context-set (i32.const {}))\n", 1000 * (at + 1)),
+                false => String::new(),
+            };
+            let _ = writeln!(text, "(func (export \"f{at}\") {}\n{counts_from}{body})", above.text());
             let result: Vec<Core> = above.result.into_iter().collect();
             let out = if layer.post_returns_call_out { "(call $call_out)" } else { "" };
             let _ = writeln!(

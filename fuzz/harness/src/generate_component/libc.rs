@@ -57,13 +57,18 @@ pub struct Allocator {
     pub in_place: bool,
     /// What it does, and at which of its calls.
     pub misdeed: Option<(Misdeed, u32)>,
+    /// Whether it counts its calls in the context of the task it runs in, too, and says how far it is.
+    pub counts: bool,
 }
+
+/// The place of a task's context that an [`Allocator`] counts in; modules may set it by `$context-set`.
+const CONTEXT: u32 = 1;
 
 impl Allocator {
     /// One that does nothing wrong.
     pub fn lawful(source: &mut Source<'_>) -> Allocator {
         let misdeed = source.percent(20).then(|| (Misdeed::Grows, source.between(1, 4) as u32));
-        Allocator { in_place: source.percent(50), misdeed }
+        Allocator { in_place: source.percent(50), misdeed, counts: source.percent(25) }
     }
 
     /// One that may.
@@ -78,12 +83,13 @@ impl Allocator {
             Misdeed::Grows,
         ];
         let misdeed = source.percent(60).then(|| (source.pick(&ALL), source.between(1, 6) as u32));
-        Allocator { in_place: source.percent(50), misdeed }
+        Allocator { in_place: source.percent(50), misdeed, counts: source.percent(15) }
     }
 
     /// What is to be said of it.
     pub fn shapes(self, shapes: &mut Shapes) {
         shapes.add(if self.in_place { Shape::ReallocInPlace } else { Shape::ReallocMoves });
+        shapes.add_if(self.counts, Shape::ReallocCounts);
         if let Some((misdeed, _)) = self.misdeed {
             shapes.add(misdeed.shape());
         }
@@ -120,9 +126,14 @@ pub fn bytes_text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
 }
 
+/// What an allocator that counts does at each call.
+const COUNT: &str = "(call $log (i64.extend_i32_u (call $context-get)))
+    (call $context-set (i32.add (call $context-get) (i32.const 1)))";
+
 /// The module, called `P` where an address type is meant, `LONG` where an address becomes an `i64`.
 const TEXT: &str = r#"(core module $Libc
   (type $out (func))
+  IMPORTS
   (memory (export "mem") MEMORY)
   (table (export "out") 1 funcref)
   (global $next (mut P) (P.const 4096))
@@ -139,6 +150,7 @@ const TEXT: &str = r#"(core module $Libc
     (call $log (LONG (local.get $align)))
     (call $log (LONG (local.get $new_size)))
     (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+    COUNT
     MISDEED
     SHRINK
     (local.set $at (P.and
@@ -163,13 +175,29 @@ const TEXT: &str = r#"(core module $Libc
         (P.lt_u (local.get $at) (global.get $next)) (P.lt_u (local.get $at) (P.const 16384)))))
     (i64.xor (local.get $hash) (LONG (global.get $log_at)))))"#;
 
-/// The module; `wide` says that its memory has 64-bit addresses.
-pub fn module_text(allocator: Allocator, data: &[u8], wide: bool) -> String {
+/// The module and its instance, `$libc`, with the canonical definitions `$context-get` and `$context-set`; `wide` says that
+/// its memory has 64-bit addresses.
+pub fn text(allocator: Allocator, data: &[u8], wide: bool) -> String {
     let text = TEXT.replace("MISDEED", &allocator.misdeed_text()).replace("SHRINK", allocator.shrink_text());
     let text = text.replace("MEMORY", if wide { "i64 1" } else { "1" });
     // An `i64` is one already: adding nothing keeps the text in the same form.
     let text = text.replace("(LONG ", if wide { "(i64.or (i64.const 0) " } else { "(i64.extend_i32_u " });
     let pointer = if wide { "i64" } else { "i32" };
     let text = text.replace("P.", &format!("{pointer}.")).replace(" P)", &format!(" {pointer})"));
-    text.replace("(mut P)", &format!("(mut {pointer})")).replace("BYTES", &bytes_text(data))
+    let text = text.replace("(mut P)", &format!("(mut {pointer})")).replace("BYTES", &bytes_text(data));
+    let (imports, count, with) = match allocator.counts {
+        true => (
+            "(import \"context\" \"get\" (func $context-get (result i32)))
+  (import \"context\" \"set\" (func $context-set (param i32)))",
+            COUNT,
+            "(with \"context\" (instance (export \"get\" (func $context-get)) (export \"set\" (func $context-set))))",
+        ),
+        false => ("", "", ""),
+    };
+    let module = text.replace("IMPORTS", imports).replace("COUNT", count);
+    format!(
+        "(core func $context-get (canon context.get i32 {CONTEXT}))\n\
+        (core func $context-set (canon context.set i32 {CONTEXT}))\n\
+        {module}\n(core instance $libc (instantiate $Libc {with}))\n"
+    )
 }

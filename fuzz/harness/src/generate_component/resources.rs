@@ -30,9 +30,7 @@ const OPTIONS: &str = "(memory (core memory $libc \"mem\")) (realloc (core func 
 
 fn libc(source: &mut Source<'_>) -> String {
     let data = expand(source.u64());
-    let mut text = libc::module_text(Allocator::lawful(source), &data[..DATA_BYTES], false);
-    text.push_str("\n(core instance $libc (instantiate $Libc))\n");
-    text
+    libc::text(Allocator::lawful(source), &data[..DATA_BYTES], false)
 }
 
 /// The component that defines both types; `gone_to_host` says that what it is told of goes to the host.
@@ -143,6 +141,36 @@ fn imports() -> String {
     import_text("up") + "(alias export $up \"a\" (type $a))\n(alias export $up \"b\" (type $b))\n"
 }
 
+/// What a component that passes handles on does with those that are lent to it.
+#[derive(Clone, Copy)]
+enum Keeping {
+    Drops,
+    Forgets,
+    /// Passes one as its own.
+    GivesAway,
+    DropsTwice,
+}
+
+impl Keeping {
+    fn generate(source: &mut Source<'_>) -> Keeping {
+        match source.below(20) {
+            0 | 1 => Keeping::Forgets,
+            2 | 3 => Keeping::GivesAway,
+            4 => Keeping::DropsTwice,
+            _ => Keeping::Drops,
+        }
+    }
+
+    fn shapes(self, shapes: &mut Shapes) {
+        match self {
+            Keeping::Drops => {}
+            Keeping::Forgets => shapes.add(Shape::Forgotten),
+            Keeping::GivesAway => shapes.add(Shape::GivenAway),
+            Keeping::DropsTwice => shapes.add(Shape::DroppedTwice),
+        }
+    }
+}
+
 /// A component that only passes handles on.
 fn passer(source: &mut Source<'_>, shapes: &mut Shapes) -> String {
     let mut text = format!("(component $Passer\n{}{}", imports(), libc(source));
@@ -150,9 +178,9 @@ fn passer(source: &mut Source<'_>, shapes: &mut Shapes) -> String {
         "(export $ea \"a\" (type $a))\n(export $eb \"b\" (type $b))\n(core func $drop-a (canon resource.drop $a))\n\
         (core func $drop-b (canon resource.drop $b))\n",
     );
-    // Borrowed handles that were passed on are dropped, or forgotten, which is a trap.
-    let forgets = source.percent(10);
-    shapes.add_if(forgets, Shape::Forgotten);
+    // Borrowed handles that were passed on are dropped, or something is done with them that is a trap.
+    let keeping = Keeping::generate(source);
+    keeping.shapes(shapes);
     let mut module = "(core module $M (import \"r\" \"drop-a\" (func $drop-a (param i32)))\n\
         (import \"r\" \"drop-b\" (func $drop-b (param i32)))\n(import \"libc\" \"mem\" (memory 1))\n"
         .to_owned();
@@ -176,8 +204,14 @@ fn passer(source: &mut Source<'_>, shapes: &mut Shapes) -> String {
             }
             _ => "",
         };
-        let lent = if forgets { "" } else { lent };
-        let _ = writeln!(bodies, "(func (export \"{name}\") {core} (call ${name} {args}) {lent})");
+        let after = match keeping {
+            Keeping::Drops => lent.to_owned(),
+            Keeping::Forgets => String::new(),
+            Keeping::GivesAway if name == "look-a" => "(call $take-a (local.get 0))".to_owned(),
+            Keeping::GivesAway => lent.to_owned(),
+            Keeping::DropsTwice => format!("{lent} {lent}"),
+        };
+        let _ = writeln!(bodies, "(func (export \"{name}\") {core} (call ${name} {args}) {after})");
     }
     let _ = writeln!(text, "{module}{bodies})");
     text.push_str("(core instance $m (instantiate $M (with \"libc\" (instance $libc)) (with \"r\" (instance\n");

@@ -80,6 +80,7 @@ shapes! {
     ReallocOverlaps = "a realloc that returns what is in use";
     ReallocTraps = "a realloc that traps";
     ReallocCallsOut = "a realloc that calls out";
+    ReallocCounts = "a realloc that counts in the task's context";
     // Types and where values are.
     Strings = "strings";
     Lists = "lists";
@@ -105,6 +106,8 @@ shapes! {
     CoreDtor = "a destructor that is a core function";
     TwoUsers = "resources with two users";
     Forgotten = "borrowed handles that are not dropped";
+    GivenAway = "borrowed handles passed as owned ones";
+    DroppedTwice = "borrowed handles dropped twice";
 }
 
 /// A set of shapes.

@@ -9,7 +9,8 @@ use super::{AGAIN, Batch, Expected, FILL, MEMORY_BYTES, Unit};
 use crate::coverage;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use wattest::{Engine, Error, Extern, Instance, Memory, Module, SharedMemory, Store, TrapCode, TypedFunc};
 use wattest_differential::{CONFIGS, NanRule, WattestConfig};
 use wattest_reference::TrapClass;
@@ -168,8 +169,8 @@ struct Interrupts<'a> {
 }
 
 impl Interrupts<'_> {
-    /// Where the configuration has epochs, a loop ends behind the deadline; where it counts fuel, a loop costs what its
-    /// rounds cost, calls included.
+    /// Where the configuration has epochs, a loop ends behind the deadline, and asks in every round; where it counts fuel, a
+    /// loop costs what its rounds cost, calls included.
     fn check(&mut self, config: &WattestConfig, engine: &Engine) -> Result<u64, String> {
         let expected = self.unit.expected();
         let count = expected.vectors.len();
@@ -180,13 +181,18 @@ impl Interrupts<'_> {
         if config.options.contains(&("epoch", "true")) {
             self.store.set_epoch_deadline(1);
             engine.increment_epoch();
-            let ended = self.entry.call(self.store, operands, count);
+            match self.entry.call(self.store, operands, count) {
+                Err(error) if error.trap().is_some_and(|trap| trap.code() == TrapCode::Interrupted) => {}
+                Err(error) => return Err(format!("a loop behind the deadline: {error}")),
+                Ok(()) => return Err("a loop behind the deadline is not interrupted".to_owned()),
+            }
+            let polls = self.polls(operands, count)?;
             self.store.set_epoch_deadline(1 << 40);
-            return match ended {
-                Err(error) if error.trap().is_some_and(|trap| trap.code() == TrapCode::Interrupted) => Ok(1),
-                Err(error) => Err(format!("a loop behind the deadline: {error}")),
-                Ok(()) => Err("a loop behind the deadline is not interrupted".to_owned()),
-            };
+            // One poll may be that of the function's entry.
+            if polls < count as u64 {
+                return Err(format!("{polls} polls of the epoch in {count} rounds"));
+            }
+            return Ok(2);
         }
         if config.counts_fuel() {
             const TIMES: u32 = 3;
@@ -198,6 +204,18 @@ impl Interrupts<'_> {
             return Ok(2);
         }
         Ok(0)
+    }
+
+    /// How often a loop that is never granted time asks for it.
+    fn polls(&mut self, operands: u64, count: usize) -> Result<u64, String> {
+        let polls = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&polls);
+        self.store.epoch_deadline_callback(move |()| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok(0)
+        });
+        self.entry.call(self.store, operands, count).map_err(|error| error.to_string())?;
+        Ok(polls.load(Ordering::Relaxed))
     }
 
     fn cost(&mut self, call: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<u64, String> {

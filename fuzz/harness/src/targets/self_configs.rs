@@ -42,6 +42,12 @@ fn locals_rows() -> Vec<usize> {
     (0..CONFIGS.len()).filter(|row| CONFIGS[*row].keeps_locals()).collect()
 }
 
+/// Rows that are all different: the same one twice would run the same machine code in the same engine.
+fn distinct_rows(source: &mut Source<'_>) -> Vec<usize> {
+    let mut left: Vec<usize> = (0..CONFIGS.len()).collect();
+    (0..ROWS).map(|_| left.swap_remove(source.below(left.len()))).collect()
+}
+
 impl SelfConfigs {
     fn run_core(&mut self, case: &Case, rows: &[usize], by_fuel: bool) -> Outcome {
         let mut plan = case.recipe.plan.clone();
@@ -145,7 +151,7 @@ impl Target for SelfConfigs {
         let rows = match (by_fuel, source.percent(15)) {
             (true, _) => fuel_rows(),
             (_, true) => locals_rows(),
-            _ => (0..ROWS).map(|_| source.below(CONFIGS.len())).collect(),
+            _ => distinct_rows(&mut source),
         };
         let rows: Vec<String> = rows.iter().map(usize::to_string).collect();
         let rest = bytes.get(8..).unwrap_or_default();
@@ -168,5 +174,23 @@ impl Target for SelfConfigs {
         let Some(core) = case_of(case) else { return Outcome::default() };
         let by_fuel = case.is("fuel", "true") && rows.iter().all(|row| CONFIGS[*row].counts_fuel());
         self.run_core(&core, &rows, by_fuel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::expand;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_row_is_drawn_twice() {
+        let mut drawn = BTreeSet::new();
+        for seed in 0..200 {
+            let rows = distinct_rows(&mut Source::new(&expand(seed)));
+            assert_eq!(rows.iter().collect::<BTreeSet<_>>().len(), ROWS, "{rows:?}");
+            drawn.extend(rows);
+        }
+        assert_eq!(drawn.len(), CONFIGS.len());
     }
 }

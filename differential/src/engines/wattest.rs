@@ -93,6 +93,12 @@ pub const CONFIGS: &[WattestConfig] = &[
         1,
         &[("keep-locals", "true"), ("explicit-bounds", "true"), ("signals-based-traps", "false")],
     ),
+    // Vectors and floats in the older encoding, whose operands overwrite one another and want alignment.
+    row("no-avx", 3, &[("cpu-without", "avx")]),
+    row("no-avx-none", 2, &[("cpu-without", "avx"), ("opt-level", "none")]),
+    row("no-avx512", 1, &[("cpu-without", "avx512f")]),
+    // The least that vectors are compiled for: counting bits, rotating and comparing by sequences.
+    row("sse41", 2, &[("cpu-without", "sse42+popcnt+lzcnt+bmi1+bmi2")]),
 ];
 
 /// The row that a random byte stands for, each by its share.

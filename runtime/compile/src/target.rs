@@ -78,6 +78,11 @@ impl CpuFeatures {
         Ok(CpuFeatures { disabled })
     }
 
+    /// The names of those that are switched off, in alphabetical order.
+    pub fn disabled(&self) -> &[&'static str] {
+        &self.disabled
+    }
+
     /// Whether `name` is switched off.
     pub fn is_disabled(&self, name: &str) -> bool {
         self.disabled.contains(&name)

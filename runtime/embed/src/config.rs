@@ -23,7 +23,6 @@ pub struct Config {
     pub(crate) options: Options,
     pub(crate) features: Features,
     pub(crate) limits: Limits,
-    pub(crate) cpu_without: Vec<String>,
 }
 
 /// A configuration that no engine can have.
@@ -107,12 +106,6 @@ impl Config {
         self
     }
 
-    /// Does without a CPU feature that the host has (`avx512f`, `avx2`, `fma`, `bmi1`, …): for tests of other code paths.
-    pub fn cpu_without(&mut self, feature: &str) -> &mut Config {
-        self.cpu_without.push(feature.to_owned());
-        self
-    }
-
     /// The values that change generated code.
     pub(crate) fn tunables(&self) -> Tunables {
         let options = &self.options;
@@ -167,6 +160,17 @@ mod tests {
             config.set(row.key, &(row.default)()).unwrap();
             assert_eq!(config, Config::new(), "{}", row.key);
         }
+    }
+
+    #[test]
+    fn cpu_features_go_with_those_that_build_on_them() {
+        let mut config = Config::new();
+        config.set("cpu-without", "fma+avx2").unwrap();
+        let without = config.get("cpu-without").unwrap();
+        assert!(without.split('+').any(|name| name == "avx512f"), "{without}");
+        assert!(!without.split('+').any(|name| name == "avx"), "{without}");
+        assert_eq!(Config::new().set("cpu-without", &without).unwrap(), &config);
+        assert!(matches!(config.set("cpu-without", "mmx"), Err(ConfigError::InvalidValue { .. })));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::options::Strategy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wattest_abi::Tunables;
-use wattest_compile::{CpuFeatures, Target};
+use wattest_compile::Target;
 use wattest_vm::pool::{MemoryPool, PoolConfig, StackPool, StackPoolConfig};
 use wattest_vm::{HeapConfig, MemorySource, StoreConfig, TypeRegistry};
 
@@ -56,13 +56,7 @@ impl Engine {
             return Err(ConfigError::Unsupported(format!("the feature `{}` is not implemented", feature.name())));
         }
         let tunables = Arc::new(config.tunables());
-        let without = config.cpu_without.iter().map(String::as_str).collect::<Vec<_>>();
-        let cpu = if without.is_empty() {
-            CpuFeatures::native()
-        } else {
-            CpuFeatures::without(&without).map_err(|error| unsupported(&error))?
-        };
-        let target = Target::host(&tunables, &cpu).map_err(|error| unsupported(&error))?;
+        let target = Target::host(&tunables, &config.options.cpu_without).map_err(|error| unsupported(&error))?;
         let memories = Engine::memories(config, &tunables).map_err(|error| unsupported(&error))?;
         if tunables.signals_based_traps {
             wattest_vm::sys::signal::install();

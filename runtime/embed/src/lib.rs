@@ -87,6 +87,7 @@ pub use types::{ExternType, FuncType};
 pub use value::Val;
 pub use wattest_abi::TrapCode;
 pub use wattest_abi::tunables::{CallPath, OptLevel, RegAlloc};
+pub use wattest_compile::CpuFeatures;
 pub use wattest_component::ComponentError;
 pub use wattest_module::{
     Feature, Features, FieldType, GlobalType, HeapType, MemoryType, RefType, StorageType, TableType, ValType,

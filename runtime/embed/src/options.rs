@@ -8,6 +8,7 @@
 //! Does not know: what the options do to code; see `wattest_abi::tunables`.
 
 use wattest_abi::tunables::{CallPath, OptLevel, RegAlloc};
+use wattest_compile::CpuFeatures;
 
 /// How an option's value is written.
 pub(crate) trait OptionValue: Sized {
@@ -98,6 +99,19 @@ named_values! {
     Strategy { OnDemand = "on-demand", Pooling = "pooling" } "on-demand | pooling";
 }
 
+impl OptionValue for CpuFeatures {
+    const VALUES: &'static str = "names of CPU features, with + between them, or nothing";
+
+    fn parse(text: &str) -> Option<CpuFeatures> {
+        let names: Vec<&str> = text.split('+').filter(|name| !name.is_empty()).collect();
+        CpuFeatures::without(&names).ok()
+    }
+
+    fn print(&self) -> String {
+        self.disabled().join("+")
+    }
+}
+
 /// Where memories come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
@@ -184,6 +198,9 @@ options! {
     opt_level("opt-level"): OptLevel = OptLevel::Speed;
     /// Register allocator: backtracking gives faster code, single-pass compiles faster.
     regalloc("regalloc"): RegAlloc = RegAlloc::Backtracking;
+    /// CPU features of the host that code does without, and with them those that build on them (`avx2+bmi1`): for tests of
+    /// other code paths.
+    cpu_without("cpu-without"): CpuFeatures = CpuFeatures::native();
     /// How functions of a module call each other: directly, or through an entry array that a later tier may update.
     call_path("call-path"): CallPath = CallPath::Direct;
     /// Compile functions on all cores.

@@ -112,3 +112,43 @@ fn traps_have_places() {
     let difference = format!("step 1: Trap(CastFailure) at offset {:#x} against {:#x}", place(&text), place(&other));
     check(&text, &other, &difference);
 }
+
+/// Both engines see what `f` does to what no export shows, and tell it from what `g`, of the same module, does.
+#[test]
+fn private_state_is_seen() {
+    let check = |one: &str, other: &str, difference: &str| {
+        let text = |body: &str| {
+            format!(
+                r#"(module
+                    (global $n (mut i32) (i32.const 5)) (global $r (mut anyref) (ref.null any))
+                    (memory $shown (export "memory") 1) (memory $m 1 3) (table $t 2 anyref)
+                    (elem $items anyref (ref.i31 (i32.const 9))) (data $bytes "abcdefgh")
+                    (func (export "f") {body}))"#
+            )
+        };
+        let (one, other) = (text(one), text(other));
+        for (choice, stressed) in [(0, false), (3, false), (0, true)] {
+            for text in [&one, &other] {
+                let (known, run) = (on_reference(text), on_runtime(text, choice, stressed));
+                assert!(known.steps.iter().chain(&run.steps).all(|step| step.private.is_some()));
+                assert_eq!(compare_linked(&known, &run), Ok(()), "{text}");
+            }
+            let planted = on_runtime(&other, choice, stressed);
+            assert_eq!(compare_linked(&on_reference(&one), &planted), Err(format!("step 1: {difference}")), "{other}");
+        }
+    };
+    check("", "(global.set $n (i32.const 6))", "private global 0: I32(5) against I32(6)");
+    check("", "(global.set $r (ref.i31 (i32.const 6)))", "private global 1: Null against Reference");
+    check("", "(i32.store8 $m (i32.const 9) (i32.const 7))", "private memory 0, word 1: 0x0 against 0x700");
+    check("", "(drop (memory.grow $m (i32.const 2)))", "private memory 0: 65536 bytes against 196608");
+    check("", "(drop (memory.grow $shown (i32.const 1)))", "exported memory 0: 65536 bytes against 131072");
+    check("", "(drop (table.grow $t (ref.null any) (i32.const 3)))", "private tables of [2] elements against [5]");
+    let element = |object: &str| format!("(table.set $t (i32.const 1) {object})");
+    check(
+        &element("(ref.i31 (i32.const 1))"),
+        &element("(ref.i31 (i32.const 2))"),
+        "visible references, value 3: I31(1) against I31(2)",
+    );
+    check("", "(data.drop $bytes)", "data segment 0: not empty against empty");
+    check("", "(elem.drop $items)", "element segment 0: not empty against empty");
+}

@@ -157,6 +157,20 @@ pub struct Instance {
     pub exports: BTreeMap<String, Extern>,
 }
 
+impl Instance {
+    /// Number of its data segments.
+    #[must_use]
+    pub fn data_count(&self) -> u32 {
+        self.datas.len() as u32
+    }
+
+    /// Number of its element segments.
+    #[must_use]
+    pub fn elem_count(&self) -> u32 {
+        self.elems.len() as u32
+    }
+}
+
 /// A store.
 #[derive(Default)]
 pub struct Store {

@@ -49,7 +49,8 @@ pub struct Node {
 /// What can be reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Graph {
-    /// Results or the exception of the call, then exported globals, then elements of exported tables.
+    /// Results or the exception of the call, then exported globals, then elements of exported tables, then of each instance
+    /// its private globals and elements of its private tables.
     pub roots: Vec<Part>,
     /// Objects by number.
     pub nodes: Vec<Node>,

@@ -1,14 +1,15 @@
-//! Programs of several modules, linked by imports, seen from outside only.
+//! Programs of several modules, linked by imports: what they show, and what they keep to themselves.
 //!
 //! A [`LinkedProgram`] is instantiated module by module, each importing what earlier ones export
 //! ([instantiation](https://webassembly.github.io/spec/core/exec/modules.html#instantiation)); calls go to exports with
 //! numbers as arguments. References are seen by kind, since their addresses are nobody's business, and by the [`Graph`] of
-//! what they lead to. This is the form for what the interpreter wasmi does not have: garbage collection, typed references,
-//! exceptions.
+//! what they lead to. What no export shows (globals, memories, tables, segments) is [`Private`]: both engines let their
+//! instances be looked into. This is the form for what the interpreter wasmi does not have: garbage collection, typed
+//! references, exceptions.
 //!
 //! Invariant: nothing in a [`LinkedRun`] depends on the engine that made it.
 //!
-//! Does not know: where programs come from; private state.
+//! Does not know: where programs come from.
 
 mod graph;
 mod reference;
@@ -88,6 +89,55 @@ pub enum LinkedEnding {
     Unlinkable,
 }
 
+/// A memory: its size, and what it holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Image {
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Contents without the zeros at the end.
+    pub bytes: Vec<u8>,
+}
+
+impl Image {
+    /// A memory of that size with these bytes at its beginning, and zeros behind them.
+    pub fn new(size_bytes: u64, bytes: &[u8]) -> Image {
+        Image { size_bytes, bytes: trimmed(bytes).to_vec() }
+    }
+
+    /// All of a memory.
+    fn of(bytes: &[u8]) -> Image {
+        Image::new(bytes.len() as u64, bytes)
+    }
+
+    /// The first difference.
+    fn difference(&self, other: &Image) -> Option<String> {
+        let length = self.bytes.len().max(other.bytes.len());
+        let byte = |image: &Image, at: usize| image.bytes.get(at).copied().unwrap_or(0);
+        if let Some(at) = (0..length).find(|at| byte(self, *at) != byte(other, *at)) {
+            let word =
+                |image| (0..8).rev().fold(0u64, |word, offset| word << 8 | u64::from(byte(image, at / 8 * 8 + offset)));
+            return Some(format!(", word {}: {:#x} against {:#x}", at / 8, word(self), word(other)));
+        }
+        (self.size_bytes != other.size_bytes)
+            .then(|| format!(": {} bytes against {}", self.size_bytes, other.size_bytes))
+    }
+}
+
+/// What instances have that no export shows, instance by instance, each thing by its index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Private {
+    /// Globals.
+    pub globals: Vec<Observed>,
+    /// Memories.
+    pub memories: Vec<Image>,
+    /// Sizes of tables.
+    pub tables: Vec<u64>,
+    /// Of every data segment whether it is empty: dropped, or without contents from the start.
+    pub empty_data: Vec<bool>,
+    /// The same of every element segment.
+    pub empty_elements: Vec<bool>,
+}
+
 /// A step: one instantiation, or one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkedStep {
@@ -95,11 +145,13 @@ pub struct LinkedStep {
     pub ending: LinkedEnding,
     /// Exported globals, by module and then by name.
     pub globals: Vec<Observed>,
-    /// Exported memories, in the same order, without the zeros at their ends.
-    pub memories: Vec<Vec<u8>>,
+    /// Exported memories, in the same order.
+    pub memories: Vec<Image>,
     /// Sizes of exported tables, in the same order.
     pub tables: Vec<u64>,
-    /// What can be reached from results, exceptions, exported globals and tables; a prediction has none.
+    /// What is not exported, of every instance that there is.
+    pub private: Option<Private>,
+    /// What can be reached from results, exceptions, globals and tables; a prediction has none.
     pub graph: Option<Graph>,
     /// Where it trapped: the byte offset of the instruction in its module, for engines that know it.
     pub offset: Option<u32>,
@@ -108,7 +160,15 @@ pub struct LinkedStep {
 impl LinkedStep {
     /// A step that ended so, nothing else known of it.
     pub fn ended(ending: LinkedEnding) -> LinkedStep {
-        LinkedStep { ending, globals: vec![], memories: vec![], tables: vec![], graph: None, offset: None }
+        LinkedStep {
+            ending,
+            globals: vec![],
+            memories: vec![],
+            tables: vec![],
+            private: None,
+            graph: None,
+            offset: None,
+        }
     }
 }
 
@@ -166,22 +226,11 @@ fn steps(left: &LinkedStep, right: &LinkedStep) -> Result<(), String> {
     if !ended_alike {
         return Err(format!("{:x?} against {:x?}", left.ending, right.ending));
     }
-    if let Some(at) = left.globals.iter().zip(&right.globals).position(|(left, right)| !alike(left, right)) {
-        return Err(format!("exported global {at}: {} against {}", left.globals[at], right.globals[at]));
-    }
-    for (index, (left, right)) in left.memories.iter().zip(&right.memories).enumerate() {
-        let length = left.len().max(right.len());
-        let byte = |bytes: &[u8], at: usize| bytes.get(at).copied().unwrap_or(0);
-        if let Some(at) = (0..length).find(|at| byte(left, *at) != byte(right, *at)) {
-            let word = |bytes: &[u8]| {
-                (0..8).rev().fold(0u64, |word, offset| word << 8 | u64::from(byte(bytes, at / 8 * 8 + offset)))
-            };
-            let (left, right) = (word(left), word(right));
-            return Err(format!("exported memory {index}, word {}: {left:#x} against {right:#x}", at / 8));
-        }
-    }
-    if left.tables != right.tables || left.globals.len() != right.globals.len() {
-        return Err(format!("exported tables of {:?} elements against {:?}", left.tables, right.tables));
+    values("exported global", &left.globals, &right.globals)?;
+    images("exported memory", &left.memories, &right.memories)?;
+    sizes("exported tables", &left.tables, &right.tables)?;
+    if let (Some(left), Some(right)) = (&left.private, &right.private) {
+        left.compare(right)?;
     }
     if let (Some(left), Some(right)) = (&left.graph, &right.graph)
         && let Some(what) = left.difference(right)
@@ -196,6 +245,48 @@ fn steps(left: &LinkedStep, right: &LinkedStep) -> Result<(), String> {
     }
 }
 
+impl Private {
+    fn compare(&self, other: &Private) -> Result<(), String> {
+        values("private global", &self.globals, &other.globals)?;
+        images("private memory", &self.memories, &other.memories)?;
+        sizes("private tables", &self.tables, &other.tables)?;
+        segments("data", &self.empty_data, &other.empty_data)?;
+        segments("element", &self.empty_elements, &other.empty_elements)
+    }
+}
+
+fn values(what: &str, left: &[Observed], right: &[Observed]) -> Result<(), String> {
+    if let Some(at) = left.iter().zip(right).position(|(left, right)| !alike(left, right)) {
+        return Err(format!("{what} {at}: {} against {}", left[at], right[at]));
+    }
+    count(what, left.len(), right.len())
+}
+
+fn images(what: &str, left: &[Image], right: &[Image]) -> Result<(), String> {
+    for (index, (left, right)) in left.iter().zip(right).enumerate() {
+        if let Some(difference) = left.difference(right) {
+            return Err(format!("{what} {index}{difference}"));
+        }
+    }
+    count(what, left.len(), right.len())
+}
+
+fn sizes(what: &str, left: &[u64], right: &[u64]) -> Result<(), String> {
+    if left == right { Ok(()) } else { Err(format!("{what} of {left:?} elements against {right:?}")) }
+}
+
+fn segments(what: &str, left: &[bool], right: &[bool]) -> Result<(), String> {
+    let say = |empty: bool| if empty { "empty" } else { "not empty" };
+    match left.iter().zip(right).position(|(left, right)| left != right) {
+        Some(at) => Err(format!("{what} segment {at}: {} against {}", say(left[at]), say(right[at]))),
+        None => count(&format!("{what} segment"), left.len(), right.len()),
+    }
+}
+
+fn count(what: &str, left: usize, right: usize) -> Result<(), String> {
+    if left == right { Ok(()) } else { Err(format!("{what}: {left} of them against {right}")) }
+}
+
 /// Whether two engines saw the same: one may not tell what kind of reference it has.
 fn alike(left: &Observed, right: &Observed) -> bool {
     left == right
@@ -208,8 +299,68 @@ const TABLE_ROOTS_MAX: usize = 256;
 /// Above every number of a declared type.
 const OTHER_TYPE: u64 = 1 << 32;
 
+/// Bytes that are compared with zeros together.
+const CHUNK_BYTES: usize = 4096;
+
 /// Bytes without the zeros at the end.
-fn trimmed(bytes: &[u8]) -> Vec<u8> {
-    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    bytes[..end].to_vec()
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    const ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
+    let is_zero = |chunk: &[u8]| *chunk == ZEROS[..chunk.len()];
+    let Some(last) = bytes.chunks(CHUNK_BYTES).rposition(|chunk| !is_zero(chunk)) else { return &[] };
+    let whole = &bytes[..bytes.len().min((last + 1) * CHUNK_BYTES)];
+    &whole[..whole.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same two steps but for one thing, which the message names.
+    #[test]
+    fn every_part_of_a_step_is_compared() {
+        let step = || LinkedStep {
+            globals: vec![Observed::Null],
+            memories: vec![Image::new(65536, &[1, 0])],
+            tables: vec![3],
+            private: Some(Private {
+                globals: vec![Observed::Number(Value::I32(1))],
+                memories: vec![Image::new(65536, &[0; 9])],
+                tables: vec![4],
+                empty_data: vec![false, true],
+                empty_elements: vec![true],
+            }),
+            ..LinkedStep::ended(LinkedEnding::Values(vec![]))
+        };
+        let check = |change: fn(&mut LinkedStep, &mut Private), expected: &str| {
+            let (left, mut right) = (step(), step());
+            let mut private = right.private.take().expect("private state");
+            change(&mut right, &mut private);
+            right.private = Some(private);
+            let run = |step| LinkedRun { steps: vec![step], ..LinkedRun::default() };
+            let expected = if expected.is_empty() { Ok(()) } else { Err(format!("step 0: {expected}")) };
+            assert_eq!(compare_linked(&run(left), &run(right)), expected);
+        };
+        check(|_, _| {}, "");
+        check(|step, _| step.globals[0] = Observed::Reference, "exported global 0: Null against Reference");
+        check(|step, _| step.globals.clear(), "exported global: 1 of them against 0");
+        check(|step, _| step.memories[0].bytes[0] = 2, "exported memory 0, word 0: 0x1 against 0x2");
+        check(|step, _| step.memories[0].size_bytes *= 2, "exported memory 0: 65536 bytes against 131072");
+        check(|step, _| step.memories.clear(), "exported memory: 1 of them against 0");
+        check(|step, _| step.tables[0] = 4, "exported tables of [3] elements against [4]");
+        check(|_, own| own.globals[0] = Observed::Null, "private global 0: I32(1) against Null");
+        check(|_, own| own.memories[0] = Image::new(65536, &[0, 1]), "private memory 0, word 0: 0x0 against 0x100");
+        check(|_, own| own.memories[0].size_bytes = 0, "private memory 0: 65536 bytes against 0");
+        check(|_, own| own.tables.push(1), "private tables of [4] elements against [4, 1]");
+        check(|_, own| own.empty_data[1] = false, "data segment 1: empty against not empty");
+        check(|_, own| own.empty_elements.clear(), "element segment: 1 of them against 0");
+    }
+
+    #[test]
+    fn zeros_at_the_end_do_not_count() {
+        for (length, last) in [(0, None), (9000, None), (9000, Some(8999)), (8192, Some(4095)), (8192, Some(4096))] {
+            let mut bytes = vec![0; length];
+            last.into_iter().for_each(|last: usize| bytes[last] = 1);
+            assert_eq!(trimmed(&bytes).len(), last.map_or(0, |last| last + 1), "{length} {last:?}");
+        }
+    }
 }

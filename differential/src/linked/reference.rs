@@ -5,7 +5,7 @@
 //! Does not know: predictions.
 
 use super::graph::{Contents, Found, Graph, Heap};
-use super::{LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, LinkedStep, Observed, trimmed};
+use super::{Image, LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, LinkedStep, Observed, Private};
 use crate::engines::{reference_trap, tally_of};
 use crate::{DefinitionalEngine, Refusal, Value};
 use std::collections::BTreeMap;
@@ -40,8 +40,7 @@ impl Session {
                 return Ok(());
             }
             let outcome = outcome.map(|instance| {
-                let exports = self.store.instance(instance).exports.clone();
-                self.instances.push((module.name.clone(), exports));
+                self.instances.push((module.name.clone(), instance));
                 Vec::new()
             });
             if !self.step(run, outcome)? || run.steps.last().is_some_and(|step| step.ending != nothing()) {
@@ -49,8 +48,9 @@ impl Session {
             }
         }
         for call in &program.calls {
-            let found = self.instances.get(call.module).and_then(|(_, exports)| exports.get(&call.export));
-            let Some(Extern::Func(func)) = found.copied() else {
+            let instance = self.instances.get(call.module).map(|(_, instance)| *instance);
+            let found = instance.and_then(|instance| self.store.export(instance, &call.export));
+            let Some(Extern::Func(func)) = found else {
                 return Err(Refusal::Broken(format!("no function {}", call.export)));
             };
             self.store.set_fuel(steps_max);
@@ -70,14 +70,14 @@ fn nothing() -> LinkedEnding {
 
 struct Session {
     store: Store,
-    instances: Vec<(String, BTreeMap<String, Extern>)>,
+    instances: Vec<(String, core::InstanceAddr)>,
 }
 
 impl Session {
     fn imports(&self, module: &core::Module) -> Result<Vec<Extern>, Failure> {
         let find = |import: &core::Import| {
-            let (_, exports) = self.instances.iter().find(|(name, _)| *name == import.module)?;
-            exports.get(&import.name).copied()
+            let (_, instance) = self.instances.iter().find(|(name, _)| *name == import.module)?;
+            self.store.export(*instance, &import.name)
         };
         module
             .imports()
@@ -119,7 +119,7 @@ impl Session {
             Err(other) => return Err(Refusal::Broken(other.to_string())),
         };
         let mut step = LinkedStep { offset, ..LinkedStep::ended(ending) };
-        let items = || self.instances.iter().flat_map(|(_, exports)| exports.values());
+        let items = || self.exports().flat_map(|(_, exports)| exports.values());
         for item in items() {
             match item {
                 Extern::Global(global) => {
@@ -127,24 +127,66 @@ impl Session {
                     roots.push(found(value));
                     step.globals.push(observe(value));
                 }
-                Extern::Memory(memory) => step.memories.push(trimmed(&self.store.memory(*memory).bytes)),
+                Extern::Memory(memory) => step.memories.extend(self.image(*memory)),
                 Extern::Table(table) => step.tables.push(self.store.table(*table).entries.len() as u64),
                 _ => {}
             }
         }
         for item in items() {
             let Extern::Table(table) = item else { continue };
-            let entries = self.store.table(*table).entries.iter().take(super::TABLE_ROOTS_MAX);
-            roots.extend(entries.map(|entry| found(core::Value::Ref(*entry))));
+            roots.extend(self.entries(*table));
         }
+        step.private = Some(self.private(&mut roots));
         step.graph = Some(Graph::explore(&mut Objects(self), roots)?);
         run.steps.push(step);
         Ok(true)
     }
 
+    /// The name and the exports of every instance.
+    fn exports(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, Extern>)> {
+        self.instances.iter().map(|(name, instance)| (name.as_str(), &self.store.instance(*instance).exports))
+    }
+
+    /// A memory; one that threads share is nothing that a step can show.
+    fn image(&self, memory: core::MemoryAddr) -> Option<Image> {
+        let memory = self.store.memory(memory);
+        (!memory.ty.shared).then(|| Image::of(&memory.bytes))
+    }
+
+    /// The first elements of a table.
+    fn entries(&self, table: core::TableAddr) -> impl Iterator<Item = Found<Ref>> {
+        let entries = self.store.table(table).entries.iter().take(super::TABLE_ROOTS_MAX);
+        entries.map(|entry| found(core::Value::Ref(*entry)))
+    }
+
+    /// What no export shows; references in it become roots.
+    fn private(&self, roots: &mut Vec<Found<Ref>>) -> Private {
+        let shown: Vec<Extern> = self.exports().flat_map(|(_, exports)| exports.values().copied()).collect();
+        let hidden = |item: Extern| !shown.contains(&item);
+        let mut private = Private::default();
+        for (_, address) in &self.instances {
+            let instance = self.store.instance(*address);
+            for global in instance.globals.iter().filter(|global| hidden(Extern::Global(**global))) {
+                let value = self.store.global(*global).1;
+                roots.push(found(value));
+                private.globals.push(observe(value));
+            }
+            let memories = instance.memories.iter().filter(|memory| hidden(Extern::Memory(**memory)));
+            private.memories.extend(memories.filter_map(|memory| self.image(*memory)));
+            for table in instance.tables.iter().filter(|table| hidden(Extern::Table(**table))) {
+                private.tables.push(self.store.table(*table).entries.len() as u64);
+                roots.extend(self.entries(*table));
+            }
+            private.empty_data.extend((0..instance.data_count()).map(|at| self.store.is_data_empty(*address, at)));
+            let elements = 0..instance.elem_count();
+            private.empty_elements.extend(elements.map(|at| self.store.is_elem_empty(*address, at)));
+        }
+        private
+    }
+
     /// The module and the name of the first export that `is` holds for; nothing for what is private.
     fn export_name(&self, is: impl Fn(&Extern) -> bool) -> String {
-        for (module, exports) in &self.instances {
+        for (module, exports) in self.exports() {
             if let Some((name, _)) = exports.iter().find(|(_, item)| is(item)) {
                 return format!("{module}.{name}");
             }

@@ -5,13 +5,13 @@
 //! Does not know: predictions.
 
 use super::graph::{Contents, Found, Graph, Heap};
-use super::{LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, LinkedStep, Observed, trimmed};
+use super::{Image, LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, LinkedStep, Observed, Private};
 use crate::engines::{KeptWattest, WattestConfig, wattest_classify};
 use crate::{CONFIGS, NanRule, Poison, Refusal, Value};
 use std::fmt;
 use wattest::{
     AnyRef, Config, Error, ExnRef, Extern, Feature, FieldType, Func, Instance, InstantiateError, Linker, Module,
-    StorageType, Store, Val, ValType,
+    StorageType, Store, Table, Val, ValType,
 };
 
 /// Configurations beside those of [`CONFIGS`]: collection forced at every point where it may happen. A runtime without the
@@ -187,7 +187,7 @@ impl Session {
                     step.globals.push(self.observe(&value));
                     roots.push(value);
                 }
-                Extern::Memory(memory) => step.memories.push(trimmed(memory.data(&self.store))),
+                Extern::Memory(memory) => step.memories.push(Image::of(memory.data(&self.store))),
                 Extern::Table(table) => {
                     step.tables.push(table.size(&self.store));
                     tables.push(*table);
@@ -196,12 +196,49 @@ impl Session {
             }
         }
         for table in tables {
-            let size = table.size(&self.store).min(super::TABLE_ROOTS_MAX as u64);
-            roots.extend((0..size).filter_map(|index| table.get(&self.store, index)));
+            self.entries(table, &mut roots);
         }
+        step.private = Some(self.private(&exports, &mut roots)?);
         step.graph = Some(Objects { store: &mut self.store, exports: &exports }.explore(roots)?);
         run.steps.push(step);
         Ok(true)
+    }
+
+    /// The first elements of a table.
+    fn entries(&self, table: Table, roots: &mut Vec<Val>) {
+        let size = table.size(&self.store).min(super::TABLE_ROOTS_MAX as u64);
+        roots.extend((0..size).filter_map(|index| table.get(&self.store, index)));
+    }
+
+    /// What no export shows, by inspection; references in it become roots.
+    fn private(&mut self, exports: &[(String, Extern)], roots: &mut Vec<Val>) -> Result<Private, Refusal> {
+        let mut private = Private::default();
+        for index in 0..self.instances.len() {
+            let instance = self.instances[index].1;
+            let shown = |is: &dyn Fn(&Extern) -> bool| exports.iter().any(|(_, item)| is(item));
+            for global in instance.inspect_globals(&self.store) {
+                if !shown(&|item| matches!(item, Extern::Global(other) if *other == global)) {
+                    let value = global.get(&mut self.store).map_err(broken)?;
+                    private.globals.push(self.observe(&value));
+                    roots.push(value);
+                }
+            }
+            for memory in instance.inspect_memories(&self.store) {
+                if !shown(&|item| matches!(item, Extern::Memory(other) if *other == memory)) {
+                    private.memories.push(Image::of(memory.data(&self.store)));
+                }
+            }
+            for table in instance.inspect_tables(&self.store) {
+                if !shown(&|item| matches!(item, Extern::Table(other) if *other == table)) {
+                    private.tables.push(table.size(&self.store));
+                    self.entries(table, roots);
+                }
+            }
+            let (data, elements) = instance.inspect_segments(&self.store);
+            private.empty_data.extend(data);
+            private.empty_elements.extend(elements);
+        }
+        Ok(private)
     }
 
     /// Exports of every instance with their full names: by name within an instance, as the reference keeps them.

@@ -408,7 +408,7 @@ fn word_named(program: &LinkedProgram, run: &LinkedRun, what: &str) -> Option<Pr
     let mut numbers = what.rsplit_once("exported memory ")?.1.split(", word ");
     let position: usize = numbers.next()?.parse().ok()?;
     let word: usize = numbers.next()?.split(':').next()?.parse().ok()?;
-    let bytes = run.steps.last()?.memories.get(position)?;
+    let bytes = &run.steps.last()?.memories.get(position)?.bytes;
     let expected = (0..8).rev().fold(0u64, |all, at| all << 8 | u64::from(*bytes.get(word * 8 + at).unwrap_or(&0)));
     let mut seen = 0;
     for (index, module) in program.modules.iter().enumerate() {

@@ -10,7 +10,7 @@
 //! Does not know: bodies.
 
 use super::body::Frame;
-use super::shadow::V;
+use super::shadow::{Own, V};
 use super::types::{Heap, Ty, ref_type, val_type};
 use super::{End, Flow, Fun, Script, TABLE_ENTRIES, Writer, own};
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use wasm_encoder::{
 };
 use wattest_differential::Value;
 use wattest_differential::linked::{
-    LinkedCall, LinkedEnding, LinkedModule, LinkedProgram, LinkedRun, LinkedStep, Observed,
+    Image, LinkedCall, LinkedEnding, LinkedModule, LinkedProgram, LinkedRun, LinkedStep, Observed, Private,
 };
 
 /// A call and how it ends.
@@ -30,6 +30,8 @@ pub struct Step {
     ending: LinkedEnding,
     globals: Vec<Observed>,
     memory: Vec<u8>,
+    /// What every module has for itself.
+    own: Vec<Own>,
 }
 
 impl Writer<'_, '_> {
@@ -58,7 +60,8 @@ impl Writer<'_, '_> {
             let cursor = V::I32(self.shadow.log.len() as u32 * 8);
             let globals = std::iter::once(&cursor).chain(&self.shadow.globals).map(|value| observed(*value)).collect();
             let args = args.iter().map(|(_, value)| neutral(*value)).collect();
-            steps.push(Step { call: LinkedCall { module, export, args }, ending, globals, memory: memory.clone() });
+            let (call, own) = (LinkedCall { module, export, args }, self.shadow.own.clone());
+            steps.push(Step { call, ending, globals, memory: memory.clone(), own });
         }
         steps
     }
@@ -116,18 +119,39 @@ impl Writer<'_, '_> {
         let initial = std::iter::once(V::I32(0)).chain(self.globals.iter().map(|ty| V::default_of(*ty)));
         let blank = LinkedStep {
             globals: initial.map(observed).collect(),
-            memories: vec![vec![]],
+            memories: vec![Image::new(1 << 16, &[])],
             tables: table_sizes,
             ..LinkedStep::ended(LinkedEnding::Values(vec![]))
         };
-        let mut expected = LinkedRun { steps: vec![blank.clone(); self.pads.len()], ..LinkedRun::default() };
+        let fresh = vec![Own::new(own::ENTRIES, own::BYTES); self.pads.len()];
+        let mut expected = LinkedRun::default();
+        for instances in 1..=self.pads.len() {
+            let private = Some(self.private(&fresh[..instances]));
+            expected.steps.push(LinkedStep { private, ..blank.clone() });
+        }
         let mut calls = Vec::new();
         for step in steps {
-            let Step { call, ending, globals, memory } = step;
+            let Step { call, ending, globals, memory, own } = step;
             calls.push(call);
-            expected.steps.push(LinkedStep { ending, globals, memories: vec![memory], ..blank.clone() });
+            let (memories, private) = (vec![Image::new(1 << 16, &memory)], Some(self.private(&own)));
+            expected.steps.push(LinkedStep { ending, globals, memories, private, ..blank.clone() });
         }
         Script { program: LinkedProgram { modules, calls }, expected, operations: self.operations, plain: self.plain }
+    }
+
+    /// What no export of these modules shows.
+    fn private(&self, modules: &[Own]) -> Private {
+        let mut private = Private::default();
+        for (module, own) in modules.iter().enumerate() {
+            private.memories.push(Image::new(u64::from(own.pages) << 16, &own.bytes));
+            private.tables.push(own.entries.len() as u64);
+            private.empty_data.push(false);
+            // The passive segment; those that filled the shared table, and the one that declares.
+            private.empty_elements.push(self.plain);
+            let spent = self.funs.iter().filter(|fun| fun.module == module).count() + 1;
+            private.empty_elements.extend(std::iter::repeat_n(true, spent));
+        }
+        private
     }
 
     fn module(&self, module: usize) -> Vec<u8> {

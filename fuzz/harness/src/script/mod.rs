@@ -272,7 +272,7 @@ mod tests {
             }
             let run = DefinitionalEngine.run(&script.program, 1_000_000).expect("the reference runs it");
             assert_eq!((run.stopped, compare_linked(&script.expected, &run)), (None, Ok(())), "{mix:?} {seed}");
-            logged += run.steps.last().map_or(0, |step| step.memories[0].len());
+            logged += run.steps.last().map_or(0, |step| step.memories[0].bytes.len());
         }
         assert!(logged as u64 > 20 * seeds, "only {logged} bytes logged");
     }

@@ -5,10 +5,10 @@
 //!
 //! Does not know: generated programs.
 
-use wattest_differential::DefinitionalEngine;
 use wattest_differential::linked::{
-    LinkedCall, LinkedEngine, LinkedModule, LinkedProgram, LinkedRun, LinkedWattest, compare_linked, row,
+    LinkedCall, LinkedEngine, LinkedModule, LinkedProgram, LinkedRun, LinkedWattest, Place, compare_linked, row,
 };
+use wattest_differential::{CONFIGS, DefinitionalEngine};
 
 fn program(text: &str) -> LinkedProgram {
     let wasm = wat::parse_str(text).expect("valid text");
@@ -108,9 +108,52 @@ fn traps_have_places() {
     // Not through null: where guard pages catch that, its place is not exact.
     let traps = |before: &str| pairs(&format!("{before} (drop (ref.cast (ref $other) (local.get $a))) unreachable"));
     let (text, other) = (traps(""), traps("(nop)"));
-    let place = |text: &str| on_reference(text).steps[1].offset.expect("a place");
-    let difference = format!("step 1: Trap(CastFailure) at offset {:#x} against {:#x}", place(&text), place(&other));
-    check(&text, &other, &difference);
+    let place = |text: &str| match on_reference(text).steps[1].place {
+        Some(Place::At { module: 0, offset, is_late: false }) => offset,
+        place => panic!("{place:?}"),
+    };
+    let (left, right) = (place(&text), place(&other));
+    check(
+        &text,
+        &other,
+        &format!("step 1: Trap(CastFailure) at offset {left:#x} of module 0 against offset {right:#x} of module 0"),
+    );
+}
+
+/// The module that a trap was in is the one whose instruction it was; segments that do not fit are in none.
+#[test]
+fn places_name_the_module() {
+    let check = |texts: &[&str], expected: &[Option<usize>]| {
+        let modules = texts.iter().enumerate().map(|(index, text)| LinkedModule {
+            name: format!("m{index}"),
+            wasm: wat::parse_str(text).expect("valid text"),
+        });
+        let modules: Vec<LinkedModule> = modules.collect();
+        let calls = vec![LinkedCall { module: modules.len() - 1, export: "f".into(), args: vec![] }];
+        let program = LinkedProgram { modules, calls };
+        let known = DefinitionalEngine.run(&program, 10_000).expect("the reference runs it");
+        let of = |run: &LinkedRun| match run.steps.last().and_then(|step| step.place) {
+            Some(Place::At { module, .. }) => Some(module),
+            Some(Place::Nowhere) => None,
+            None => panic!("{run:?}"),
+        };
+        for choice in 0..CONFIGS.len() {
+            let run = LinkedWattest::new(row(choice, false)).run(&program, 10_000).expect("the runtime runs it");
+            assert_eq!(compare_linked(&known, &run), Ok(()), "{texts:?}");
+            assert!(expected.contains(&of(&run)) && of(&run) == of(&known), "{texts:?}: {:?}", of(&run));
+        }
+    };
+    let callee = r#"(module (memory 1)
+        (func (export "f") unreachable) (func (export "g") (drop (i32.load (i32.const 65536)))))"#;
+    let caller = |name: &str| {
+        format!(r#"(module (import "m0" "{name}" (func $g)) (func (export "f") (call $g) (drop (i32.const 1))))"#)
+    };
+    check(&[callee, &caller("f")], &[Some(0)]);
+    check(&[callee, &caller("g")], &[Some(0)]);
+    check(&[callee, r#"(module (func (export "f") unreachable))"#], &[Some(1)]);
+    check(&[callee, r#"(module (func $start unreachable) (start $start) (func (export "f")))"#], &[Some(1)]);
+    check(&[callee, r#"(module (memory 1) (data (i32.const 65536) "a") (func (export "f")))"#], &[None]);
+    check(&[callee, r#"(module (table 1 funcref) (elem (i32.const 1) $f) (func $f (export "f")))"#], &[None]);
 }
 
 /// Both engines see what `f` does to what no export shows, and tell it from what `g`, of the same module, does.

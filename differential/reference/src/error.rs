@@ -6,6 +6,7 @@
 //!
 //! Does not know: how anything is executed.
 
+use crate::store::InstanceAddr;
 use crate::value::Ref;
 use std::fmt;
 
@@ -167,6 +168,8 @@ pub struct Trap {
     pub class: TrapClass,
     /// First byte of the instruction in its module; none when no instruction did it.
     pub offset: Option<u32>,
+    /// Whose instruction it was.
+    pub instance: Option<InstanceAddr>,
 }
 
 /// How an execution ends when not in values.
@@ -188,15 +191,17 @@ impl Failure {
     /// A trap that no instruction did.
     #[must_use]
     pub fn trap(class: TrapClass) -> Failure {
-        Failure::Trap(Trap { class, offset: None })
+        Failure::Trap(Trap { class, offset: None, instance: None })
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Trap(Trap { class, offset: Some(offset) }) => write!(f, "trap at {offset:#x}: {}", class.text()),
-            Failure::Trap(Trap { class, offset: None }) => write!(f, "trap: {}", class.text()),
+            Failure::Trap(Trap { class, offset: Some(offset), .. }) => {
+                write!(f, "trap at {offset:#x}: {}", class.text())
+            }
+            Failure::Trap(Trap { class, offset: None, .. }) => write!(f, "trap: {}", class.text()),
             Failure::Exception(_) => f.write_str("uncaught exception"),
             Failure::Unlinkable(text) => write!(f, "unlinkable: {text}"),
             Failure::Limit(text) => write!(f, "limit: {text}"),

@@ -138,6 +138,49 @@ pub struct Private {
     pub empty_elements: Vec<bool>,
 }
 
+/// Where a step trapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In no instruction: while active segments were copied.
+    Nowhere,
+    /// In an instruction.
+    At {
+        /// Index of its module.
+        module: usize,
+        /// Its first byte in the module.
+        offset: u32,
+        /// Whether it may instead be a later one, which uses the value that the access gives.
+        is_late: bool,
+    },
+}
+
+impl Place {
+    /// Whether both may be the same place. A late one is not before the access itself.
+    fn agrees(self, other: Place) -> bool {
+        let (Place::At { module, offset, is_late }, Place::At { module: whose, offset: there, is_late: late }) =
+            (self, other)
+        else {
+            return self == other;
+        };
+        module == whose
+            && match (is_late, late) {
+                (false, false) => offset == there,
+                (false, true) => offset <= there,
+                (true, false) => there <= offset,
+                (true, true) => true,
+            }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Nowhere => f.write_str("no instruction"),
+            Place::At { module, offset, .. } => write!(f, "offset {offset:#x} of module {module}"),
+        }
+    }
+}
+
 /// A step: one instantiation, or one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkedStep {
@@ -153,8 +196,8 @@ pub struct LinkedStep {
     pub private: Option<Private>,
     /// What can be reached from results, exceptions, globals and tables; a prediction has none.
     pub graph: Option<Graph>,
-    /// Where it trapped: the byte offset of the instruction in its module, for engines that know it.
-    pub offset: Option<u32>,
+    /// Where it trapped; a prediction does not know it.
+    pub place: Option<Place>,
 }
 
 impl LinkedStep {
@@ -237,10 +280,8 @@ fn steps(left: &LinkedStep, right: &LinkedStep) -> Result<(), String> {
     {
         return Err(what);
     }
-    match (left.offset, right.offset) {
-        (Some(one), Some(other)) if one != other => {
-            Err(format!("{:?} at offset {one:#x} against {other:#x}", left.ending))
-        }
+    match (left.place, right.place) {
+        (Some(one), Some(other)) if !one.agrees(other) => Err(format!("{:?} at {one} against {other}", left.ending)),
         _ => Ok(()),
     }
 }
@@ -353,6 +394,25 @@ mod tests {
         check(|_, own| own.tables.push(1), "private tables of [4] elements against [4, 1]");
         check(|_, own| own.empty_data[1] = false, "data segment 1: empty against not empty");
         check(|_, own| own.empty_elements.clear(), "element segment: 1 of them against 0");
+    }
+
+    #[test]
+    fn places_of_traps_compare() {
+        let at = |module, offset| Place::At { module, offset, is_late: false };
+        let late = |module, offset| Place::At { module, offset, is_late: true };
+        let check = |left: Place, right: Place, expected: bool| {
+            assert_eq!((left.agrees(right), right.agrees(left)), (expected, expected), "{left:?} {right:?}");
+        };
+        check(at(0, 7), at(0, 7), true);
+        check(at(0, 7), at(0, 8), false);
+        check(at(0, 7), at(1, 7), false);
+        check(at(0, 7), Place::Nowhere, false);
+        check(Place::Nowhere, Place::Nowhere, true);
+        check(at(0, 7), late(0, 9), true);
+        check(at(0, 7), late(0, 6), false);
+        check(at(0, 7), late(1, 9), false);
+        check(late(0, 6), late(0, 9), true);
+        check(late(0, 6), late(1, 6), false);
     }
 
     #[test]

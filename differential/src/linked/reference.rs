@@ -5,7 +5,7 @@
 //! Does not know: predictions.
 
 use super::graph::{Contents, Found, Graph, Heap};
-use super::{Image, LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, LinkedStep, Observed, Private};
+use super::{Image, LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, LinkedStep, Observed, Place, Private};
 use crate::engines::{reference_trap, tally_of};
 use crate::{DefinitionalEngine, Refusal, Value};
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ impl Session {
     /// Records a step; false where it was poisoned.
     fn step(&self, run: &mut LinkedRun, outcome: Result<Vec<core::Value>, Failure>) -> Result<bool, Refusal> {
         let mut roots = Vec::new();
-        let mut offset = None;
+        let mut place = None;
         let ending = match outcome {
             Ok(values) => {
                 roots.extend(values.iter().map(|value| found(*value)));
@@ -107,7 +107,7 @@ impl Session {
             }
             Err(Failure::Trap(trap)) => match reference_trap(trap.class) {
                 Ok(class) => {
-                    offset = trap.offset;
+                    place = Some(self.place(trap));
                     LinkedEnding::Trap(class)
                 }
                 Err(Some(poison)) => {
@@ -118,7 +118,7 @@ impl Session {
             },
             Err(other) => return Err(Refusal::Broken(other.to_string())),
         };
-        let mut step = LinkedStep { offset, ..LinkedStep::ended(ending) };
+        let mut step = LinkedStep { place, ..LinkedStep::ended(ending) };
         let items = || self.exports().flat_map(|(_, exports)| exports.values());
         for item in items() {
             match item {
@@ -140,6 +140,13 @@ impl Session {
         step.graph = Some(Graph::explore(&mut Objects(self), roots)?);
         run.steps.push(step);
         Ok(true)
+    }
+
+    /// Where a trap was: of an instance that is not there yet, it is the one that is being made.
+    fn place(&self, trap: core::Trap) -> Place {
+        let (Some(offset), Some(instance)) = (trap.offset, trap.instance) else { return Place::Nowhere };
+        let known = self.instances.iter().position(|(_, known)| *known == instance);
+        Place::At { module: known.unwrap_or(self.instances.len()), offset, is_late: false }
     }
 
     /// The name and the exports of every instance.

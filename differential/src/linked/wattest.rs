@@ -5,9 +5,9 @@
 //! Does not know: predictions.
 
 use super::graph::{Contents, Found, Graph, Heap};
-use super::{Image, LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, LinkedStep, Observed, Private};
+use super::{Image, LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, LinkedStep, Observed, Place, Private};
 use crate::engines::{KeptWattest, WattestConfig, wattest_classify};
-use crate::{CONFIGS, NanRule, Poison, Refusal, Value};
+use crate::{CONFIGS, NanRule, Poison, Refusal, TrapClass, Value};
 use std::fmt;
 use wattest::{
     AnyRef, Config, Error, ExnRef, Extern, Feature, FieldType, Func, Instance, InstantiateError, Linker, Module,
@@ -73,7 +73,8 @@ impl LinkedEngine for LinkedWattest {
         store.set_epoch_deadline(1 << 40);
         let fuel = self.config.options.contains(&("fuel", "true")).then_some(steps_max * FUEL_PER_OPERATION);
         let linker = Linker::new(&engine);
-        let mut session = Session { linker, store, instances: Vec::new(), fuel, config: self.config };
+        let mut session =
+            Session { linker, store, instances: Vec::new(), modules: Vec::new(), fuel, config: self.config };
         let mut run = LinkedRun::default();
         for module in &program.modules {
             let refused = |error| Refusal::Module(format!("{}: {error}", module.name));
@@ -109,6 +110,8 @@ struct Session {
     linker: Linker<()>,
     store: Store<()>,
     instances: Vec<(String, Instance)>,
+    /// Numbers of the modules in frames, in the order of instantiation; the last may have no instance.
+    modules: Vec<u64>,
     fuel: Option<u64>,
     config: &'static WattestConfig,
 }
@@ -125,6 +128,7 @@ impl Session {
 
     /// None where the module does not link.
     fn instantiate(&mut self, name: &str, module: &Module) -> Result<Option<Outcome>, Refusal> {
+        self.modules.push(module.id());
         match self.linker.instantiate(&mut self.store, module) {
             Ok(instance) => {
                 self.linker.instance(&mut self.store, name, instance).map_err(broken)?;
@@ -150,7 +154,7 @@ impl Session {
     /// Records a step; false where it was poisoned.
     fn step(&mut self, run: &mut LinkedRun, outcome: Outcome) -> Result<bool, Refusal> {
         let mut roots = Vec::new();
-        let mut offset = None;
+        let mut place = None;
         let ending = match outcome {
             Ok(values) => {
                 let observed = values.iter().map(|value| self.observe(value)).collect();
@@ -163,7 +167,7 @@ impl Session {
             }
             Err(error) => match wattest_classify(&error) {
                 Ok(class) => {
-                    offset = trap_offset(&error).filter(|_| self.config.places_exactly(class));
+                    place = self.place(class, &error, run.steps.len())?;
                     LinkedEnding::Trap(class)
                 }
                 Err(Some(poison)) => {
@@ -177,7 +181,7 @@ impl Session {
                 Err(None) => return Err(broken(error)),
             },
         };
-        let mut step = LinkedStep { offset, ..LinkedStep::ended(ending) };
+        let mut step = LinkedStep { place, ..LinkedStep::ended(ending) };
         let exports = self.exports();
         let mut tables = Vec::new();
         for (_, item) in &exports {
@@ -202,6 +206,28 @@ impl Session {
         step.graph = Some(Objects { store: &mut self.store, exports: &exports }.explore(roots)?);
         run.steps.push(step);
         Ok(true)
+    }
+
+    /// Where the innermost frame of a trap was. Only instantiation traps without one, when segments do not fit; what a host
+    /// function says has no place.
+    fn place(&self, class: TrapClass, error: &Error, step: usize) -> Result<Option<Place>, Refusal> {
+        if class == TrapClass::Host {
+            return Ok(None);
+        }
+        let frames = error.trap().map(|trap| trap.backtrace().frames());
+        let Some(frame) = frames.and_then(|frames| frames.first()) else {
+            let instantiates = step + 1 == self.modules.len() && self.instances.len() == step;
+            return if instantiates {
+                Ok(Some(Place::Nowhere))
+            } else {
+                Err(broken(format!("{class} without a frame")))
+            };
+        };
+        let module = self.modules.iter().position(|id| *id == frame.module_id);
+        let (Some(offset), Some(module)) = (frame.wasm_offset, module) else {
+            return Err(broken(format!("{class} without a place")));
+        };
+        Ok(Some(Place::At { module, offset, is_late: !self.config.places_exactly(class) }))
     }
 
     /// The first elements of a table.
@@ -263,11 +289,6 @@ impl Session {
             _ => Observed::Reference,
         }
     }
-}
-
-/// Where the innermost frame of a trap was.
-fn trap_offset(error: &Error) -> Option<u32> {
-    error.trap()?.backtrace().frames().first()?.wasm_offset
 }
 
 /// The store's objects, read by [`Graph::explore`].

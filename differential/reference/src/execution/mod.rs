@@ -17,7 +17,7 @@ mod tables;
 use crate::error::{Failure, Trap, TrapClass};
 use crate::instruction::{Code, Instr};
 use crate::numerics::shuffle;
-use crate::store::{Body, Func, FuncAddr, Instance, Store};
+use crate::store::{Body, Func, FuncAddr, Instance, InstanceAddr, Store};
 use crate::types::ValType;
 use crate::value::{Ref, Slot, Value};
 use std::sync::Arc;
@@ -180,9 +180,9 @@ impl<'s> Thread<'s> {
                     self.unwind(exn)?;
                     Ok(())
                 }
-                Err(Stop::Trap(class)) => return Err(Failure::Trap(Trap { class, offset: self.offset() })),
-                Err(Stop::Fail(Failure::Trap(Trap { class, offset: None }))) => {
-                    return Err(Failure::Trap(Trap { class, offset: self.offset() }));
+                Err(Stop::Trap(class) | Stop::Fail(Failure::Trap(Trap { class, offset: None, .. }))) => {
+                    let instance = self.frames.last().map(|frame| InstanceAddr(frame.instance));
+                    return Err(Failure::Trap(Trap { class, offset: self.offset(), instance }));
                 }
                 Err(Stop::Fail(failure)) => return Err(failure),
             };

@@ -196,6 +196,8 @@ pub struct LinkedStep {
     pub private: Option<Private>,
     /// What can be reached from results, exceptions, globals and tables; a prediction has none.
     pub graph: Option<Graph>,
+    /// Fuel that it took, in configurations that count it.
+    pub fuel: Option<u64>,
     /// Where it trapped; a prediction does not know it.
     pub place: Option<Place>,
 }
@@ -210,7 +212,8 @@ impl LinkedStep {
             tables: vec![],
             private: None,
             graph: None,
-            offset: None,
+            fuel: None,
+            place: None,
         }
     }
 }
@@ -279,6 +282,11 @@ fn steps(left: &LinkedStep, right: &LinkedStep) -> Result<(), String> {
         && let Some(what) = left.difference(right)
     {
         return Err(what);
+    }
+    if let (Some(one), Some(other)) = (left.fuel, right.fuel)
+        && one != other
+    {
+        return Err(format!("{one} units of fuel against {other}"));
     }
     match (left.place, right.place) {
         (Some(one), Some(other)) if !one.agrees(other) => Err(format!("{:?} at {one} against {other}", left.ending)),
@@ -370,6 +378,7 @@ mod tests {
                 empty_data: vec![false, true],
                 empty_elements: vec![true],
             }),
+            fuel: Some(7),
             ..LinkedStep::ended(LinkedEnding::Values(vec![]))
         };
         let check = |change: fn(&mut LinkedStep, &mut Private), expected: &str| {
@@ -393,6 +402,8 @@ mod tests {
         check(|_, own| own.memories[0].size_bytes = 0, "private memory 0: 65536 bytes against 0");
         check(|_, own| own.tables.push(1), "private tables of [4] elements against [4, 1]");
         check(|_, own| own.empty_data[1] = false, "data segment 1: empty against not empty");
+        check(|step, _| step.fuel = Some(8), "7 units of fuel against 8");
+        check(|step, _| step.fuel = None, "");
         check(|_, own| own.empty_elements.clear(), "element segment: 1 of them against 0");
     }
 

@@ -71,7 +71,7 @@ impl LinkedEngine for LinkedWattest {
         let engine = self.engine.next()?.clone();
         let mut store = Store::new(&engine, ());
         store.set_epoch_deadline(1 << 40);
-        let fuel = self.config.options.contains(&("fuel", "true")).then_some(steps_max * FUEL_PER_OPERATION);
+        let fuel = self.config.counts_fuel().then_some(steps_max * FUEL_PER_OPERATION);
         let linker = Linker::new(&engine);
         let mut session =
             Session { linker, store, instances: Vec::new(), modules: Vec::new(), fuel, config: self.config };
@@ -181,7 +181,11 @@ impl Session {
                 Err(None) => return Err(broken(error)),
             },
         };
-        let mut step = LinkedStep { place, ..LinkedStep::ended(ending) };
+        let fuel = match self.fuel {
+            Some(fuel) => Some(fuel.saturating_sub(self.store.fuel().map_err(broken)?)),
+            None => None,
+        };
+        let mut step = LinkedStep { place, fuel, ..LinkedStep::ended(ending) };
         let exports = self.exports();
         let mut tables = Vec::new();
         for (_, item) in &exports {

@@ -2,8 +2,9 @@
 //!
 //! Four configurations run a case: results, host calls, state, and the byte offset of every trap must be equal. The rows
 //! that count fuel are compared among themselves in what a step costs, and those that keep locals in the locals of a trap's
-//! frames, since that, too, may not depend on how code is generated. Cases are those of `diff_core` (numbers, vectors, memories, tables, host functions) and of `gc_model` and
-//! `eh_model` (objects, exceptions), the latter also with a collection at every point.
+//! frames, since that, too, may not depend on how code is generated. Cases are those of `diff_core` (numbers, vectors,
+//! memories, tables, host functions) and of `gc_model` and `eh_model` (objects, exceptions): of the latter every fourth
+//! configuration is one that collects at every point, the others are those of the table.
 //!
 //! Invariant: with canonical NaNs and the deterministic profile nothing is left that a configuration may choose.
 //!
@@ -46,6 +47,27 @@ fn locals_rows() -> Vec<usize> {
 fn distinct_rows(source: &mut Source<'_>) -> Vec<usize> {
     let mut left: Vec<usize> = (0..CONFIGS.len()).collect();
     (0..ROWS).map(|_| left.swap_remove(source.below(left.len()))).collect()
+}
+
+/// For each row of a linked case whether collections are forced instead: one in four.
+fn drawn_stress(source: &mut Source<'_>, rows: usize) -> Vec<bool> {
+    let dice = source.byte();
+    (0..rows as u32).map(|index| dice.rotate_right(2 * index) & 3 == 0).collect()
+}
+
+/// What a stored case says of that; older ones leave it to the number of the row.
+fn stored_stress(case: &Envelope, rows: &[usize]) -> Vec<(usize, bool)> {
+    match case.get("stress") {
+        None => rows.iter().map(|row| (*row, row % 3 == 0)).collect(),
+        Some(flags) => {
+            let flags = flags.split(',').map(|flag| flag == "true").chain(std::iter::repeat(false));
+            rows.iter().copied().zip(flags).collect()
+        }
+    }
+}
+
+fn listed<T: ToString>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(",")
 }
 
 impl SelfConfigs {
@@ -100,7 +122,8 @@ impl SelfConfigs {
         engine.run(&case.program, plan).map_err(|refusal| refusal.to_string())
     }
 
-    fn run_linked(&mut self, case: &Envelope, rows: &[usize]) -> Outcome {
+    /// Runs a linked program in the row of [`row`] for each choice and its flag.
+    fn run_linked(&mut self, case: &Envelope, rows: &[(usize, bool)]) -> Outcome {
         let program = linked::program_of(case);
         if program.modules.is_empty() || program.calls.iter().any(|call| call.module >= program.modules.len()) {
             return Outcome::default();
@@ -110,7 +133,7 @@ impl SelfConfigs {
         let mut program = program;
         let fuel = fuel_rows()[0];
         // The row of plain configurations starts behind those that force collections.
-        let rows = [row(fuel, false)].into_iter().chain(rows.iter().map(|choice| row(*choice, choice % 3 == 0)));
+        let rows = [row(fuel, false)].into_iter().chain(rows.iter().map(|(choice, stressed)| row(*choice, *stressed)));
         for row in rows {
             let engine = self.linked.entry(row).or_insert_with(|| LinkedWattest::new(row));
             let run = match engine.run(&program, STEPS_MAX) {
@@ -153,15 +176,16 @@ impl Target for SelfConfigs {
             (_, true) => locals_rows(),
             _ => distinct_rows(&mut source),
         };
-        let rows: Vec<String> = rows.iter().map(usize::to_string).collect();
+        let stress = drawn_stress(&mut source, rows.len());
         let rest = bytes.get(8..).unwrap_or_default();
         let case = if choice < 6 {
             envelope("self_configs", &Case::from_bytes(rest)?).set("form", "original")
         } else {
             let model = Model::named(if choice < 8 { "gc_model" } else { "eh_model" })?;
-            linked::envelope("self_configs", &model.case(rest)?.program, 0).set("linked", true)
+            let case = linked::envelope("self_configs", &model.case(rest)?.program, 0);
+            case.set("linked", true).set("stress", listed(&stress))
         };
-        Some(case.set("rows", rows.join(",")).set("fuel", by_fuel))
+        Some(case.set("rows", listed(&rows)).set("fuel", by_fuel))
     }
 
     fn run(&mut self, case: &Envelope) -> Outcome {
@@ -169,7 +193,7 @@ impl Target for SelfConfigs {
         let rows: Vec<usize> =
             rows.filter_map(|row| row.parse::<usize>().ok()).map(|row| row % CONFIGS.len()).collect();
         if case.is("linked", "true") {
-            return self.run_linked(case, &rows);
+            return self.run_linked(case, &stored_stress(case, &rows));
         }
         let Some(core) = case_of(case) else { return Outcome::default() };
         let by_fuel = case.is("fuel", "true") && rows.iter().all(|row| CONFIGS[*row].counts_fuel());
@@ -192,5 +216,38 @@ mod tests {
             drawn.extend(rows);
         }
         assert_eq!(drawn.len(), CONFIGS.len());
+    }
+
+    /// Linked programs run in every row of the table as it is, and are stressed in one of four.
+    #[test]
+    fn every_row_runs_linked_programs_plainly() {
+        let (mut plainly, mut stressed, mut all) = (BTreeSet::new(), 0, 0);
+        for seed in 0..500 {
+            let Some(case) = SelfConfigs::default().generate(&expand(seed)) else { continue };
+            if !case.is("linked", "true") {
+                continue;
+            }
+            let rows: Vec<usize> =
+                case.get("rows").expect("rows").split(',').filter_map(|row| row.parse().ok()).collect();
+            for (row, flag) in stored_stress(&case, &rows) {
+                all += 1;
+                stressed += usize::from(flag);
+                if !flag {
+                    plainly.insert(row);
+                }
+            }
+        }
+        assert_eq!(plainly.len(), CONFIGS.len());
+        assert!(stressed * 3 > all / 2 && stressed * 3 < all, "{stressed} of {all}");
+    }
+
+    #[test]
+    fn older_cases_keep_their_meaning() {
+        let check = |case: Envelope, expected: &[bool]| {
+            let flags: Vec<bool> = stored_stress(&case, &[3, 4, 6]).into_iter().map(|(_, flag)| flag).collect();
+            assert_eq!(flags, expected);
+        };
+        check(Envelope::new("self_configs"), &[true, false, true]);
+        check(Envelope::new("self_configs").set("stress", "false,true"), &[false, true, false]);
     }
 }

@@ -18,7 +18,10 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=${WATTEST_OSS_FUZZ:-$root/fuzz/target/oss-fuzz}
 export SRC=$work/src WORK=$work/work ARCHITECTURE=x86_64 FUZZING_ENGINE=libfuzzer FUZZING_LANGUAGE=rust PROJECT_NAME=wattest
-export CC=${CC:-gcc} CXX=${CXX:-g++}
+export CC=${CC:-gcc} CXX=${CXX:-g++} HELPER=True
+# The builder's flags for C and C++, without its sanitizer, which only clang has in the version that rustc links.
+export CCC=$CXX CFLAGS="-O1 -fno-omit-frame-pointer -g1" LIB_FUZZING_ENGINE=-fsanitize=fuzzer
+export CXXFLAGS=$CFLAGS CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=$CC
 
 say() { printf '== %s\n' "$*"; }
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
@@ -115,15 +118,18 @@ check_target() { # folder target
   ! grep -q 'no interesting inputs were found' "$log" || fail "$target finds nothing interesting"
   grep -q 'Done 4 runs' "$log" || fail "$target does not say that four runs are done"
   # 2. It is built with the sanitizer, and with no other.
-  local asan others
-  read -r asan others < <(objdump -d --no-show-raw-insn "$out/$target" |
-    awk '/call.*__asan/ { asan++ } /call.*__(dfsan|msan)/ { others++ } END { print asan + 0, others + 0 }')
+  local asan dfsan msan ubsan
+  read -r asan dfsan msan ubsan < <(objdump -d --no-show-raw-insn "$out/$target" |
+    awk '/call.*__asan/ { asan++ } /call.*__dfsan/ { dfsan++ } /call.*__msan/ { msan++ } /call.*__ubsan/ { ubsan++ }
+      END { print asan + 0, dfsan + 0, msan + 0, ubsan + 0 }')
   [ "$asan" -ge 1000 ] || fail "$target calls AddressSanitizer only $asan times"
-  [ "$others" -le 3 ] || fail "$target is built with another sanitizer"
+  [ "$dfsan" -eq 0 ] && [ "$msan" -le 3 ] && [ "$ubsan" -le 200 ] ||
+    fail "$target is built with another sanitizer: $dfsan, $msan and $ubsan calls of dfsan, msan and ubsan"
   # 3. It runs as the runner starts it, with its options and its dictionary.
   # shellcheck disable=SC2046
   (cd "$out" && "./$target" $(libfuzzer_arguments "$out" "$target") -seed=1337 -runs=4) >>"$log" 2>&1 </dev/null ||
     fail "$target does not run with its options: see $log"
+  [ "$(grep -c 'Done 4 runs' "$log")" -eq 2 ] || fail "$target does not do four runs with its options: see $log"
   # 4. Its seeds run.
   local seeds=0
   if [ -f "$out/${target}_seed_corpus.zip" ]; then
@@ -176,6 +182,7 @@ check_confined() { # folder target log
     trace=(strace -f -y -qq -o "$cage/trace" -e "trace=execve,execveat,clone,clone3,fork,vfork,$writing")
   else
     say "$2: no strace, only the current folder is looked at"
+    partly=1
   fi
   (cd "$cage/cwd" && TMPDIR=$cage/tmp "${trace[@]}" "$1/$2" -seed=1 -runs=4 >>"$3" 2>&1 </dev/null) ||
     fail "$2 does not run in a folder that cannot be written to: see $3"
@@ -202,7 +209,7 @@ check() {
   local list
   list=${*:-$(targets "$moved")}
   for target in $list; do check_target "$moved" "$target"; done
-  say "$(echo "$list" | wc -w) targets pass"
+  say "$(echo "$list" | wc -w) targets pass${partly:+, of which processes and writes were not looked at: no strace}"
 }
 
 run() { # target seconds
@@ -251,7 +258,9 @@ coverage() { # target corpus
   fi
   "$profdata" merge -sparse "$work/profiles/"*.profraw -o "$work/profiles/$1.profdata"
   "$cov" report "$out/$1" -instr-profile="$work/profiles/$1.profdata" \
-    -ignore-filename-regex='.*registry/src.*' -ignore-filename-regex='.*/rustc/.*' | tail -1
+    -ignore-filename-regex='.*registry/src.*' -ignore-filename-regex='.*/rustc/.*' | tail -1 | tee "$work/coverage.log"
+  # Regions, those that were missed, and their share.
+  awk '$1 == "TOTAL" && $2 > $3 { covered = 1 } END { exit !covered }' "$work/coverage.log" || fail "$1 covers nothing"
 }
 
 prune() { # target corpus

@@ -12,7 +12,7 @@
 //! Does not know: engines.
 
 use crate::value::{is_nan32, is_nan64};
-use crate::{FuncIdentity, HostCall, Poison, Value, ValueType};
+use crate::{FuncIdentity, HostCall, Poison, TrapClass, Value, ValueType};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// What a host function does to the instance that calls it, before it answers.
@@ -39,6 +39,38 @@ pub struct Answer {
 
 /// Marks the record of a callback's outcome in the trace.
 pub const CALLBACK_RECORD: u32 = u32::MAX;
+
+/// The first value of the record of a callback that ended in no values.
+pub(crate) const TRAPPED: u32 = u32::MAX;
+
+/// How a callback ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallbackEnd {
+    /// With these results.
+    Values(Vec<Value>),
+    /// In a trap.
+    Trap(TrapClass),
+    /// For a reason that is not the module's.
+    Poison(Poison),
+}
+
+impl CallbackEnd {
+    /// What an engine's classification of an error says; an error that has none is given back.
+    pub(crate) fn of<E>(
+        ended: Result<Vec<Value>, E>,
+        classify: impl FnOnce(&E) -> Result<TrapClass, Option<Poison>>,
+    ) -> Result<CallbackEnd, E> {
+        let error = match ended {
+            Ok(values) => return Ok(CallbackEnd::Values(values)),
+            Err(error) => error,
+        };
+        match classify(&error) {
+            Ok(class) => Ok(CallbackEnd::Trap(class)),
+            Err(Some(poison)) => Ok(CallbackEnd::Poison(poison)),
+            Err(None) => Err(error),
+        }
+    }
+}
 
 /// Recorder and oracle of host functions.
 #[derive(Clone, Debug, Default)]
@@ -83,11 +115,17 @@ impl Host {
         self.calling_back = true;
     }
 
-    /// Records how a callback ended: with values, or not, for which there may be a reason that is not the module's.
-    pub fn callback_ends(&mut self, ended: Result<Vec<Value>, Option<Poison>>) {
+    /// Records how a callback ended: with values, in a trap, or for a reason that is not the module's.
+    pub fn callback_ends(&mut self, ended: CallbackEnd) {
         self.calling_back = false;
-        self.stopped = self.stopped.or(ended.as_ref().err().copied().flatten());
-        let args = ended.unwrap_or_else(|_| vec![Value::I32(u32::MAX)]);
+        let args = match ended {
+            CallbackEnd::Values(values) => values,
+            CallbackEnd::Trap(class) => vec![Value::I32(TRAPPED), Value::I32(class as u32)],
+            CallbackEnd::Poison(poison) => {
+                self.stopped = self.stopped.or(Some(poison));
+                vec![Value::I32(TRAPPED)]
+            }
+        };
         self.trace.push(HostCall { func: CALLBACK_RECORD, args });
     }
 

@@ -32,7 +32,7 @@ pub use compare::{Mismatch, NanRule, compare};
 pub use engines::{CONFIGS, WattestComponents, WattestConfig, WattestEngine, build, config_of};
 pub use engines::{DefinitionalEngine, Engine, OPERATOR_PREFIX, ReferenceMode, Refusal, WasmiEngine};
 pub use expose::expose;
-pub use host::{Action, Answer, CALLBACK_RECORD, Host};
+pub use host::{Action, Answer, CALLBACK_RECORD, CallbackEnd, Host};
 pub use plan::{Call, Form, Plan, Program};
 pub use run::{Ending, Frame, HostCall, MemoryState, Run, State, Step};
 pub use shape::{FuncSignature, GlobalShape, ImportKind, ImportShape, MemoryShape, Shape, ShapeError, TableShape};

@@ -9,8 +9,8 @@
 use super::HostTargets;
 use crate::host::arguments;
 use crate::{
-    Action, Ending, Engine, FuncIdentity, Host, ImportKind, MemoryState, Plan, Poison, Program, Refusal, Run, Shape,
-    State, Step, TrapClass, Value, ValueType,
+    Action, CallbackEnd, Ending, Engine, FuncIdentity, Host, ImportKind, MemoryState, Plan, Poison, Program, Refusal,
+    Run, Shape, State, Step, TrapClass, Value, ValueType,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -264,7 +264,7 @@ impl Session<'_> {
                 let nobody = Entities::default();
                 let args = args.iter().zip(&signature.params).map(|(value, ty)| nobody.neutral(*value, *ty)).collect();
                 let answer = locked(&host).call(index, args, &signature.results);
-                act(store, &host, &targets, answer.action);
+                act(store, &host, &targets, answer.action)?;
                 let results = answer.results.ok_or_else(|| Failure::trap(core::TrapClass::Host))?;
                 Ok(results.into_iter().map(|value| nobody.own(value)).collect())
             }),
@@ -309,8 +309,8 @@ impl Entities {
 }
 
 /// Does to the only instance what the host function does.
-fn act(store: &mut Store, host: &Mutex<Host>, targets: &HostTargets, action: Action) {
-    let Some(instance) = store.last_instance() else { return };
+fn act(store: &mut Store, host: &Mutex<Host>, targets: &HostTargets, action: Action) -> Result<(), Failure> {
+    let Some(instance) = store.last_instance() else { return Ok(()) };
     let memory = targets.memory.as_ref().and_then(|name| match store.export(instance, name) {
         Some(Extern::Memory(memory)) => Some(memory),
         _ => None,
@@ -332,8 +332,8 @@ fn act(store: &mut Store, host: &Mutex<Host>, targets: &HostTargets, action: Act
             }
         }
         Action::CallBack(seed) => {
-            let Some((name, signature)) = &targets.callback else { return };
-            let Some(Extern::Func(func)) = store.export(instance, name) else { return };
+            let Some((name, signature)) = &targets.callback else { return Ok(()) };
+            let Some(Extern::Func(func)) = store.export(instance, name) else { return Ok(()) };
             let nobody = Entities::default();
             let args: Vec<_> = arguments(seed, &signature.params).into_iter().map(|value| nobody.own(value)).collect();
             locked(host).callback_begins();
@@ -341,9 +341,11 @@ fn act(store: &mut Store, host: &Mutex<Host>, targets: &HostTargets, action: Act
             let neutral = |values: Vec<core::Value>| {
                 values.iter().zip(&signature.results).map(|(value, ty)| nobody.neutral(*value, *ty)).collect()
             };
-            locked(host).callback_ends(ended.map(neutral).map_err(|failure| classify(&failure).err().flatten()));
+            let ended = CallbackEnd::of(ended.map(neutral), classify)?;
+            locked(host).callback_ends(ended);
         }
     }
+    Ok(())
 }
 
 fn val_type(ty: ValueType) -> core::ValType {

@@ -10,8 +10,8 @@ use super::HostTargets;
 use crate::expose::{data_name, element_name, func_name, global_name, memory_name, table_name};
 use crate::host::arguments;
 use crate::{
-    Action, Ending, Engine, FuncIdentity, Host, ImportKind, MemoryState, Plan, Poison, Program, Refusal, Run, Shape,
-    State, Step, TrapClass, Value, ValueType,
+    Action, CallbackEnd, Ending, Engine, FuncIdentity, Host, ImportKind, MemoryState, Plan, Poison, Program, Refusal,
+    Run, Shape, State, Step, TrapClass, Value, ValueType,
 };
 use std::cell::OnceCell;
 use std::fmt::Write;
@@ -227,7 +227,7 @@ impl Session<'_> {
             let nobody = Entities::default();
             let args = args.iter().map(|value| nobody.neutral(&caller, value)).collect();
             let answer = caller.data_mut().call(index, args, &signature.results);
-            act(&mut caller, &targets, answer.action);
+            act(&mut caller, &targets, answer.action)?;
             let Some(values) = answer.results else {
                 return Err(wasmi::Error::i32_exit(HOST_FAILURE));
             };
@@ -339,7 +339,7 @@ fn empty(store: &mut Store<Host>, probes: &[Option<Func>]) -> Result<Vec<Option<
 const PROBE_FUEL: u64 = 1000;
 
 /// Does to the calling instance what the host function does.
-fn act(caller: &mut wasmi::Caller<'_, Host>, targets: &HostTargets, action: Action) {
+fn act(caller: &mut wasmi::Caller<'_, Host>, targets: &HostTargets, action: Action) -> Result<(), wasmi::Error> {
     let memory = |caller: &wasmi::Caller<'_, Host>| -> Option<wasmi::Memory> {
         caller.get_export(targets.memory.as_ref()?)?.into_memory()
     };
@@ -360,8 +360,8 @@ fn act(caller: &mut wasmi::Caller<'_, Host>, targets: &HostTargets, action: Acti
             }
         }
         Action::CallBack(seed) => {
-            let Some((name, signature)) = &targets.callback else { return };
-            let Some(func) = caller.get_export(name).and_then(Extern::into_func) else { return };
+            let Some((name, signature)) = &targets.callback else { return Ok(()) };
+            let Some(func) = caller.get_export(name).and_then(Extern::into_func) else { return Ok(()) };
             let args: Vec<Val> =
                 arguments(seed, &signature.params).into_iter().map(|value| plain_val(&mut *caller, value)).collect();
             let mut out: Vec<Val> = signature.results.iter().map(|ty| default_val(*ty)).collect();
@@ -369,10 +369,11 @@ fn act(caller: &mut wasmi::Caller<'_, Host>, targets: &HostTargets, action: Acti
             let ended = func.call(&mut *caller, &args, &mut out);
             let nobody = Entities::default();
             let values = |()| out.iter().map(|value| nobody.neutral(&*caller, value)).collect();
-            let ended = ended.map(values).map_err(|error| classify(&error).err().flatten());
+            let ended = CallbackEnd::of(ended.map(values), classify)?;
             caller.data_mut().callback_ends(ended);
         }
     }
+    Ok(())
 }
 
 /// Exit status that marks a failing host function.

@@ -10,8 +10,8 @@ use super::HostTargets;
 use crate::expose::{data_name, element_name, func_name, global_name, memory_name, table_name};
 use crate::host::arguments;
 use crate::{
-    Action, Ending, Engine, Form, Frame, FuncIdentity, Host, ImportKind, MemoryState, NanRule, Plan, Poison, Program,
-    Refusal, Run, Shape, State, Step, TrapClass, Value, ValueType,
+    Action, CallbackEnd, Ending, Engine, Form, Frame, FuncIdentity, Host, ImportKind, MemoryState, NanRule, Plan,
+    Poison, Program, Refusal, Run, Shape, State, Step, TrapClass, Value, ValueType,
 };
 use std::fmt;
 use wattest::{
@@ -329,6 +329,11 @@ impl Session<'_> {
             Err(error) => match classify(&error) {
                 Ok(class) => {
                     self.check_backtrace(&error)?;
+                    // Segments are written without a frame, and a host function fails by itself.
+                    let has_place = !self.run.steps.is_empty() && class != TrapClass::Host;
+                    if has_place && offset.is_none() {
+                        return Err(Refusal::Broken(format!("{class:?} without a place")));
+                    }
                     Ending::Trap(class)
                 }
                 Err(Some(poison)) => {
@@ -609,7 +614,8 @@ fn act(caller: &mut Caller<'_, Host>, targets: &HostTargets, action: Action) -> 
             let ended = func.call(&mut *caller, &args, &mut out);
             let nobody = Entities::default();
             let values = |()| out.iter().map(|value| nobody.neutral(&*caller, value)).collect();
-            let ended = ended.map(values).map_err(|error| classify(&error).err().flatten());
+            // What has no class ends the call that the callback is part of, and breaks the run there.
+            let ended = CallbackEnd::of(ended.map(values), classify)?;
             caller.data_mut().callback_ends(ended);
         }
         _ => {}

@@ -9,10 +9,10 @@
 
 use super::shim::{self, kinds};
 use super::{Silence, trap_of};
-use crate::host::arguments;
+use crate::host::{TRAPPED, arguments};
 use crate::{
-    Action, CALLBACK_RECORD, Ending, FuncIdentity, Host, HostCall, ImportKind, MemoryState, Plan, Program, Run, Shape,
-    State, Step, Value, ValueType,
+    Action, CALLBACK_RECORD, CallbackEnd, Ending, FuncIdentity, Host, HostCall, ImportKind, MemoryState, Plan, Program,
+    Run, Shape, State, Step, Value, ValueType,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -120,7 +120,7 @@ fn answers(shape: &Shape, plan: &Plan, trace: &[HostCall]) -> Vec<Json> {
     let mut answers = Vec::new();
     for HostCall { func, args } in trace {
         if *func == CALLBACK_RECORD {
-            host.callback_ends(Ok(args.clone()));
+            host.callback_ends(CallbackEnd::Values(args.clone()));
             continue;
         }
         let answer = host.call(*func, args.clone(), &shape.functions[*func as usize].results);
@@ -282,12 +282,16 @@ pub(super) struct Reader<'a> {
     pub(super) unknown: Option<String>,
 }
 
+/// What the record of a trapping callback begins with.
+const TRAP: Value = Value::I32(TRAPPED);
+
 impl Reader<'_> {
     pub(super) fn run(&mut self, steps: &[ReplyStep], trace: &[(i64, Option<Vec<Json>>)]) -> Result<Run, Silence> {
         let shape = &self.program.shape;
         let mut run = Run::default();
         for (func, args) in trace {
-            run.trace.push(self.host_call(*func, args.as_deref()).ok_or(Silence::Broken)?);
+            let known = self.known.trace.get(run.trace.len());
+            run.trace.push(self.host_call(*func, args.as_deref(), known).ok_or(Silence::Broken)?);
         }
         let mut memories: Vec<Vec<u8>> = Vec::new();
         for (index, step) in steps.iter().enumerate() {
@@ -328,14 +332,17 @@ impl Reader<'_> {
         Ok(run)
     }
 
-    fn host_call(&self, func: i64, args: Option<&[Json]>) -> Option<HostCall> {
+    fn host_call(&self, func: i64, args: Option<&[Json]>, known: Option<&HostCall>) -> Option<HostCall> {
         let shape = &self.program.shape;
         if func < 0 {
             let (callee, _) = shape.callback.as_ref()?;
             let types = &shape.functions[*callee as usize].results;
             let args = match args {
                 Some(values) => decode_all(values, types)?,
-                None => vec![Value::I32(u32::MAX)],
+                // That it trapped is all the driver says: the class is that of the other engine, if it trapped there.
+                None => {
+                    known.map(|call| call.args.clone()).filter(|args| args.first() == Some(&TRAP)).unwrap_or(vec![TRAP])
+                }
             };
             return Some(HostCall { func: CALLBACK_RECORD, args });
         }

@@ -383,7 +383,24 @@ pub fn leeway(program: &Program, plan: &Plan) -> Option<Silence> {
     if uses_relaxed(&program.wasm) {
         return Some(Silence::Relaxed);
     }
-    (plan.nans == NanRule::Exact).then_some(Silence::NanBits)
+    (plan.nans == NanRule::Exact && computes_floats(&program.wasm)).then_some(Silence::NanBits)
+}
+
+/// Whether a body has an operation that may make a NaN, or give one other bits.
+fn computes_floats(wasm: &[u8]) -> bool {
+    let mut reader = Parser::new(0).parse_all(wasm).filter_map(Result::ok);
+    reader.any(|payload| {
+        let Payload::CodeSectionEntry(body) = payload else { return false };
+        let Ok(operators) = body.get_operators_reader() else { return false };
+        operators.into_iter().any(|operator| operator.is_ok_and(|operator| is_float(&format!("{operator:?}"))))
+    })
+}
+
+/// Whether an operator of this name computes with floats: constants and accesses to memory move bits.
+fn is_float(operator: &str) -> bool {
+    let name = operator.split([' ', '{']).next().unwrap_or_default();
+    let moves = ["Const", "Load", "Store", "Reinterpret"].iter().any(|word| name.contains(word));
+    ["F32", "F64"].iter().any(|ty| name.starts_with(ty)) && !moves
 }
 
 /// Whether a body has an operation whose opcode is one of the

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use wattest_differential::{Call, Form, NanRule, Plan, Program, ShapeError, Value};
 
-/// Argument vectors per function.
-pub const VECTORS: usize = 16;
+/// Numbers of argument vectors per function, each as likely.
+const VECTORS: [usize; 6] = [16, 16, 16, 24, 32, 64];
 
 /// Cases in a hundred that have functions of the suites.
 const SPLICED_PERCENT: u32 = 13;
@@ -108,7 +108,7 @@ impl Case {
         key.copy_from_slice(&bytes.get(..8).map_or([0; 8], |head| head.try_into().unwrap_or([0; 8])));
         let argument_bytes = expand(u64::from_le_bytes(key) ^ host_seed);
         let calls = calls(&mut Source::new(&argument_bytes), &program, &module.vectors);
-        let round = (calls.len() / VECTORS).max(1);
+        let round = round(&program);
         let plan = Plan {
             calls,
             form,
@@ -162,17 +162,26 @@ impl Case {
     }
 }
 
-/// All exported functions of the module, with [`VECTORS`] argument vectors each, one vector of each in turn: every third one
-/// of those that are known to be good for a function, where there are any.
+/// The functions that a plan calls: those that the module exports and does not import.
+fn callable(program: &Program) -> Vec<u32> {
+    let shape = &program.shape;
+    let own = shape.imported_functions as usize..shape.functions.len();
+    own.filter(|index| shape.export_names[*index].is_some()).map(|index| index as u32).collect()
+}
+
+/// Calls of one round over all functions that a plan calls, at least one.
+pub(crate) fn round(program: &Program) -> usize {
+    callable(program).len().max(1)
+}
+
+/// All callable functions of the module, with one of [`VECTORS`] argument vectors each, one vector of each in turn: every
+/// third one of those that are known to be good for a function, where there are any.
 fn calls(source: &mut Source<'_>, program: &Program, known: &BTreeMap<u32, Vec<Vec<Value>>>) -> Vec<Call> {
     let shape = &program.shape;
-    let first = shape.imported_functions as usize;
-    let callable: Vec<u32> = (first..shape.functions.len())
-        .filter(|index| shape.export_names[*index].is_some())
-        .map(|index| index as u32)
-        .collect();
-    let mut calls = Vec::with_capacity(callable.len() * VECTORS);
-    for round in 0..VECTORS {
+    let callable = callable(program);
+    let vectors = source.pick(&VECTORS);
+    let mut calls = Vec::with_capacity(callable.len() * vectors);
+    for round in 0..vectors {
         for func in &callable {
             let params = &shape.functions[*func as usize].params;
             // A reference to a function that may call anything could make recursion: arguments are leaves or null.

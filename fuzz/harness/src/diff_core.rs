@@ -173,9 +173,18 @@ impl Checker {
     pub(crate) fn second_opinion(&mut self, case: &Case) -> SecondOpinion {
         let mut opinion = SecondOpinion::default();
         let tallied = panics::record(|| DefinitionalEngine.run_with_tally(&case.program, &case.recipe.plan));
-        let Ok(Ok((run, tally))) = tallied else {
-            opinion.alone = tallied.err().map(|text| disagreement("reference", &format!("panic: {text}")));
-            return opinion;
+        let (run, tally) = match tallied {
+            Ok(Ok(ran)) => ran,
+            // A stored case that was changed may hold what the interpreter does not have.
+            Ok(Err(Refusal::Module(_))) if case.recipe.origin == Origin::File => return opinion,
+            Ok(Err(refusal)) => {
+                opinion.alone = Some(disagreement("reference", &refusal.to_string()));
+                return opinion;
+            }
+            Err(text) => {
+                opinion.alone = Some(disagreement("reference", &format!("panic: {text}")));
+                return opinion;
+            }
         };
         opinion.tally = tally;
         let Some(last) = run.steps.len().checked_sub(1) else { return opinion };

@@ -30,6 +30,7 @@ pub struct Worker {
     builder: FunctionBuilderContext,
     state: State,
     control: ControlPlane,
+    registers: regalloc2::Ctx,
 }
 
 impl Default for Worker {
@@ -48,6 +49,7 @@ impl Worker {
             builder: FunctionBuilderContext::new(),
             state: State::default(),
             control: ControlPlane::default(),
+            registers: regalloc2::Ctx::default(),
         }
     }
 }
@@ -107,7 +109,7 @@ impl ModuleCompiler<'_> {
             kind,
         };
         worker.context.clear();
-        let Worker { context, builder, state, control } = worker;
+        let Worker { context, builder, state, control, registers } = worker;
         let uses_stack_check = crate::translate::translate(self, func, &mut context.func, builder, state)
             .map_err(|(offset, kind)| fail(offset, kind))?;
         #[cfg(fuzzing)]
@@ -117,7 +119,11 @@ impl ModuleCompiler<'_> {
         let isa = &*self.target.isa;
         #[cfg(fuzzing)]
         context.verify(isa).map_err(|errors| fail(body.start, codegen_error(&errors.into(), context)))?;
-        let stencil = context.compile_stencil(isa, control);
+        // `compile_stencil` in its two steps, since what the first one makes has no places.
+        let stencil = context.optimize(isa, control).and_then(|()| {
+            crate::places::inherit(&mut context.func);
+            isa.compile_function(&context.func, &context.domtree, registers, false, control)
+        });
         let stencil = stencil.map_err(|error| fail(body.start, codegen_error(&error, context)))?;
         let code = stencil.apply_params(&context.func.params);
         if uses_stack_check {

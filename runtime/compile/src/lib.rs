@@ -19,6 +19,7 @@ mod link;
 mod module;
 #[cfg(wattest_mutants)]
 mod mutants;
+mod places;
 mod signature;
 mod target;
 mod translate;

@@ -51,6 +51,23 @@ fn float(bits: u64, width: u32, fraction: u32) -> usize {
     }
 }
 
+/// Whether a value, or a lane of it, is a NaN that is not canonical.
+pub(crate) fn holds_other_nan(ty: ValueType, bits: u128) -> bool {
+    let any = |width: u32, fraction: u32| {
+        let infinity = (u64::MAX >> (65 - width)) >> fraction << fraction;
+        (0..128 / width).any(|lane| {
+            let magnitude = (bits >> (lane * width)) as u64 & (u64::MAX >> (65 - width));
+            magnitude > infinity && magnitude != infinity | 1 << (fraction - 1)
+        })
+    };
+    match ty {
+        ValueType::F32 => any(32, 23),
+        ValueType::F64 => any(64, 52),
+        ValueType::V128 => any(32, 23) || any(64, 52),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +90,19 @@ mod tests {
         check(ValueType::F64, 1, "subnormal");
         check(ValueType::F64, 0x4000_0000_0000_0000, "other");
         check(ValueType::V128, 5, "lanes");
+    }
+
+    #[test]
+    fn other_nans_are_told_from_canonical_ones() {
+        let check = |ty, bits: u128, expected| assert_eq!(holds_other_nan(ty, bits), expected, "{ty:?} {bits:x}");
+        check(ValueType::F32, 0x7fc0_0000, false);
+        check(ValueType::F32, 0xffc0_0000, false);
+        check(ValueType::F32, 0x7fa0_0000, true);
+        check(ValueType::F32, 0x7f80_0000, false);
+        check(ValueType::F64, 0x7ff8_0000_0000_0000, false);
+        check(ValueType::F64, 0xfff8_0000_0000_0001, true);
+        check(ValueType::V128, 0x7fc0_0000 << 96 | 0x3f80_0000, false);
+        check(ValueType::V128, 0x7fc0_0001 << 96, true);
+        check(ValueType::I64, u128::from(u64::MAX), false);
     }
 }

@@ -73,8 +73,8 @@ pub(crate) struct Unit<'t> {
     roots: Vec<Root<'t>>,
     /// Cells, operand by operand, vector by vector.
     cells: Vec<u128>,
-    /// Vectors that hold boundary values.
-    boundary: u64,
+    /// Of each vector whether it holds boundary values.
+    boundary: Vec<bool>,
     /// Where operands come from, or results go.
     surroundings: &'static str,
 }
@@ -99,6 +99,13 @@ pub(crate) struct Expected {
     pub cells: Vec<u128>,
     /// Some of those that trap, and how.
     pub traps: Vec<(usize, TrapClass)>,
+}
+
+impl Expected {
+    /// The vectors that are run, whatever they end in.
+    fn run(&self) -> impl Iterator<Item = usize> {
+        self.vectors.iter().copied().chain(self.traps.iter().map(|(vector, _)| *vector))
+    }
 }
 
 /// Which operand bits of vectors are drawn alike.
@@ -133,8 +140,8 @@ impl Dice {
     }
 }
 
-/// Cells of all vectors, and how many of these hold boundary values.
-fn draw(types: &[ValueType], all_pairs: bool, seed: u64) -> (Vec<u128>, u64) {
+/// Cells of all vectors, and of each vector whether it holds boundary values.
+fn draw(types: &[ValueType], all_pairs: bool, seed: u64) -> (Vec<u128>, Vec<bool>) {
     let mut dice = Dice(seed | 1);
     let scalars: Vec<Vec<u128>> = types.iter().map(|ty| corpus::scalars(*ty)).collect();
     let product: usize = scalars
@@ -144,13 +151,13 @@ fn draw(types: &[ValueType], all_pairs: bool, seed: u64) -> (Vec<u128>, u64) {
     let full = all_pairs && product <= VECTORS_MAX;
     let count = if full { product } else { VECTORS };
     let mut cells = Vec::with_capacity(count * types.len());
-    let mut plain = 0;
+    let mut boundary = Vec::with_capacity(count);
     for vector in 0..count {
         let mut rest = vector;
         let shape = dice.below(LANE_SHAPES);
         // One in sixteen is any bits at all.
         let any = !full && dice.below(16) == 0;
-        plain += u64::from(any);
+        boundary.push(!any);
         for (ty, table) in types.iter().zip(&scalars) {
             let cell = if any {
                 let word = |dice: &mut Dice| (dice.below(1 << 31) as u128) << 16 ^ dice.below(1 << 31) as u128;
@@ -168,7 +175,7 @@ fn draw(types: &[ValueType], all_pairs: bool, seed: u64) -> (Vec<u128>, u64) {
             cells.push(cell & mask(width(*ty)));
         }
     }
-    (cells, count as u64 - plain)
+    (cells, boundary)
 }
 
 /// A constant of a type, from its boundary values.
@@ -700,11 +707,15 @@ impl Unit<'_> {
         (0, 0)
     }
 
-    /// Operations with classes of values that their vectors hold, and in how many vectors.
-    pub fn value_classes(&self, add: &mut dyn FnMut(String, u64)) {
+    /// Operations with classes of values that their vectors hold, and in how many vectors that are run.
+    pub fn value_classes(&self, expected: &Expected, add: &mut dyn FnMut(String, u64)) {
         let mut counts = [0; classes::CLASSES.len()];
-        for vector in self.cells.chunks_exact(self.types.len().max(1)) {
-            let seen = vector.iter().zip(&self.types).fold(0u32, |seen, (cell, ty)| seen | 1 << class_of(*ty, *cell));
+        for vector in expected.run() {
+            let seen = self
+                .vector(vector)
+                .iter()
+                .zip(&self.types)
+                .fold(0u32, |seen, (cell, ty)| seen | 1 << class_of(*ty, *cell));
             counts.iter_mut().enumerate().for_each(|(class, count)| *count += u64::from(seen >> class & 1));
         }
         for root in &self.roots {
@@ -717,10 +728,23 @@ impl Unit<'_> {
     }
 
     /// Operations that boundary values reach, with their surroundings, and how often.
-    pub fn executions(&self, add: &mut dyn FnMut(String, u64)) {
+    pub fn executions(&self, expected: &Expected, add: &mut dyn FnMut(String, u64)) {
+        let count = expected.run().filter(|vector| self.boundary[*vector]).count() as u64;
         for root in &self.roots {
-            root.names(&mut |name| add(format!("{name} {}", self.surroundings), self.boundary));
+            root.names(&mut |name| add(format!("{name} {}", self.surroundings), count));
         }
+    }
+
+    /// Whether what a root computes of a vector can hold no NaN but canonical ones: of one operation on operands as they are,
+    /// if none of these is another NaN
+    /// ([spec](https://webassembly.github.io/spec/core/exec/numerics.html#nan-propagation)).
+    pub fn makes_canonical_nans(&self, root: usize, vector: usize) -> bool {
+        let Some(Root::Value(Tree::Apply(_, operands), ..)) = self.roots.get(root) else { return false };
+        operands.iter().all(|operand| match operand {
+            Tree::Operand(index) => !classes::holds_other_nan(self.types[*index], self.vector(vector)[*index]),
+            Tree::Constant(ty, bits) => !classes::holds_other_nan(*ty, *bits),
+            _ => false,
+        })
     }
 
     /// Accesses to memory, all vectors together.

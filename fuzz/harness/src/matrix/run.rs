@@ -109,10 +109,10 @@ impl BatchEngines {
             };
             checked.checks += compare_values(&mut store, &memory, &entry, unit, &expected, batch.nans).map_err(at)?;
             checked.checks += compare_traps(&mut store, &memory, &entry, unit, &expected).map_err(at)?;
-            unit.executions(&mut |name, count| {
+            unit.executions(&expected, &mut |name, count| {
                 *checked.executions.entry(name).or_default() += count;
             });
-            unit.value_classes(&mut |name, count| {
+            unit.value_classes(&expected, &mut |name, count| {
                 *checked.value_classes.entry(name).or_default() += count;
             });
             let mut count_kind = |is_kind: bool, name: &str| {
@@ -297,8 +297,11 @@ fn compare_values(
         let seen = seen.iter().rev().fold(0u128, |bits, byte| bits << 8 | u128::from(*byte));
         let (vector, cell) = (expected.vectors[position / unit.width()], position % unit.width());
         let (root, nan_bits) = unit.root_of(cell);
-        if nans == NanRule::Arithmetic && nan_bits > 0 && same_but_nans(nan_bits, *wanted, seen) {
-            continue;
+        if nans == NanRule::Arithmetic && nan_bits > 0 {
+            let rule = if unit.makes_canonical_nans(root, vector) { OpenNans::Canonical } else { OpenNans::Arithmetic };
+            if same_but_nans(nan_bits, *wanted, seen, rule) {
+                continue;
+            }
         }
         return Err((vector, cell, format!("result {root}: {wanted:#x} expected, {seen:#x} seen")));
     }
@@ -311,15 +314,28 @@ fn compare_values(
     Ok(expected.cells.len() as u64)
 }
 
-/// Whether lanes are equal, or are both NaNs, the second an arithmetic one.
-fn same_but_nans(bits: u32, wanted: u128, seen: u128) -> bool {
+/// Which NaNs may stand for one.
+#[derive(Clone, Copy, Debug)]
+enum OpenNans {
+    /// Of either sign, with the highest bit of the fraction alone.
+    Canonical,
+    /// With the highest bit of the fraction.
+    Arithmetic,
+}
+
+/// Whether lanes are equal, or are both NaNs, the second one that may stand for it.
+fn same_but_nans(bits: u32, wanted: u128, seen: u128, rule: OpenNans) -> bool {
     let (exponent, quiet) = if bits == 32 { (0x7f80_0000u128, 1 << 22) } else { (0x7ff0_0000_0000_0000, 1 << 51) };
     let fraction = if bits == 32 { 0x007f_ffff } else { 0x000f_ffff_ffff_ffff };
     let is_nan = |lane: u128| lane & exponent == exponent && lane & fraction != 0;
     (0..128 / bits).all(|lane| {
         let lane_of = |vector: u128| vector >> (lane * bits) & mask(bits);
         let (wanted, seen) = (lane_of(wanted), lane_of(seen));
-        wanted == seen || is_nan(wanted) && is_nan(seen) && seen & quiet != 0
+        let stands = match rule {
+            OpenNans::Canonical => seen & fraction == quiet,
+            OpenNans::Arithmetic => seen & quiet != 0,
+        };
+        wanted == seen || is_nan(wanted) && is_nan(seen) && stands
     })
 }
 
@@ -350,4 +366,23 @@ fn same_trap(class: TrapClass, code: TrapCode) -> bool {
             | (TrapClass::IntegerDivideByZero, TrapCode::IntegerDivideByZero)
             | (TrapClass::InvalidConversionToInteger, TrapCode::InvalidConversionToInteger)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_nans_have_two_rules() {
+        let check = |bits, wanted, seen, canonical, arithmetic| {
+            assert_eq!(same_but_nans(bits, wanted, seen, OpenNans::Canonical), canonical, "{wanted:x} {seen:x}");
+            assert_eq!(same_but_nans(bits, wanted, seen, OpenNans::Arithmetic), arithmetic, "{wanted:x} {seen:x}");
+        };
+        check(32, 0x7fc0_0000, 0xffc0_0000, true, true);
+        check(32, 0x7fc0_0000, 0x7fc0_0001, false, true);
+        check(32, 0x7fc0_0000, 0x7fa0_0000, false, false);
+        check(32, 0x3f80_0000, 0x7fc0_0000, false, false);
+        check(64, 0x7ff8_0000_0000_0000, 0xfff8_0000_0000_0000, true, true);
+        check(64, 0x7ff8_0000_0000_0000, 0x7ff8_0000_0000_0100, false, true);
+    }
 }

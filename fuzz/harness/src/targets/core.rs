@@ -5,7 +5,7 @@
 //! Does not know: how modules are made.
 
 use super::{ModuleCounts, Outcome, Target};
-use crate::case::{Case, Origin, Recipe, VECTORS};
+use crate::case::{Case, Origin, Recipe, round};
 use crate::diff_core::{self, Checker, Disagreement};
 use crate::envelope::{Argument, Envelope, EnvelopeCall};
 use crate::generate::GENERATOR_VERSION;
@@ -187,7 +187,7 @@ impl Target for DiffCore {
 
     fn run_of_many(&mut self, case: &Envelope) -> Outcome {
         let Some(mut case) = case_of(case) else { return Outcome::default() };
-        case.recipe.plan.state_every = (case.recipe.plan.calls.len() / VECTORS).max(1);
+        case.recipe.plan.state_every = round(&case.program);
         self.check_case(&case)
     }
 

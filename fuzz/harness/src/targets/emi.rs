@@ -27,8 +27,8 @@ use wattest_differential::{
 /// Operations of one call of the original: those of a case are for the interpreter, which counts every one.
 const STEPS_MAX: u64 = 10_000;
 
-/// Calls of a case.
-const CALLS_MAX: usize = 64;
+/// Calls of a case: the first sixteen of each of eight functions.
+const CALLS_MAX: usize = 128;
 
 /// How many more operations a rewritten call may take.
 const STEPS_FACTOR: u64 = 100;

@@ -95,6 +95,7 @@ impl SelfConfigs {
                 Err(what) => return Outcome::failed(&name, what),
             };
             outcome.checks += run.steps.len() as u64;
+            outcome.poison.extend(run.stopped.map(|poison| format!("{}: {poison}", CONFIGS[row].name)));
             if let Err(mismatch) = compare(&expected, &run, NanRule::Exact) {
                 return Outcome::failed(&name, mismatch.to_string());
             }

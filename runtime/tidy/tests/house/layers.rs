@@ -118,6 +118,8 @@ const fn fenced(name: &'static str, packages: &'static [&'static str], dev: &'st
 const FENCES: &[Fenced] = &[
     // The code generator.
     fenced("cranelift-*", &["wattest-compile"], &[]),
+    // The code generator's register allocator, whose memory its caller keeps.
+    fenced("regalloc2", &["wattest-compile"], &[]),
     fenced("target-lexicon", &["wattest-compile"], &[]),
     // Decoding and validation of binaries; never in the VM, WASI, the CLI or the API's types.
     fenced(

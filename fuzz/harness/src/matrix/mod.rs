@@ -98,13 +98,22 @@ pub(crate) struct Expected {
     /// Their result cells.
     pub cells: Vec<u128>,
     /// Some of those that trap, and how.
-    pub traps: Vec<(usize, TrapClass)>,
+    pub traps: Vec<ExpectedTrap>,
+}
+
+/// What a vector that traps should leave.
+pub(crate) struct ExpectedTrap {
+    pub vector: usize,
+    pub class: TrapClass,
+    /// Result cells: those of what comes before the trap, none of what comes behind it. Unknown where the operation that
+    /// traps may have begun to write.
+    pub left: Vec<Option<u128>>,
 }
 
 impl Expected {
     /// The vectors that are run, whatever they end in.
     fn run(&self) -> impl Iterator<Item = usize> {
-        self.vectors.iter().copied().chain(self.traps.iter().map(|(vector, _)| *vector))
+        self.vectors.iter().copied().chain(self.traps.iter().map(|trap| trap.vector))
     }
 }
 
@@ -759,16 +768,22 @@ impl Unit<'_> {
         for vector in 0..self.count() {
             let before = expected.cells.len();
             let cells = self.vector(vector);
-            let done = self.roots.iter().try_for_each(|root| root.evaluate(cells, &self.types, &mut expected.cells));
-            match done {
-                Ok(()) => expected.vectors.push(vector),
-                Err(class) => {
-                    expected.cells.truncate(before);
-                    if expected.traps.len() < TRAPS_MAX {
-                        expected.traps.push((vector, class));
-                    }
-                }
+            let mut done = before;
+            let trap = self.roots.iter().find_map(|root| {
+                done = expected.cells.len();
+                root.evaluate(cells, &self.types, &mut expected.cells).err().map(|class| (class, root.cells()))
+            });
+            let Some((class, open)) = trap else {
+                expected.vectors.push(vector);
+                continue;
+            };
+            if expected.traps.len() < TRAPS_MAX {
+                let mut left: Vec<Option<u128>> = expected.cells[before..done].iter().copied().map(Some).collect();
+                left.extend(vec![None; open]);
+                left.resize(self.width(), Some(FILL));
+                expected.traps.push(ExpectedTrap { vector, class, left });
             }
+            expected.cells.truncate(before);
         }
         expected
     }

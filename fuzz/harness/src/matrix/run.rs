@@ -5,7 +5,7 @@
 //! Does not know: what units compute.
 
 use super::tree::{CELL_BYTES, mask};
-use super::{AGAIN, Batch, Expected, FILL, MEMORY_BYTES, Unit};
+use super::{AGAIN, Batch, Expected, ExpectedTrap, FILL, MEMORY_BYTES, Unit};
 use crate::coverage;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -108,7 +108,7 @@ impl BatchEngines {
                 what: format!("unit {index}, operands {:x?}: {what}", unit.vector(vector)),
             };
             checked.checks += compare_values(&mut store, &memory, &entry, unit, &expected, batch.nans).map_err(at)?;
-            checked.checks += compare_traps(&mut store, &memory, &entry, unit, &expected).map_err(at)?;
+            checked.checks += compare_traps(&mut store, &memory, &entry, unit, &expected, batch.nans).map_err(at)?;
             unit.executions(&expected, &mut |name, count| {
                 *checked.executions.entry(name).or_default() += count;
             });
@@ -276,6 +276,45 @@ impl Cells {
 
 type Wrong = (usize, usize, String);
 
+/// The memory after a call.
+struct Results<'a> {
+    unit: &'a Unit<'a>,
+    nans: NanRule,
+    data: &'a [u8],
+}
+
+impl Results<'_> {
+    /// Compares the result cells of these vectors, where it is known what they hold.
+    fn check(&self, vectors: &[usize], wanted: impl Iterator<Item = Option<u128>>) -> Result<(), Wrong> {
+        let Results { unit, nans, data } = *self;
+        for (position, (seen, wanted)) in data.chunks_exact(CELL_BYTES as usize).zip(wanted).enumerate() {
+            let Some(wanted) = wanted.filter(|wanted| *seen != wanted.to_le_bytes()) else { continue };
+            let seen = seen.iter().rev().fold(0u128, |bits, byte| bits << 8 | u128::from(*byte));
+            let (vector, cell) = (vectors[position / unit.width()], position % unit.width());
+            let (root, nan_bits) = unit.root_of(cell);
+            if nans == NanRule::Arithmetic && nan_bits > 0 {
+                let canonical = unit.makes_canonical_nans(root, vector);
+                let rule = if canonical { OpenNans::Canonical } else { OpenNans::Arithmetic };
+                if same_but_nans(nan_bits, wanted, seen, rule) {
+                    continue;
+                }
+            }
+            return Err((vector, cell, format!("result {root}: {wanted:#x} expected, {seen:#x} seen")));
+        }
+        Ok(())
+    }
+
+    /// Operands are only read.
+    fn check_operands(&self, place: u64, vectors: &[usize]) -> Result<(), Wrong> {
+        let left = &self.data[place as usize..];
+        let cells = vectors.iter().flat_map(|vector| self.unit.vector(*vector));
+        if left.chunks_exact(CELL_BYTES as usize).zip(cells).any(|(left, cell)| *left != cell.to_le_bytes()) {
+            return Err((vectors[0], 0, "operands in memory were overwritten".to_owned()));
+        }
+        Ok(())
+    }
+}
+
 fn compare_values(
     store: &mut Store<()>,
     memory: &Cells,
@@ -289,28 +328,9 @@ fn compare_values(
     let count = expected.vectors.len();
     entry.call(store, operands, count).map_err(|error| (*first, 0, format!("{count} vectors: {error}")))?;
     let data = memory.read(store);
-    let cells = data.chunks_exact(CELL_BYTES as usize).zip(&expected.cells);
-    for (position, (seen, wanted)) in cells.enumerate() {
-        if *seen == wanted.to_le_bytes() {
-            continue;
-        }
-        let seen = seen.iter().rev().fold(0u128, |bits, byte| bits << 8 | u128::from(*byte));
-        let (vector, cell) = (expected.vectors[position / unit.width()], position % unit.width());
-        let (root, nan_bits) = unit.root_of(cell);
-        if nans == NanRule::Arithmetic && nan_bits > 0 {
-            let rule = if unit.makes_canonical_nans(root, vector) { OpenNans::Canonical } else { OpenNans::Arithmetic };
-            if same_but_nans(nan_bits, *wanted, seen, rule) {
-                continue;
-            }
-        }
-        return Err((vector, cell, format!("result {root}: {wanted:#x} expected, {seen:#x} seen")));
-    }
-    // Operands are only read.
-    let left = &data[operands as usize..];
-    let cells = expected.vectors.iter().flat_map(|vector| unit.vector(*vector));
-    if left.chunks_exact(CELL_BYTES as usize).zip(cells).any(|(left, cell)| *left != cell.to_le_bytes()) {
-        return Err((*first, 0, "operands in memory were overwritten".to_owned()));
-    }
+    let results = Results { unit, nans, data: &data };
+    results.check(&expected.vectors, expected.cells.iter().copied().map(Some))?;
+    results.check_operands(operands, &expected.vectors)?;
     Ok(expected.cells.len() as u64)
 }
 
@@ -345,13 +365,21 @@ fn compare_traps(
     entry: &Entry,
     unit: &Unit<'_>,
     expected: &Expected,
+    nans: NanRule,
 ) -> Result<u64, Wrong> {
-    for (vector, class) in &expected.traps {
-        let operands = place(store, memory, unit, &[*vector]);
+    for ExpectedTrap { vector, class, left } in &expected.traps {
+        let vectors = [*vector];
+        let operands = place(store, memory, unit, &vectors);
         let ended = entry.call(store, operands, 1);
         let seen = match &ended {
             Ok(()) => "no trap".to_owned(),
-            Err(error) if error.trap().is_some_and(|trap| same_trap(*class, trap.code())) => continue,
+            Err(error) if error.trap().is_some_and(|trap| same_trap(*class, trap.code())) => {
+                let data = memory.read(store);
+                let results = Results { unit, nans, data: &data };
+                results.check(&vectors, left.iter().copied())?;
+                results.check_operands(operands, &vectors)?;
+                continue;
+            }
             Err(error) => error.to_string(),
         };
         return Err((*vector, 0, format!("{class:?} expected, {seen}")));

@@ -260,6 +260,37 @@ fn traps_have_places() {
     check_place("(i32.trunc_f32_s (f32.mul (f32.convert_i32_u (local.get 0)) (f32.const 1e9)))");
 }
 
+/// A reference to an exported function is told from others when it comes to the host.
+#[test]
+fn functions_that_come_to_the_host_are_named() {
+    let text = "(module (import \"host\" \"f\" (func $host (param funcref)))
+        (func $a (export \"a\")) (func $b) (elem declare func $a $b)
+        (func (export \"go\") (call $host (ref.func $a)) (call $host (ref.func $b)) (call $host (ref.null func))))";
+    let program = Program::new(wat::parse_str(text).expect("valid text")).expect("a module that can be described");
+    let plan = Plan {
+        calls: vec![Call { func: 3, args: Vec::new() }],
+        form: Form::Original,
+        nans: NanRule::Exact,
+        acting_host: false,
+        host_seed: 5,
+        steps_max: 10_000,
+        capture: None,
+        state_every: 1,
+    };
+    let engines: [Box<dyn Engine>; 3] = [
+        Box::new(WasmiEngine::new(ReferenceMode::Eager)),
+        Box::new(DefinitionalEngine),
+        Box::new(WattestEngine::new(0)),
+    ];
+    for mut engine in engines {
+        let run = engine.run(&program, &plan).expect("it runs");
+        let seen: Vec<&Value> = run.trace.iter().flat_map(|call| &call.args).collect();
+        let func = Value::Func;
+        let expected = [func(FuncIdentity::Index(1)), func(FuncIdentity::Unknown), func(FuncIdentity::Null)];
+        assert_eq!(seen, expected.iter().collect::<Vec<_>>(), "{}", engine.name());
+    }
+}
+
 /// Rows that keep locals tell the frames of a trap with them, whatever the code looks like; others tell nothing.
 #[test]
 fn traps_have_locals_where_they_are_kept() {

@@ -11,7 +11,7 @@ mod wattest;
 #[cfg(feature = "wattest")]
 mod wattest_components;
 
-use crate::{FuncSignature, Plan, Program, Run, Shape};
+use crate::{FuncIdentity, FuncSignature, Plan, Program, Run, Shape};
 use std::fmt;
 
 pub use reference::{DefinitionalEngine, OPERATOR_PREFIX};
@@ -29,15 +29,25 @@ pub use wattest_components::WattestComponents;
 pub(crate) struct HostTargets {
     pub(crate) callback: Option<(String, FuncSignature)>,
     pub(crate) memory: Option<String>,
+    /// Exported functions by index: what a reference that comes to the host is, if it is one of them.
+    funcs: Vec<(String, u32)>,
 }
 
 impl HostTargets {
     pub(crate) fn of(shape: &Shape) -> HostTargets {
         let callback = shape.callback.as_ref();
+        let named = (0..).zip(&shape.export_names);
         HostTargets {
+            funcs: named.filter_map(|(index, name)| Some((name.clone()?, index))).collect(),
             callback: callback.map(|(index, name)| (name.clone(), shape.functions[*index as usize].clone())),
             memory: shape.host_memory.as_ref().map(|(_, name)| name.clone()),
         }
+    }
+
+    /// What a function is that comes to the host: the first whose export `is_it`.
+    pub(crate) fn identity(&self, mut is_it: impl FnMut(&str) -> bool) -> FuncIdentity {
+        let found = self.funcs.iter().find(|(name, _)| is_it(name));
+        found.map_or(FuncIdentity::Unknown, |(_, index)| FuncIdentity::Index(*index))
     }
 }
 

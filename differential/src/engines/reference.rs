@@ -262,7 +262,8 @@ impl Session<'_> {
             ty,
             Arc::new(move |store, args| {
                 let nobody = Entities::default();
-                let args = args.iter().zip(&signature.params).map(|(value, ty)| nobody.neutral(*value, *ty)).collect();
+                let args = args.iter().zip(&signature.params);
+                let args = args.map(|(value, ty)| host_value(store, &targets, *value, *ty)).collect();
                 let answer = locked(&host).call(index, args, &signature.results);
                 act(store, &host, &targets, answer.action)?;
                 let results = answer.results.ok_or_else(|| Failure::trap(core::TrapClass::Host))?;
@@ -308,6 +309,16 @@ impl Entities {
     }
 }
 
+/// A value that comes to the host.
+fn host_value(store: &Store, targets: &HostTargets, value: core::Value, ty: ValueType) -> Value {
+    match (value, store.last_instance()) {
+        (core::Value::Ref(Ref::Func(number)), Some(instance)) => Value::Func(targets.identity(
+            |name| matches!(store.export(instance, name), Some(Extern::Func(func)) if func.number() == number),
+        )),
+        _ => Entities::default().neutral(value, ty),
+    }
+}
+
 /// Does to the only instance what the host function does.
 fn act(store: &mut Store, host: &Mutex<Host>, targets: &HostTargets, action: Action) -> Result<(), Failure> {
     let Some(instance) = store.last_instance() else { return Ok(()) };
@@ -339,7 +350,8 @@ fn act(store: &mut Store, host: &Mutex<Host>, targets: &HostTargets, action: Act
             locked(host).callback_begins();
             let ended = store.invoke(func, &args);
             let neutral = |values: Vec<core::Value>| {
-                values.iter().zip(&signature.results).map(|(value, ty)| nobody.neutral(*value, *ty)).collect()
+                let values = values.iter().zip(&signature.results);
+                values.map(|(value, ty)| host_value(store, targets, *value, *ty)).collect()
             };
             let ended = CallbackEnd::of(ended.map(neutral), classify)?;
             locked(host).callback_ends(ended);

@@ -224,8 +224,7 @@ impl Session<'_> {
             signature.results.iter().map(|ty| val_type(*ty)),
         );
         Ok(Func::new(store, ty, move |mut caller, args, results| {
-            let nobody = Entities::default();
-            let args = args.iter().map(|value| nobody.neutral(&caller, value)).collect();
+            let args = args.iter().map(|value| host_value(&caller, &targets, value)).collect();
             let answer = caller.data_mut().call(index, args, &signature.results);
             act(&mut caller, &targets, answer.action)?;
             let Some(values) = answer.results else {
@@ -338,6 +337,20 @@ fn empty(store: &mut Store<Host>, probes: &[Option<Func>]) -> Result<Vec<Option<
 /// Fuel for one probe: more than its five operations take.
 const PROBE_FUEL: u64 = 1000;
 
+/// A value that comes to the host.
+fn host_value(caller: &wasmi::Caller<'_, Host>, targets: &HostTargets, value: &Val) -> Value {
+    match value {
+        Val::FuncRef(Nullable::Val(func)) => {
+            let wanted = identity(func);
+            Value::Func(targets.identity(|name| {
+                let known = caller.get_export(name).and_then(Extern::into_func);
+                known.is_some_and(|known| identity(&known) == wanted)
+            }))
+        }
+        value => Entities::default().neutral(caller, value),
+    }
+}
+
 /// Does to the calling instance what the host function does.
 fn act(caller: &mut wasmi::Caller<'_, Host>, targets: &HostTargets, action: Action) -> Result<(), wasmi::Error> {
     let memory = |caller: &wasmi::Caller<'_, Host>| -> Option<wasmi::Memory> {
@@ -367,8 +380,7 @@ fn act(caller: &mut wasmi::Caller<'_, Host>, targets: &HostTargets, action: Acti
             let mut out: Vec<Val> = signature.results.iter().map(|ty| default_val(*ty)).collect();
             caller.data_mut().callback_begins();
             let ended = func.call(&mut *caller, &args, &mut out);
-            let nobody = Entities::default();
-            let values = |()| out.iter().map(|value| nobody.neutral(&*caller, value)).collect();
+            let values = |()| out.iter().map(|value| host_value(caller, targets, value)).collect();
             let ended = CallbackEnd::of(ended.map(values), classify)?;
             caller.data_mut().callback_ends(ended);
         }

@@ -448,8 +448,7 @@ impl Session<'_> {
             signature.results.iter().map(|ty| val_type(*ty)),
         );
         Func::new(store, ty, move |mut caller, args, results| {
-            let nobody = Entities::default();
-            let args = args.iter().map(|value| nobody.neutral(&caller, value)).collect();
+            let args = args.iter().map(|value| host_value(&mut caller, &targets, value)).collect();
             let answer = caller.data_mut().call(index, args, &signature.results);
             act(&mut caller, &targets, answer.action)?;
             let Some(values) = answer.results else {
@@ -585,6 +584,16 @@ impl Entities {
     }
 }
 
+/// A value that comes to the host.
+fn host_value(caller: &mut Caller<'_, Host>, targets: &HostTargets, value: &Val) -> Value {
+    match value {
+        Val::FuncRef(known @ Some(_)) => {
+            Value::Func(targets.identity(|name| caller.get_export(name).and_then(Extern::into_func) == *known))
+        }
+        value => Entities::default().neutral(&*caller, value),
+    }
+}
+
 /// Does to the calling instance what the host function does.
 fn act(caller: &mut Caller<'_, Host>, targets: &HostTargets, action: Action) -> Result<(), Error> {
     match (action, &targets.memory, &targets.callback) {
@@ -612,8 +621,7 @@ fn act(caller: &mut Caller<'_, Host>, targets: &HostTargets, action: Action) -> 
             let mut out = vec![Val::I32(0); signature.results.len()];
             caller.data_mut().callback_begins();
             let ended = func.call(&mut *caller, &args, &mut out);
-            let nobody = Entities::default();
-            let values = |()| out.iter().map(|value| nobody.neutral(&*caller, value)).collect();
+            let values = |()| out.iter().map(|value| host_value(caller, targets, value)).collect();
             // What has no class ends the call that the callback is part of, and breaks the run there.
             let ended = CallbackEnd::of(ended.map(values), classify)?;
             caller.data_mut().callback_ends(ended);

@@ -44,6 +44,8 @@ pub enum Root {
     Local(u32),
     Global(u32),
     Table(u32),
+    /// An entry by which the table of functions has grown.
+    Grown(u32),
     /// An entry of the module's own table.
     Own(u32),
 }
@@ -157,6 +159,8 @@ impl Writer<'_, '_> {
         roots.extend(globals.map(|(index, (ty, value))| (Root::Global(index as u32), *ty, *value)));
         let entries = self.shadow.table.iter().enumerate();
         roots.extend(entries.map(|(index, value)| (Root::Table(index as u32), Ty::null(self.entry_heap()), *value)));
+        let grown = self.shadow.grown.iter().enumerate();
+        roots.extend(grown.map(|(index, value)| (Root::Grown(index as u32), Ty::null(Heap::Func), *value)));
         roots.extend(self.own_roots());
         roots
     }
@@ -167,7 +171,11 @@ impl Writer<'_, '_> {
             Root::Global(index) => self.emit(Instruction::GlobalGet(index + 1)),
             Root::Table(index) => {
                 self.emit(Instruction::I32Const(index as i32));
-                self.emit(Instruction::TableGet(0));
+                self.emit(Instruction::TableGet(super::shared::OBJECTS));
+            }
+            Root::Grown(index) => {
+                self.emit(Instruction::I32Const(super::shared::FUNCTIONS_MIN as i32 + index as i32));
+                self.emit(Instruction::TableGet(super::shared::FUNCTIONS));
             }
             Root::Own(index) => {
                 self.emit(Instruction::I32Const(index as i32));

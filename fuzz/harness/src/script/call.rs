@@ -9,7 +9,9 @@
 //! Does not know: statements.
 
 use super::body::{CALL, Frame, Local, REF_FUNC, RETURN_CALL};
+use super::link::RUNS_MAX;
 use super::shadow::V;
+use super::shared::{FUNCTIONS, FUNCTIONS_MIN};
 use super::types::{Heap, Ty};
 use super::{End, Flow, Fun, LOG_MAX, Writer};
 use wasm_encoder::{Instruction, MemArg};
@@ -93,7 +95,8 @@ impl Writer<'_, '_> {
 
     /// Whether another function may be called here.
     pub(super) fn may_call(&self) -> bool {
-        self.dead == 0 && self.frame.depth < DEPTH_MAX && self.budget > 20
+        let room = self.funs.len() + RUNS_MAX < FUNCTIONS_MIN;
+        self.dead == 0 && self.frame.depth < DEPTH_MAX && self.budget > 20 && room
     }
 
     /// A call of a new function, its results taken into locals.
@@ -104,9 +107,10 @@ impl Writer<'_, '_> {
         let (params, results) = (self.types(4), self.types(3));
         let args = self.arguments(&params);
         let module = self.source.below(self.pads.len());
+        let entry = self.enter_next();
         let (fun, end) = self.function(module, &args, &results);
         let values = std::mem::take(&mut self.results);
-        self.invoke(fun, false);
+        self.invoke(fun, false, entry);
         match end {
             End::Values => {
                 self.sink(&results, &values);
@@ -126,13 +130,14 @@ impl Writer<'_, '_> {
         let results = self.frame.results.clone();
         let args = self.arguments(&params);
         let module = self.source.below(self.pads.len());
+        let entry = self.enter_next();
         // What this function's handlers would catch goes on to the callers'.
         let handlers = std::mem::take(&mut self.frame.tries);
         self.tries -= handlers;
         let (fun, end) = self.function(module, &args, &results);
         self.tries += handlers;
         self.frame.tries = handlers;
-        self.invoke(fun, true);
+        self.invoke(fun, true, entry);
         Flow::Exit(end)
     }
 
@@ -140,10 +145,13 @@ impl Writer<'_, '_> {
         params.iter().map(|ty| (*ty, self.value(*ty, 1))).collect()
     }
 
-    /// Emits the call itself, its arguments on the stack.
-    fn invoke(&mut self, fun: u32, tail: bool) {
+    /// Emits the call itself, its arguments on the stack: through `entry` of the table of functions, if there is one.
+    fn invoke(&mut self, fun: u32, tail: bool, entry: Option<u32>) {
         let def = self.funs[fun as usize].def;
         let type_index = self.type_index(def);
+        if let Some(entry) = entry {
+            return self.invoke_indirect(entry, type_index, tail);
+        }
         let importable = self.funs[fun as usize].module <= self.frame.module;
         match self.source.below(8) {
             0..=2 if importable => self.emit_function(if tail { RETURN_CALL } else { CALL }, fun),
@@ -162,9 +170,9 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn invoke_indirect(&mut self, fun: u32, type_index: u32, tail: bool) {
-        self.emit(Instruction::I32Const(fun as i32));
-        let table_index = 1;
+    fn invoke_indirect(&mut self, entry: u32, type_index: u32, tail: bool) {
+        self.emit(Instruction::I32Const(entry as i32));
+        let table_index = FUNCTIONS;
         self.emit(if tail {
             Instruction::ReturnCallIndirect { type_index, table_index }
         } else {

@@ -42,7 +42,7 @@ impl Writer<'_, '_> {
             return self.exceptional();
         }
         let nested = self.frame.blocks < BLOCKS_MAX;
-        match self.source.below(27) {
+        match self.source.below(29) {
             0..=4 => self.log_value(),
             5..=7 => self.set_local_statement(),
             8 | 9 => self.set_global(),
@@ -57,7 +57,8 @@ impl Writer<'_, '_> {
             20 if nested && !self.plain => self.branch_on_descriptor(),
             21 | 22 => self.call(),
             24 => self.write_own_table(),
-            25 | 26 => self.write_own_memory(),
+            25 | 26 => self.write_memory(),
+            27 | 28 => self.grow_shared(),
             23 if self.frame.depth > 1 && self.source.percent(30) => self.tail_call(),
             23 if self.source.percent(15) => self.trap(),
             _ => self.log_value(),

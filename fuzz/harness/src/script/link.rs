@@ -12,7 +12,7 @@
 use super::body::Frame;
 use super::shadow::{Own, V};
 use super::types::{Heap, Ty, ref_type, val_type};
-use super::{End, Flow, Fun, Script, TABLE_ENTRIES, Writer, own};
+use super::{End, Flow, Fun, Script, TABLE_ENTRIES, Writer, own, shared};
 use std::collections::BTreeMap;
 use wasm_encoder::{
     CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, EntityType, ExportKind,
@@ -24,12 +24,17 @@ use wattest_differential::linked::{
     Image, LinkedCall, LinkedEnding, LinkedModule, LinkedProgram, LinkedRun, LinkedStep, Observed, Private,
 };
 
+/// Calls from outside at most.
+pub const RUNS_MAX: usize = 5;
+
 /// A call and how it ends.
 pub struct Step {
     call: LinkedCall,
     ending: LinkedEnding,
     globals: Vec<Observed>,
-    memory: Vec<u8>,
+    memory: Image,
+    /// Sizes of the shared tables.
+    tables: Vec<u64>,
     /// What every module has for itself.
     own: Vec<Own>,
 }
@@ -39,7 +44,7 @@ impl Writer<'_, '_> {
     pub(super) fn runs(&mut self) -> Vec<Step> {
         let mut memory = vec![0u8; 1 << 16];
         let mut steps = Vec::new();
-        for index in 0..self.source.between(2, 5) {
+        for index in 0..self.source.between(2, RUNS_MAX) {
             self.budget = 400;
             self.shadow.log.clear();
             self.frame = Frame::default();
@@ -60,10 +65,21 @@ impl Writer<'_, '_> {
             let cursor = V::I32(self.shadow.log.len() as u32 * 8);
             let globals = std::iter::once(&cursor).chain(&self.shadow.globals).map(|value| observed(*value)).collect();
             let args = args.iter().map(|(_, value)| neutral(*value)).collect();
+            memory.resize(self.shadow.pages.len() << 16, 0);
+            for (window, page) in self.shadow.pages.iter().zip(memory.chunks_mut(1 << 16)) {
+                page[shared::WINDOW..].copy_from_slice(window);
+            }
+            let memory = Image::new(memory.len() as u64, &memory);
+            let tables = self.shared_sizes();
             let (call, own) = (LinkedCall { module, export, args }, self.shadow.own.clone());
-            steps.push(Step { call, ending, globals, memory: memory.clone(), own });
+            steps.push(Step { call, ending, globals, memory, tables, own });
         }
         steps
+    }
+
+    /// Sizes of the shared tables.
+    fn shared_sizes(&self) -> Vec<u64> {
+        vec![self.shadow.table.len() as u64, (shared::FUNCTIONS_MIN + self.shadow.grown.len()) as u64]
     }
 
     fn argument(&mut self, ty: Ty) -> V {
@@ -115,12 +131,11 @@ impl Writer<'_, '_> {
         let modules = (0..self.pads.len())
             .map(|index| LinkedModule { name: module_name(index), wasm: self.module(index) })
             .collect();
-        let table_sizes = vec![TABLE_ENTRIES as u64, self.funs.len() as u64];
         let initial = std::iter::once(V::I32(0)).chain(self.globals.iter().map(|ty| V::default_of(*ty)));
         let blank = LinkedStep {
             globals: initial.map(observed).collect(),
             memories: vec![Image::new(1 << 16, &[])],
-            tables: table_sizes,
+            tables: vec![TABLE_ENTRIES as u64, shared::FUNCTIONS_MIN as u64],
             ..LinkedStep::ended(LinkedEnding::Values(vec![]))
         };
         let fresh = vec![Own::new(own::ENTRIES, own::BYTES); self.pads.len()];
@@ -131,10 +146,10 @@ impl Writer<'_, '_> {
         }
         let mut calls = Vec::new();
         for step in steps {
-            let Step { call, ending, globals, memory, own } = step;
+            let Step { call, ending, globals, memory, tables, own } = step;
             calls.push(call);
-            let (memories, private) = (vec![Image::new(1 << 16, &memory)], Some(self.private(&own)));
-            expected.steps.push(LinkedStep { ending, globals, memories, private, ..blank.clone() });
+            let (memories, private) = (vec![memory], Some(self.private(&own)));
+            expected.steps.push(LinkedStep { ending, globals, memories, tables, private, ..blank.clone() });
         }
         Script { program: LinkedProgram { modules, calls }, expected, operations: self.operations, plain: self.plain }
     }
@@ -222,7 +237,7 @@ impl Writer<'_, '_> {
 
     fn fun_table(&self, pad: u32) -> TableType {
         let element_type = ref_type(true, Heap::Func, pad);
-        TableType { element_type, table64: false, minimum: self.funs.len() as u64, maximum: None, shared: false }
+        TableType { element_type, table64: false, minimum: shared::FUNCTIONS_MIN as u64, maximum: None, shared: false }
     }
 
     fn tables(&self, module: usize) -> TableSection {
@@ -317,7 +332,13 @@ fn memories(module: usize) -> MemorySection {
 }
 
 fn memory_type() -> MemoryType {
-    MemoryType { minimum: 1, maximum: Some(1), memory64: false, shared: false, page_size_log2: None }
+    MemoryType {
+        minimum: 1,
+        maximum: Some(shared::PAGES_MAX as u64),
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    }
 }
 
 fn module_name(index: usize) -> String {

@@ -1,7 +1,7 @@
 //! Scripts: programs whose generator knows what they do.
 //!
-//! A script is one to four modules linked by imports (functions, a memory, tables, globals, tags), each with a table and a
-//! memory of its own, over
+//! A script is one to four modules linked by imports (functions, a memory, tables, globals, tags; they grow what they
+//! share), each with a table and a memory of its own, over
 //! [structs and arrays](https://webassembly.github.io/spec/core/syntax/types.html#aggregate-types) with subtyping, typed
 //! function references, exceptions and tail calls. The generator runs each operation on a shadow of the state while it
 //! emits it, so that every get, cast, test and length is predicted, and so is how each call ends. Functions write
@@ -20,6 +20,7 @@ mod heap;
 mod link;
 mod own;
 pub mod shadow;
+mod shared;
 pub mod types;
 mod value;
 
@@ -28,6 +29,9 @@ use body::Frame;
 use shadow::{Own, Shadow, V};
 use types::{Graph, Heap, Ty};
 use wattest_differential::linked::{LinkedProgram, LinkedRun};
+
+/// Changes when a seed gives another script.
+pub const GENERATOR_VERSION: u32 = 2;
 
 /// What a script is mostly made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,10 +140,10 @@ struct Writer<'s, 'b> {
     elements: Vec<u32>,
 }
 
-/// Entries of the table of `anyref`.
+/// Entries of the table of `anyref` at first.
 const TABLE_ENTRIES: usize = 8;
 
-/// Entries that one run may log: a page.
+/// Entries that one run may log: less than a page.
 const LOG_MAX: usize = 8000;
 
 impl<'s, 'b> Writer<'s, 'b> {
@@ -175,6 +179,7 @@ impl<'s, 'b> Writer<'s, 'b> {
         writer.choose_globals();
         writer.choose_tags();
         writer.shadow.table = vec![V::Null; TABLE_ENTRIES];
+        writer.shadow.pages = vec![vec![0; own::BYTES]];
         writer.shadow.own = vec![Own::new(own::ENTRIES, own::BYTES); modules];
         writer.add_log();
         writer

@@ -1,4 +1,4 @@
-//! What every module has for itself: a table and a memory that no other module sees.
+//! What every module has for itself: a table and a memory that no other module sees; and how memories are used.
 //!
 //! Functions of different modules that call each other must each find their own
 //! ([instances](https://webassembly.github.io/spec/core/exec/runtime.html#module-instances)); collections must find the
@@ -11,7 +11,7 @@
 use super::body::Root;
 use super::shadow::{Own, V};
 use super::types::Ty;
-use super::{Flow, Writer};
+use super::{Flow, Writer, shared};
 use wasm_encoder::{Instruction, MemArg};
 
 /// The own table's index; shared ones come first.
@@ -26,6 +26,29 @@ const ENTRIES_MAX: usize = 12;
 pub const BYTES: usize = 64;
 /// Pages of the memory at most.
 pub const PAGES_MAX: u32 = 3;
+
+/// Where statements keep numbers.
+#[derive(Clone, Copy)]
+enum Area {
+    /// At the beginning of the module's own memory.
+    Own,
+    /// At the end of this page of the shared one.
+    Shared(usize),
+}
+
+impl Area {
+    fn memory(self) -> u32 {
+        if let Area::Own = self { MEMORY } else { shared::MEMORY }
+    }
+
+    /// Its first address.
+    fn base(self) -> usize {
+        match self {
+            Area::Own => 0,
+            Area::Shared(page) => (page << 16) + shared::WINDOW,
+        }
+    }
+}
 
 impl Writer<'_, '_> {
     fn own(&mut self) -> &mut Own {
@@ -90,31 +113,46 @@ impl Writer<'_, '_> {
         Flow::Next
     }
 
-    /// Writes the module's own memory.
-    pub(super) fn write_own_memory(&mut self) -> Flow {
+    fn area(&mut self) -> Area {
+        if self.source.percent(60) { Area::Own } else { Area::Shared(self.source.below(self.shadow.pages.len())) }
+    }
+
+    fn bytes(&mut self, area: Area) -> &mut [u8] {
+        match area {
+            Area::Own => &mut self.own().bytes,
+            Area::Shared(page) => &mut self.shadow.pages[page],
+        }
+    }
+
+    /// Writes the module's own memory, or the shared one.
+    pub(super) fn write_memory(&mut self) -> Flow {
+        let area = self.area();
+        let (base, mem) = (area.base(), area.memory());
         match self.source.below(6) {
             0 => {
                 let (at, count) = self.range(BYTES);
-                self.push_numbers(&[at]);
+                self.push_numbers(&[base + at]);
                 let V::I32(value) = self.value(Ty::I32, 1) else { return Flow::Next };
                 self.push_numbers(&[count]);
-                self.emit(Instruction::MemoryFill(MEMORY));
-                self.own().bytes[at..at + count].fill(value as u8);
+                self.emit(Instruction::MemoryFill(mem));
+                self.bytes(area)[at..at + count].fill(value as u8);
             }
             1 => {
+                let source = self.area();
                 let (from, count) = self.range(BYTES);
                 let at = self.source.between(0, BYTES - count);
-                self.push_numbers(&[at, from, count]);
-                self.emit(Instruction::MemoryCopy { src_mem: MEMORY, dst_mem: MEMORY });
-                self.own().bytes.copy_within(from..from + count, at);
+                self.push_numbers(&[base + at, source.base() + from, count]);
+                self.emit(Instruction::MemoryCopy { src_mem: source.memory(), dst_mem: mem });
+                let bytes = self.bytes(source)[from..from + count].to_vec();
+                self.bytes(area)[at..at + count].copy_from_slice(&bytes);
             }
             2 => {
                 let (from, count) = self.range(self.data.len().min(BYTES));
                 let at = self.source.between(0, BYTES - count);
-                self.push_numbers(&[at, from, count]);
-                self.emit(Instruction::MemoryInit { mem: MEMORY, data_index: 0 });
+                self.push_numbers(&[base + at, from, count]);
+                self.emit(Instruction::MemoryInit { mem, data_index: 0 });
                 let bytes = self.data[from..from + count].to_vec();
-                self.own().bytes[at..at + count].copy_from_slice(&bytes);
+                self.bytes(area)[at..at + count].copy_from_slice(&bytes);
             }
             3 if self.source.percent(30) => {
                 let (pages, more) = (self.own().pages, self.source.between(0, 2) as u32);
@@ -126,14 +164,14 @@ impl Writer<'_, '_> {
                 }
                 self.sink(&[Ty::I32], &[V::I32(if fits { pages } else { u32::MAX })]);
             }
-            _ => self.store_own(),
+            _ => self.store(area),
         }
         Flow::Next
     }
 
-    fn store_own(&mut self) {
+    fn store(&mut self, area: Area) {
         let ty = self.source.pick(&[Ty::I32, Ty::I64, Ty::F32, Ty::F64, Ty::V128]);
-        let (at, memarg) = self.own_address(16);
+        let (at, memarg) = self.address(area, 16);
         let value = self.value(ty, 2);
         let (instruction, bytes) = match value {
             V::I64(bits) => (Instruction::I64Store(memarg), bits.to_le_bytes().to_vec()),
@@ -145,25 +183,27 @@ impl Writer<'_, '_> {
             _ => return self.emit(Instruction::Unreachable),
         };
         self.emit(instruction);
-        self.own().bytes[at..at + bytes.len()].copy_from_slice(&bytes);
+        self.bytes(area)[at..at + bytes.len()].copy_from_slice(&bytes);
     }
 
-    /// Pushes an address of the own memory from which on there are `width` bytes.
-    fn own_address(&mut self, width: usize) -> (usize, MemArg) {
+    /// Pushes an address of an area from which on there are `width` bytes; gives its place in the area.
+    fn address(&mut self, area: Area, width: usize) -> (usize, MemArg) {
         let at = self.source.between(0, BYTES - width);
-        let offset = self.source.between(0, at);
-        self.push_numbers(&[at - offset]);
-        (at, MemArg { offset: offset as u64, align: 0, memory_index: MEMORY })
+        let address = area.base() + at;
+        let offset = if self.source.percent(20) { address } else { self.source.between(0, at) };
+        self.push_numbers(&[address - offset]);
+        (at, MemArg { offset: offset as u64, align: 0, memory_index: area.memory() })
     }
 
-    /// Reads a number from the own memory.
-    pub(super) fn own_read(&mut self, ty: Ty) -> Option<V> {
+    /// Reads a number from a memory.
+    pub(super) fn memory_read(&mut self, ty: Ty) -> Option<V> {
         if matches!(ty, Ty::Ref(..)) {
             return None;
         }
-        let (at, memarg) = self.own_address(16);
+        let area = self.area();
+        let (at, memarg) = self.address(area, 16);
         let mut bytes = [0; 16];
-        bytes.copy_from_slice(&self.own().bytes[at..at + 16]);
+        bytes.copy_from_slice(&self.bytes(area)[at..at + 16]);
         let word = u128::from_le_bytes(bytes);
         let (instruction, value) = match ty {
             Ty::I32 if self.source.percent(30) => (Instruction::I32Load8S(memarg), V::I32(word as i8 as u32)),
@@ -177,13 +217,16 @@ impl Writer<'_, '_> {
         Some(value)
     }
 
-    /// The size of the own table or memory.
-    pub(super) fn own_size(&mut self) -> V {
-        if self.source.percent(50) {
-            self.emit(Instruction::TableSize(TABLE));
-            return V::I32(self.own().entries.len() as u32);
-        }
-        self.emit(Instruction::MemorySize(MEMORY));
-        V::I32(self.own().pages)
+    /// The size of a table or of a memory, the module's own or shared.
+    pub(super) fn size(&mut self) -> V {
+        let (instruction, size) = match self.source.below(6) {
+            0 => (Instruction::TableSize(TABLE), self.own().entries.len()),
+            1 => (Instruction::MemorySize(MEMORY), self.own().pages as usize),
+            2 => (Instruction::TableSize(shared::OBJECTS), self.shadow.table.len()),
+            3 => (Instruction::TableSize(shared::FUNCTIONS), shared::FUNCTIONS_MIN + self.shadow.grown.len()),
+            _ => (Instruction::MemorySize(shared::MEMORY), self.shadow.pages.len()),
+        };
+        self.emit(instruction);
+        V::I32(size as u32)
     }
 }

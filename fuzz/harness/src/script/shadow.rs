@@ -61,6 +61,10 @@ pub struct Shadow {
     pub globals: Vec<V>,
     /// The shared table of `anyref`.
     pub table: Vec<V>,
+    /// What the shared table of functions has grown by.
+    pub grown: Vec<V>,
+    /// Of each page of the shared memory the bytes that statements use.
+    pub pages: Vec<Vec<u8>>,
     /// By module.
     pub own: Vec<Own>,
     /// Tags and arguments.

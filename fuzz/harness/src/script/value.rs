@@ -77,7 +77,7 @@ impl Writer<'_, '_> {
                 return V::I64(bits.into());
             }
             7 => {
-                if let Some(value) = self.own_read(ty) {
+                if let Some(value) = self.memory_read(ty) {
                     return value;
                 }
             }
@@ -103,14 +103,15 @@ impl Writer<'_, '_> {
         }
         match self.source.below(10) {
             0..=2 if self.plain => self.null_test(depth - 1),
-            3..=5 if self.plain => self.arithmetic(depth - 1),
+            3 | 4 if self.plain => self.arithmetic(depth - 1),
+            5 if self.plain => self.size(),
             0 | 1 => self.type_test(depth - 1),
             2 => self.null_test(depth - 1),
             3 => self.identity_test(),
             4 => self.unboxed(),
             5 => self.length(),
             6 => self.arithmetic(depth - 1),
-            7 if self.source.percent(40) => self.own_size(),
+            7 if self.source.percent(50) => self.size(),
             _ => self.number(Ty::I32, depth),
         }
     }

@@ -20,7 +20,7 @@ use wasm_encoder::{Instruction, MemArg};
 const DEPTH_MAX: u32 = 5;
 
 /// The function that logs.
-const LOG: u32 = 0;
+pub const LOG: u32 = 0;
 
 impl Writer<'_, '_> {
     /// The first function: appends a word to the log.

@@ -10,9 +10,8 @@
 
 use super::shadow::V;
 use super::types::{Heap, Ty};
-use super::{End, Flow, Mix, Writer};
+use super::{Flow, Mix, Writer};
 use wasm_encoder::{BlockType, Instruction};
-use wattest_differential::TrapClass;
 
 /// Blocks in blocks.
 const BLOCKS_MAX: u32 = 5;
@@ -42,7 +41,7 @@ impl Writer<'_, '_> {
             return self.exceptional();
         }
         let nested = self.frame.blocks < BLOCKS_MAX;
-        match self.source.below(29) {
+        match self.source.below(30) {
             0..=4 => self.log_value(),
             5..=7 => self.set_local_statement(),
             8 | 9 => self.set_global(),
@@ -60,7 +59,8 @@ impl Writer<'_, '_> {
             25 | 26 => self.write_memory(),
             27 | 28 => self.grow_shared(),
             23 if self.frame.depth > 1 && self.source.percent(30) => self.tail_call(),
-            23 if self.source.percent(15) => self.trap(),
+            23 if self.source.percent(25) => self.trap(),
+            29 if self.source.percent(30) => self.drop_segment(),
             _ => self.log_value(),
         }
     }
@@ -257,66 +257,5 @@ impl Writer<'_, '_> {
         let second = self.arm(branches);
         self.end();
         if branches { second } else { first }
-    }
-
-    /// An operation that traps.
-    fn trap(&mut self) -> Flow {
-        let aggregates = self.graph.aggregates();
-        let fields = |def: &u32| !self.graph.fields(*def).is_empty() && !self.graph.is_array(*def);
-        let structs: Vec<u32> = aggregates.iter().copied().filter(fields).collect();
-        let class = match self.source.below(8) {
-            choice if choice == 0 || (self.plain && choice < 7) => {
-                self.emit(Instruction::Unreachable);
-                TrapClass::Unreachable
-            }
-            1 => {
-                let heap = self.heap(Heap::I31);
-                self.emit(Instruction::RefNull(heap));
-                self.emit(Instruction::I31GetU);
-                TrapClass::NullReference
-            }
-            2 if !structs.is_empty() => {
-                let def = self.source.pick(&structs);
-                let heap = self.heap(Heap::Def(def));
-                self.emit(Instruction::RefNull(heap));
-                self.emit(Instruction::RefAsNonNull);
-                TrapClass::NullReference
-            }
-            3 | 4 => {
-                let value = self.value(Ty::null(Heap::Any), 2);
-                let heap = self.any_heap();
-                if self.fits(value, Ty::Ref(false, heap)) {
-                    self.emit(Instruction::Drop);
-                    return Flow::Next;
-                }
-                let heap = self.heap(heap);
-                self.emit(Instruction::RefCastNonNull(heap));
-                TrapClass::CastFailure
-            }
-            5 if self.source.percent(40) => return self.descriptor_trap(),
-            5 | 6 => return self.array_trap(),
-            _ => {
-                self.emit(Instruction::I32Const(0x10_0000));
-                self.emit(Instruction::TableGet(0));
-                TrapClass::TableOutOfBounds
-            }
-        };
-        Flow::Exit(End::Trap(class))
-    }
-
-    fn array_trap(&mut self) -> Flow {
-        let Some((root, ty, value)) = self.object_root(|writer, def| writer.graph.is_array(def)) else {
-            return Flow::Next;
-        };
-        let Some(object) = self.shadow.object(value) else { return Flow::Next };
-        let (def, length) = (object.def, object.cells.len() as i32);
-        self.push_root(root);
-        self.convert(ty, value, Ty::null(Heap::Def(def)));
-        let beyond = self.source.pick(&[length, length + 1, -1, i32::MIN]);
-        self.emit(Instruction::I32Const(beyond));
-        let index = self.type_index(def);
-        let is_packed = self.graph.fields(def)[0].is_packed();
-        self.emit(if is_packed { Instruction::ArrayGetS(index) } else { Instruction::ArrayGet(index) });
-        Flow::Exit(End::Trap(TrapClass::ArrayOutOfBounds))
     }
 }

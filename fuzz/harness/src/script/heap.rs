@@ -31,7 +31,7 @@ fn signed(field: Field, value: V) -> V {
 }
 
 /// Bytes of an element in a data segment; none for references.
-fn width(field: Field) -> Option<usize> {
+pub fn width(field: Field) -> Option<usize> {
     Some(match field.storage {
         Storage::I8 => 1,
         Storage::I16 => 2,
@@ -104,18 +104,18 @@ impl Writer<'_, '_> {
                 vec![cell; length]
             }
             (2, Some(width)) => {
-                let (offset, length) = self.segment_range(width, length);
+                let (array_data_index, offset, length) = self.data_range(width, length);
                 self.emit(Instruction::I32Const(offset as i32));
                 self.emit(Instruction::I32Const(length as i32));
-                self.emit(Instruction::ArrayNewData { array_type_index, array_data_index: 0 });
-                self.data_cells(field, offset, length)
+                self.emit(Instruction::ArrayNewData { array_type_index, array_data_index });
+                self.data_cells(field, array_data_index, offset, length)
             }
             (2, None) if self.graph.below(Ty::null(Heap::I31), ty) => {
-                let (offset, length) = self.element_range(length);
+                let (array_elem_index, offset, length) = self.element_range(length);
                 self.emit(Instruction::I32Const(offset as i32));
                 self.emit(Instruction::I32Const(length as i32));
-                self.emit(Instruction::ArrayNewElem { array_type_index, array_elem_index: 0 });
-                self.elements[offset..offset + length].iter().map(|bits| V::I31(*bits)).collect()
+                self.emit(Instruction::ArrayNewElem { array_type_index, array_elem_index });
+                self.elements_of(array_elem_index)[offset..offset + length].to_vec()
             }
             _ => {
                 let array_size = length.min(5) as u32;
@@ -127,19 +127,9 @@ impl Writer<'_, '_> {
         self.shadow.alloc(def, cells)
     }
 
-    fn segment_range(&mut self, width: usize, length: usize) -> (usize, usize) {
-        let length = length.min(self.data.len() / width);
-        (self.source.between(0, self.data.len() - length * width), length)
-    }
-
-    fn element_range(&mut self, length: usize) -> (usize, usize) {
-        let length = length.min(self.elements.len());
-        (self.source.between(0, self.elements.len() - length), length)
-    }
-
-    fn data_cells(&self, field: Field, offset: usize, length: usize) -> Vec<V> {
+    fn data_cells(&self, field: Field, segment: u32, offset: usize, length: usize) -> Vec<V> {
         let Some(width) = width(field) else { return Vec::new() };
-        let bytes = self.data[offset..].chunks(width);
+        let bytes = self.data_of(segment)[offset..].chunks(width);
         bytes.take(length).map(|bytes| packed(field, element_of(field, bytes))).collect()
     }
 
@@ -257,16 +247,16 @@ impl Writer<'_, '_> {
                 vec![cell; count]
             }
             (1 | 5, Some(width)) => {
-                let (offset, count) = self.segment_range(width, count);
+                let (array_data_index, offset, count) = self.data_range(width, count);
                 [at, offset, count].iter().for_each(|value| self.emit(Instruction::I32Const(*value as i32)));
-                self.emit(Instruction::ArrayInitData { array_type_index: index, array_data_index: 0 });
-                self.data_cells(field, offset, count)
+                self.emit(Instruction::ArrayInitData { array_type_index: index, array_data_index });
+                self.data_cells(field, array_data_index, offset, count)
             }
             (1 | 5, None) if self.graph.below(Ty::null(Heap::I31), field.unpacked()) => {
-                let (offset, count) = self.element_range(count);
+                let (array_elem_index, offset, count) = self.element_range(count);
                 [at, offset, count].iter().for_each(|value| self.emit(Instruction::I32Const(*value as i32)));
-                self.emit(Instruction::ArrayInitElem { array_type_index: index, array_elem_index: 0 });
-                self.elements[offset..offset + count].iter().map(|bits| V::I31(*bits)).collect()
+                self.emit(Instruction::ArrayInitElem { array_type_index: index, array_elem_index });
+                self.elements_of(array_elem_index)[offset..offset + count].to_vec()
             }
             (2, _) => {
                 // Within the array itself, overlapping or not.

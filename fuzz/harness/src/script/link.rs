@@ -10,9 +10,10 @@
 //! Does not know: bodies.
 
 use super::body::Frame;
+use super::call::LOG;
 use super::shadow::{Own, V};
 use super::types::{Heap, Ty, ref_type, val_type};
-use super::{End, Flow, Fun, Script, TABLE_ENTRIES, Writer, own, shared};
+use super::{End, Flow, Fun, Script, TABLE_ENTRIES, Writer, own, segments, shared};
 use std::collections::BTreeMap;
 use wasm_encoder::{
     CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, EntityType, ExportKind,
@@ -160,9 +161,9 @@ impl Writer<'_, '_> {
         for (module, own) in modules.iter().enumerate() {
             private.memories.push(Image::new(u64::from(own.pages) << 16, &own.bytes));
             private.tables.push(own.entries.len() as u64);
-            private.empty_data.push(false);
-            // The passive segment; those that filled the shared table, and the one that declares.
-            private.empty_elements.push(self.plain);
+            private.empty_data.extend(own.dropped_data());
+            // Passive ones; those that filled the shared table, and the one that declares.
+            private.empty_elements.extend(own.dropped_elements());
             let spent = self.funs.iter().filter(|fun| fun.module == module).count() + 1;
             private.empty_elements.extend(std::iter::repeat_n(true, spent));
         }
@@ -187,14 +188,16 @@ impl Writer<'_, '_> {
         }
         binary.section(&self.exports(module, &functions));
         binary.section(&self.element_section(pad, &functions));
-        binary.section(&DataCountSection { count: 1 });
+        binary.section(&DataCountSection { count: segments::COUNT as u32 });
         let mut code = CodeSection::new();
         for fun in &functions.own {
             code.raw(&functions.patched(&self.funs[*fun as usize]));
         }
         binary.section(&code);
         let mut data = DataSection::new();
-        data.passive(self.data.iter().copied());
+        for bytes in &self.data {
+            data.passive(bytes.iter().copied());
+        }
         binary.section(&data);
         binary.finish()
     }
@@ -299,18 +302,20 @@ impl Writer<'_, '_> {
         section
     }
 
-    /// The segment of unboxed integers, the functions of this module in the shared table, a declaration of the rest.
+    /// The passive segments, the functions of this module in the shared table, a declaration of the rest.
     fn element_section(&self, pad: u32, functions: &Functions) -> ElementSection {
         let mut section = ElementSection::new();
-        let items: Vec<ConstExpr> = self
-            .elements
-            .iter()
-            .map(|bits| ConstExpr::extended([Instruction::I32Const(*bits as i32), Instruction::RefI31]))
-            .collect();
-        if self.plain {
-            section.passive(Elements::Functions(vec![].into()));
-        } else {
-            section.passive(Elements::Expressions(ref_type(true, Heap::I31, pad), items.into()));
+        let heap = if self.plain { Heap::Func } else { Heap::I31 };
+        for elements in &self.elements {
+            let items: Vec<ConstExpr> = elements
+                .iter()
+                .map(|bits| match self.element(*bits) {
+                    V::Func(fun) => ConstExpr::ref_func(functions.index(fun)),
+                    V::I31(bits) => ConstExpr::extended([Instruction::I32Const(bits as i32), Instruction::RefI31]),
+                    _ => ConstExpr::ref_null(super::types::heap_type(heap, pad)),
+                })
+                .collect();
+            section.passive(Elements::Expressions(ref_type(true, heap, pad), items.into()));
         }
         for fun in &functions.own {
             let offset = ConstExpr::i32_const(*fun as i32);
@@ -365,6 +370,8 @@ impl Functions {
         let own: Vec<u32> = (0..funs.len() as u32).filter(|fun| funs[*fun as usize].module == module).collect();
         let mut imported: Vec<u32> =
             own.iter().flat_map(|fun| &funs[*fun as usize].patches).map(|patch| patch.fun).collect();
+        // Element segments may hold it.
+        imported.push(LOG);
         imported.retain(|fun| funs[*fun as usize].module != module);
         imported.sort_unstable();
         imported.dedup();

@@ -19,8 +19,10 @@ mod exception;
 mod heap;
 mod link;
 mod own;
+mod segments;
 pub mod shadow;
 mod shared;
+mod trap;
 pub mod types;
 mod value;
 
@@ -134,10 +136,10 @@ struct Writer<'s, 'b> {
     /// Operations that may still be emitted in this run.
     budget: i32,
     operations: u32,
-    /// The data segment of every module.
-    data: Vec<u8>,
-    /// The element segment of every module: unboxed integers.
-    elements: Vec<u32>,
+    /// The data segments of every module.
+    data: [Vec<u8>; segments::COUNT],
+    /// The element segments of every module: unboxed integers, or what [`Writer::elements_of`] makes of them.
+    elements: [Vec<u32>; segments::COUNT],
 }
 
 /// Entries of the table of `anyref` at first.
@@ -155,8 +157,8 @@ impl<'s, 'b> Writer<'s, 'b> {
         };
         let pads = (0..modules).map(|_| source.below(4) as u32).collect();
         let graph = if plain { Graph::default() } else { Graph::choose(source) };
-        let data = (0..64).map(|_| source.byte()).collect();
-        let elements = (0..8).map(|_| source.u32() & 0x7fff_ffff).collect();
+        let data = [64, 40].map(|length| (0..length).map(|_| source.byte()).collect());
+        let elements = [8, 5].map(|length| (0..length).map(|_| source.u32() & 0x7fff_ffff).collect());
         let mut writer = Writer {
             source,
             mix,

@@ -51,7 +51,7 @@ impl Area {
 }
 
 impl Writer<'_, '_> {
-    fn own(&mut self) -> &mut Own {
+    pub(super) fn own(&mut self) -> &mut Own {
         let module = self.frame.module;
         &mut self.shadow.own[module]
     }
@@ -76,7 +76,7 @@ impl Writer<'_, '_> {
     /// Writes the module's own table.
     pub(super) fn write_own_table(&mut self) -> Flow {
         let (length, ty) = (self.own().entries.len(), Ty::null(self.entry_heap()));
-        match self.source.below(6) {
+        match self.source.below(7) {
             0 if length < ENTRIES_MAX => {
                 let value = self.value(ty, 2);
                 let more = self.source.between(0, 3);
@@ -102,6 +102,7 @@ impl Writer<'_, '_> {
                 self.emit(Instruction::TableCopy { src_table, dst_table: TABLE });
                 self.own().entries[at..at + count].copy_from_slice(&from[start..start + count]);
             }
+            3 => self.init_table(),
             _ => {
                 let at = self.source.below(length);
                 self.push_numbers(&[at]);
@@ -111,6 +112,20 @@ impl Writer<'_, '_> {
             }
         }
         Flow::Next
+    }
+
+    /// Copies elements of a segment into the module's own table, or into the one of objects.
+    fn init_table(&mut self) {
+        let table = self.source.pick(&[TABLE, shared::OBJECTS]);
+        let length = if table == TABLE { self.own().entries.len() } else { self.shadow.table.len() };
+        let wanted = self.source.between(0, length);
+        let (elem_index, from, count) = self.element_range(wanted);
+        let at = self.source.between(0, length - count);
+        self.push_numbers(&[at, from, count]);
+        self.emit(Instruction::TableInit { elem_index, table });
+        let values = self.elements_of(elem_index);
+        let entries = if table == TABLE { &mut self.own().entries } else { &mut self.shadow.table };
+        entries[at..at + count].copy_from_slice(&values[from..from + count]);
     }
 
     fn area(&mut self) -> Area {
@@ -147,11 +162,12 @@ impl Writer<'_, '_> {
                 self.bytes(area)[at..at + count].copy_from_slice(&bytes);
             }
             2 => {
-                let (from, count) = self.range(self.data.len().min(BYTES));
+                let wanted = self.source.between(0, BYTES);
+                let (data_index, from, count) = self.data_range(1, wanted);
                 let at = self.source.between(0, BYTES - count);
                 self.push_numbers(&[base + at, from, count]);
-                self.emit(Instruction::MemoryInit { mem, data_index: 0 });
-                let bytes = self.data[from..from + count].to_vec();
+                self.emit(Instruction::MemoryInit { mem, data_index });
+                let bytes = self.data_of(data_index)[from..from + count].to_vec();
                 self.bytes(area)[at..at + count].copy_from_slice(&bytes);
             }
             3 if self.source.percent(30) => {

@@ -45,12 +45,14 @@ pub struct Own {
     pub bytes: Vec<u8>,
     /// The memory's size.
     pub pages: u32,
+    /// Which data segments it has dropped, and which element segments.
+    pub dropped: [[bool; super::segments::COUNT]; 2],
 }
 
 impl Own {
     /// Nulls and zeros in one page.
     pub fn new(entries: usize, bytes: usize) -> Own {
-        Own { entries: vec![V::Null; entries], bytes: vec![0; bytes], pages: 1 }
+        Own { entries: vec![V::Null; entries], bytes: vec![0; bytes], pages: 1, dropped: Default::default() }
     }
 }
 

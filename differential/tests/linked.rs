@@ -6,9 +6,10 @@
 //! Does not know: generated programs.
 
 use wattest_differential::linked::{
-    LinkedCall, LinkedEngine, LinkedModule, LinkedProgram, LinkedRun, LinkedWattest, Place, compare_linked, row,
+    LinkedCall, LinkedEnding, LinkedEngine, LinkedModule, LinkedProgram, LinkedRun, LinkedWattest, Place,
+    compare_linked, row,
 };
-use wattest_differential::{CONFIGS, DefinitionalEngine};
+use wattest_differential::{CONFIGS, DefinitionalEngine, TrapClass};
 
 fn program(text: &str) -> LinkedProgram {
     let wasm = wat::parse_str(text).expect("valid text");
@@ -194,4 +195,106 @@ fn private_state_is_seen() {
     );
     check("", "(data.drop $bytes)", "data segment 0: not empty against empty");
     check("", "(elem.drop $items)", "element segment 0: not empty against empty");
+}
+
+/// A module that calls the host.
+fn hosted(body: &str) -> String {
+    format!(
+        r#"(module
+            (import "host" "digest" (func $digest (param i32 i64 f64 v128) (result i64)))
+            (import "host" "swap" (func $swap (param anyref i32 anyref) (result anyref anyref)))
+            (import "host" "call" (func $call (param i32 funcref)))
+            (import "host" "throw" (func $throw (param i64 exnref)))
+            (type $box (struct (field (mut i32))))
+            (tag $t (export "t") (param i32))
+            (global $n (mut i32) (i32.const 0))
+            (elem declare func $thrower $trapper $again $other)
+            (func $thrower (throw $t (i32.const 9)))
+            (func $trapper (unreachable))
+            (func $again (global.set $n (i32.add (global.get $n) (i32.const 1)))
+                (call $call (global.get $n) (ref.func $again)))
+            (func $other (param i32))
+            (func (export "f") (result i32 anyref) {body}))"#
+    )
+}
+
+#[test]
+fn the_host_answers_alike() {
+    let check = |body: &str, calls: &[(usize, usize)], ending: Option<LinkedEnding>| {
+        let text = hosted(body);
+        let known = on_reference(&text);
+        for (choice, stressed) in
+            (0..CONFIGS.len()).step_by(3).map(|choice| (choice, false)).chain([(0, true), (1, true)])
+        {
+            let run = on_runtime(&text, choice, stressed);
+            assert_eq!(compare_linked(&known, &run), Ok(()), "{body}");
+            let step = run.steps.last().expect("a step");
+            let made: Vec<(usize, usize)> =
+                step.host_calls.iter().map(|call| (call.function, call.args.len())).collect();
+            assert_eq!(made, calls, "{body}");
+            match &ending {
+                Some(ending) => assert_eq!(step.ending, *ending, "{body}"),
+                None => assert!(matches!(step.ending, LinkedEnding::Values(_)), "{body}: {:?}", step.ending),
+            }
+        }
+    };
+    let null = "(ref.null any)";
+    check(
+        &format!(
+            "(i32.wrap_i64 (call $digest (i32.const 1) (i64.const 2) (f64.const 3) (v128.const i64x2 4 5))) {null}"
+        ),
+        &[(0, 4)],
+        None,
+    );
+    check(
+        "(call $swap (struct.new $box (i32.const 7)) (i32.const 0) (ref.i31 (i32.const 3)))
+         (drop) (i31.get_u (ref.cast (ref i31))) (ref.null any)",
+        &[(1, 3)],
+        None,
+    );
+    // Caught behind the host's frame, and thrown by the host once more.
+    let caught = r#"(block $done (result i32)
+        (block $again (result i32 exnref)
+            (try_table (catch_ref $t $again) (call $call (i32.const 0) (ref.func $thrower)))
+            (unreachable))
+        (local.set $e) (drop)"#;
+    let local = "(local $e exnref)";
+    check(&format!("{local} {caught} (i32.const 4)) {null}"), &[(2, 2)], None);
+    check(
+        &format!("{local} {caught} (call $throw (i64.const 1) (local.get $e)) (i32.const 4)) {null}"),
+        &[(2, 2), (3, 2)],
+        Some(LinkedEnding::Exception),
+    );
+    let trap = |class| Some(LinkedEnding::Trap(class));
+    check("(call $call (i32.const 0) (ref.func $trapper)) (unreachable)", &[(2, 2)], trap(TrapClass::Unreachable));
+    check("(call $call (i32.const 0) (ref.null func)) (unreachable)", &[(2, 2)], trap(TrapClass::Host));
+    check("(call $call (i32.const 0) (ref.func $other)) (unreachable)", &[(2, 2)], trap(TrapClass::Host));
+    check("(call $throw (i64.const 0) (ref.null exn)) (unreachable)", &[(3, 2)], trap(TrapClass::Host));
+    check("(call $again) (unreachable)", &[(2, 2); 9], trap(TrapClass::Host));
+    // Arguments and the number of calls are compared.
+    let run = |body: &str| on_reference(&hosted(body));
+    let call = "(call $call (i32.const 0) (ref.func $trapper))";
+    let compared =
+        compare_linked(&run(&format!("{call} (unreachable)")), &on_runtime(&hosted("(unreachable)"), 0, false));
+    assert_eq!(compared, Err("step 1: host calls: 1 of them against 0".into()));
+}
+
+/// A module of that name takes the host's place.
+#[test]
+fn a_module_may_have_the_name_of_the_host() {
+    let module = |name: &str, text: &str| LinkedModule { name: name.into(), wasm: wat::parse_str(text).expect("text") };
+    let importer = r#"(module (import "host" "call" (func (param i32 funcref))) (func (export "f")))"#;
+    let own = r#"(module (func (export "call") (param i32 funcref)))"#;
+    let check = |modules: Vec<LinkedModule>, expected: &LinkedEnding| {
+        let calls = vec![LinkedCall { module: modules.len() - 1, export: "f".into(), args: vec![] }];
+        let program = LinkedProgram { modules, calls };
+        let known = DefinitionalEngine.run(&program, 10_000).expect("the reference runs it");
+        let run = LinkedWattest::new(row(0, false)).run(&program, 10_000).expect("the runtime runs it");
+        assert_eq!(compare_linked(&known, &run), Ok(()));
+        assert_eq!(run.steps.last().map(|step| &step.ending), Some(expected));
+    };
+    let nothing = LinkedEnding::Values(vec![]);
+    check(vec![module("a", importer)], &nothing);
+    check(vec![module("host", own), module("a", importer)], &nothing);
+    check(vec![module("a", importer), module("host", own)], &LinkedEnding::Unlinkable);
 }

@@ -331,6 +331,15 @@ impl Store {
         self.instance(instance).exports.get(name).copied()
     }
 
+    /// The function that a reference refers to, if it is one to a function.
+    #[must_use]
+    pub fn func_of(&self, reference: Ref) -> Option<FuncAddr> {
+        match reference {
+            Ref::Func(number) if (number as usize) < self.funcs.len() => Some(FuncAddr(number)),
+            _ => None,
+        }
+    }
+
     /// A function's type.
     #[must_use]
     pub fn func_type(&self, func: FuncAddr) -> FuncType {

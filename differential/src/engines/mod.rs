@@ -20,7 +20,7 @@ pub use wasmi::{ReferenceMode, WasmiEngine};
 #[cfg(feature = "wattest")]
 pub use wattest::{CONFIGS, WattestConfig, WattestEngine, build, config_of};
 #[cfg(feature = "wattest")]
-pub(crate) use wattest::{Kept as KeptWattest, classify as wattest_classify};
+pub(crate) use wattest::{HostFailure, Kept as KeptWattest, classify as wattest_classify};
 #[cfg(feature = "wattest")]
 pub use wattest_components::WattestComponents;
 

@@ -260,7 +260,7 @@ struct Session<'a> {
 
 /// What a failing host function returns.
 #[derive(Debug)]
-struct HostFailure;
+pub(crate) struct HostFailure;
 
 impl fmt::Display for HostFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

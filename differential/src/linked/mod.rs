@@ -1,8 +1,8 @@
 //! Programs of several modules, linked by imports: what they show, and what they keep to themselves.
 //!
 //! A [`LinkedProgram`] is instantiated module by module, each importing what earlier ones export
-//! ([instantiation](https://webassembly.github.io/spec/core/exec/modules.html#instantiation)); calls go to exports with
-//! numbers as arguments. References are seen by kind, since their addresses are nobody's business, and by the [`Graph`] of
+//! ([instantiation](https://webassembly.github.io/spec/core/exec/modules.html#instantiation)), or what the host has for all
+//! of them ([`HOST_FUNCTIONS`]); calls go to exports with numbers as arguments. References are seen by kind, since their addresses are nobody's business, and by the [`Graph`] of
 //! what they lead to. What no export shows (globals, memories, tables, segments) is [`Private`]: both engines let their
 //! instances be looked into. This is the form for what the interpreter wasmi does not have: garbage collection, typed
 //! references, exceptions.
@@ -12,6 +12,7 @@
 //! Does not know: where programs come from.
 
 mod graph;
+mod host;
 mod reference;
 #[cfg(feature = "wattest")]
 mod wattest;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use graph::{Graph, Node, Part};
+pub use host::{HOST, HOST_DEPTH_MAX, HOST_FUNCTIONS, HostAct, HostFunction, HostType, LinkedHostCall, digest};
 #[cfg(feature = "wattest")]
 pub use wattest::{LinkedWattest, configuration, implements, row};
 
@@ -186,6 +188,8 @@ impl fmt::Display for Place {
 pub struct LinkedStep {
     /// How it ended.
     pub ending: LinkedEnding,
+    /// Calls of the host, in order.
+    pub host_calls: Vec<LinkedHostCall>,
     /// Exported globals, by module and then by name.
     pub globals: Vec<Observed>,
     /// Exported memories, in the same order.
@@ -207,6 +211,7 @@ impl LinkedStep {
     pub fn ended(ending: LinkedEnding) -> LinkedStep {
         LinkedStep {
             ending,
+            host_calls: vec![],
             globals: vec![],
             memories: vec![],
             tables: vec![],
@@ -272,6 +277,14 @@ fn steps(left: &LinkedStep, right: &LinkedStep) -> Result<(), String> {
     if !ended_alike {
         return Err(format!("{:x?} against {:x?}", left.ending, right.ending));
     }
+    for (index, (left, right)) in left.host_calls.iter().zip(&right.host_calls).enumerate() {
+        if left.function != right.function {
+            let [left, right] = [left, right].map(|call| HOST_FUNCTIONS[call.function].name);
+            return Err(format!("host call {index}: of {left} against {right}"));
+        }
+        values(&format!("host call {index}, argument"), &left.args, &right.args)?;
+    }
+    count("host calls", left.host_calls.len(), right.host_calls.len())?;
     values("exported global", &left.globals, &right.globals)?;
     images("exported memory", &left.memories, &right.memories)?;
     sizes("exported tables", &left.tables, &right.tables)?;
@@ -368,6 +381,7 @@ mod tests {
     #[test]
     fn every_part_of_a_step_is_compared() {
         let step = || LinkedStep {
+            host_calls: vec![LinkedHostCall { function: 3, args: vec![Observed::Null] }],
             globals: vec![Observed::Null],
             memories: vec![Image::new(65536, &[1, 0])],
             tables: vec![3],
@@ -391,6 +405,12 @@ mod tests {
             assert_eq!(compare_linked(&run(left), &run(right)), expected);
         };
         check(|_, _| {}, "");
+        check(|step, _| step.host_calls[0].function = 2, "host call 0: of throw against call");
+        check(
+            |step, _| step.host_calls[0].args[0] = Observed::Reference,
+            "host call 0, argument 0: Null against Reference",
+        );
+        check(|step, _| step.host_calls.clear(), "host calls: 1 of them against 0");
         check(|step, _| step.globals[0] = Observed::Reference, "exported global 0: Null against Reference");
         check(|step, _| step.globals.clear(), "exported global: 1 of them against 0");
         check(|step, _| step.memories[0].bytes[0] = 2, "exported memory 0, word 0: 0x1 against 0x2");

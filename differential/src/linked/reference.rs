@@ -5,10 +5,12 @@
 //! Does not know: predictions.
 
 use super::graph::{Contents, Found, Graph, Heap};
+use super::host::{HOST, HOST_DEPTH_MAX, HOST_FUNCTIONS, HostAct, HostLog, HostType, LinkedHostCall, digest};
 use super::{Image, LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, LinkedStep, Observed, Place, Private};
 use crate::engines::{reference_trap, tally_of};
 use crate::{DefinitionalEngine, Refusal, Value};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wattest_reference as core;
 use wattest_reference::{Extern, Failure, Ref, Store};
 
@@ -18,8 +20,13 @@ impl LinkedEngine for DefinitionalEngine {
     }
 
     fn run(&mut self, program: &LinkedProgram, steps_max: u64) -> Result<LinkedRun, Refusal> {
-        let mut session = Session { store: Store::new(core::Budget::default()), instances: Vec::new() };
-        session.store.keep_tally();
+        let mut store = Store::new(core::Budget::default());
+        store.keep_tally();
+        let log = Arc::new(Mutex::new(HostLog::default()));
+        let is_hosted = program.modules.iter().all(|module| module.name != HOST);
+        let rows = if is_hosted { 0..HOST_FUNCTIONS.len() } else { 0..0 };
+        let host = rows.map(|row| host_func(&mut store, row, log.clone())).collect();
+        let mut session = Session { store, instances: Vec::new(), host, log };
         let mut run = LinkedRun::default();
         session.all(program, steps_max, &mut run)?;
         run.tally = tally_of(&session.store);
@@ -68,14 +75,77 @@ fn nothing() -> LinkedEnding {
     LinkedEnding::Values(Vec::new())
 }
 
+/// The log; a panic elsewhere does not make it less true.
+fn locked(log: &Mutex<HostLog>) -> MutexGuard<'_, HostLog> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A function of the host.
+fn host_func(store: &mut Store, row: usize, log: Arc<Mutex<HostLog>>) -> core::FuncAddr {
+    let function = &HOST_FUNCTIONS[row];
+    let types = |types: &[HostType]| types.iter().map(|ty| host_type(*ty)).collect();
+    let ty = core::FuncType { params: types(function.params), results: types(function.results) };
+    store.add_func(
+        ty,
+        Arc::new(move |store, args| {
+            let observed: Vec<Observed> = args.iter().map(|arg| observe(*arg)).collect();
+            locked(&log).calls.push(LinkedHostCall { function: row, args: observed.clone() });
+            let failed = Failure::trap(core::TrapClass::Host);
+            match (function.act, args) {
+                (HostAct::Digest, _) => Ok(vec![core::Value::I64(digest(&observed))]),
+                (HostAct::Swap, args) => {
+                    Ok(args.iter().rev().copied().filter(|arg| matches!(arg, core::Value::Ref(_))).collect())
+                }
+                (HostAct::Call, [.., core::Value::Ref(callee)]) => {
+                    let callee = store.func_of(*callee).filter(|callee| {
+                        let ty = store.func_type(*callee);
+                        ty.params.is_empty() && ty.results.is_empty()
+                    });
+                    let Some(callee) = callee.filter(|_| locked(&log).depth < HOST_DEPTH_MAX) else {
+                        return Err(failed);
+                    };
+                    locked(&log).depth += 1;
+                    let ended = store.invoke(callee, &[]);
+                    locked(&log).depth -= 1;
+                    ended
+                }
+                (HostAct::Throw, [.., core::Value::Ref(exception @ Ref::Exn(_))]) => {
+                    Err(Failure::Exception(*exception))
+                }
+                _ => Err(failed),
+            }
+        }),
+    )
+}
+
+fn host_type(ty: HostType) -> core::ValType {
+    let reference = |heap| core::ValType::Ref(core::RefType::null(heap));
+    match ty {
+        HostType::I32 => core::ValType::I32,
+        HostType::I64 => core::ValType::I64,
+        HostType::F64 => core::ValType::F64,
+        HostType::V128 => core::ValType::V128,
+        HostType::Any => reference(core::HeapType::Any),
+        HostType::Func => reference(core::HeapType::Func),
+        HostType::Exn => reference(core::HeapType::Exn),
+    }
+}
+
 struct Session {
     store: Store,
+    /// Functions of the host, by row; none where a module has its name.
+    host: Vec<core::FuncAddr>,
+    log: Arc<Mutex<HostLog>>,
     instances: Vec<(String, core::InstanceAddr)>,
 }
 
 impl Session {
     fn imports(&self, module: &core::Module) -> Result<Vec<Extern>, Failure> {
         let find = |import: &core::Import| {
+            if import.module == HOST && !self.host.is_empty() {
+                let row = HOST_FUNCTIONS.iter().position(|function| function.name == import.name)?;
+                return Some(Extern::Func(self.host[row]));
+            }
             let (_, instance) = self.instances.iter().find(|(name, _)| *name == import.module)?;
             self.store.export(*instance, &import.name)
         };
@@ -92,6 +162,7 @@ impl Session {
     fn step(&self, run: &mut LinkedRun, outcome: Result<Vec<core::Value>, Failure>) -> Result<bool, Refusal> {
         let mut roots = Vec::new();
         let mut place = None;
+        let host_calls = std::mem::take(&mut locked(&self.log).calls);
         let ending = match outcome {
             Ok(values) => {
                 roots.extend(values.iter().map(|value| found(*value)));
@@ -118,7 +189,7 @@ impl Session {
             },
             Err(other) => return Err(Refusal::Broken(other.to_string())),
         };
-        let mut step = LinkedStep { place, ..LinkedStep::ended(ending) };
+        let mut step = LinkedStep { host_calls, place, ..LinkedStep::ended(ending) };
         let items = || self.exports().flat_map(|(_, exports)| exports.values());
         for item in items() {
             match item {

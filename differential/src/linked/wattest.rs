@@ -5,13 +5,14 @@
 //! Does not know: predictions.
 
 use super::graph::{Contents, Found, Graph, Heap};
+use super::host::{HOST, HOST_DEPTH_MAX, HOST_FUNCTIONS, HostAct, HostLog, HostType, LinkedHostCall, digest};
 use super::{Image, LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, LinkedStep, Observed, Place, Private};
-use crate::engines::{KeptWattest, WattestConfig, wattest_classify};
+use crate::engines::{HostFailure, KeptWattest, WattestConfig, wattest_classify};
 use crate::{CONFIGS, NanRule, Poison, Refusal, TrapClass, Value};
 use std::fmt;
 use wattest::{
-    AnyRef, Config, Error, ExnRef, Extern, Feature, FieldType, Func, Instance, InstantiateError, Linker, Module,
-    StorageType, Store, Table, Val, ValType,
+    AnyRef, Caller, Config, Error, ExnRef, Extern, Feature, FieldType, Func, FuncType, HeapType, Instance,
+    InstantiateError, Linker, Module, RefType, StorageType, Store, Table, Val, ValType,
 };
 
 /// Configurations beside those of [`CONFIGS`]: collection forced at every point where it may happen. A runtime without the
@@ -69,10 +70,13 @@ impl LinkedEngine for LinkedWattest {
 
     fn run(&mut self, program: &LinkedProgram, steps_max: u64) -> Result<LinkedRun, Refusal> {
         let engine = self.engine.next()?.clone();
-        let mut store = Store::new(&engine, ());
+        let mut store = Store::new(&engine, HostLog::default());
         store.set_epoch_deadline(1 << 40);
         let fuel = self.config.counts_fuel().then_some(steps_max * FUEL_PER_OPERATION);
-        let linker = Linker::new(&engine);
+        let mut linker = Linker::new(&engine);
+        if program.modules.iter().all(|module| module.name != HOST) {
+            (0..HOST_FUNCTIONS.len()).try_for_each(|row| define_host(&mut linker, row))?;
+        }
         let mut session =
             Session { linker, store, instances: Vec::new(), modules: Vec::new(), fuel, config: self.config };
         let mut run = LinkedRun::default();
@@ -102,13 +106,57 @@ impl LinkedEngine for LinkedWattest {
     }
 }
 
+/// Defines a function of the host.
+fn define_host(linker: &mut Linker<HostLog>, row: usize) -> Result<(), Refusal> {
+    let function = &HOST_FUNCTIONS[row];
+    let types = |types: &'static [HostType]| types.iter().map(|ty| host_type(*ty));
+    let ty = FuncType::new(types(function.params), types(function.results));
+    let act = move |mut caller: Caller<'_, HostLog>, args: &[Val], results: &mut [Val]| {
+        let observed: Vec<Observed> = args.iter().map(observe).collect();
+        let number = digest(&observed);
+        caller.data_mut().calls.push(LinkedHostCall { function: row, args: observed });
+        match (function.act, args) {
+            (HostAct::Digest, _) => results[0] = Val::I64(number as i64),
+            (HostAct::Swap, [first, _, last]) => results.clone_from_slice(&[last.clone(), first.clone()]),
+            (HostAct::Call, [.., Val::FuncRef(Some(callee))]) => {
+                let ty = callee.ty(&caller);
+                let fits = ty.params().is_empty() && ty.results().is_empty();
+                if !fits || caller.data().depth >= HOST_DEPTH_MAX {
+                    return Err(Error::host(HostFailure));
+                }
+                caller.data_mut().depth += 1;
+                let ended = callee.call(&mut caller, &[], &mut []);
+                caller.data_mut().depth -= 1;
+                ended?;
+            }
+            (HostAct::Throw, [.., Val::ExnRef(exception)]) => return Err(exception.clone().throw()),
+            _ => return Err(Error::host(HostFailure)),
+        }
+        Ok(())
+    };
+    linker.func_new(HOST, function.name, ty, act).map(|_| ()).map_err(broken)
+}
+
+fn host_type(ty: HostType) -> ValType {
+    let reference = |heap| ValType::Ref(RefType { nullable: true, heap, is_func: false });
+    match ty {
+        HostType::I32 => ValType::I32,
+        HostType::I64 => ValType::I64,
+        HostType::F64 => ValType::F64,
+        HostType::V128 => ValType::V128,
+        HostType::Any => reference(HeapType::Any),
+        HostType::Func => ValType::Ref(RefType::FUNC),
+        HostType::Exn => reference(HeapType::Exn),
+    }
+}
+
 fn is_success(step: &LinkedStep) -> bool {
     matches!(step.ending, LinkedEnding::Values(_))
 }
 
 struct Session {
-    linker: Linker<()>,
-    store: Store<()>,
+    linker: Linker<HostLog>,
+    store: Store<HostLog>,
     instances: Vec<(String, Instance)>,
     /// Numbers of the modules in frames, in the order of instantiation; the last may have no instance.
     modules: Vec<u64>,
@@ -155,9 +203,10 @@ impl Session {
     fn step(&mut self, run: &mut LinkedRun, outcome: Outcome) -> Result<bool, Refusal> {
         let mut roots = Vec::new();
         let mut place = None;
+        let host_calls = std::mem::take(&mut self.store.data_mut().calls);
         let ending = match outcome {
             Ok(values) => {
-                let observed = values.iter().map(|value| self.observe(value)).collect();
+                let observed = values.iter().map(observe).collect();
                 roots.extend(values);
                 LinkedEnding::Values(observed)
             }
@@ -185,14 +234,14 @@ impl Session {
             Some(fuel) => Some(fuel.saturating_sub(self.store.fuel().map_err(broken)?)),
             None => None,
         };
-        let mut step = LinkedStep { place, fuel, ..LinkedStep::ended(ending) };
+        let mut step = LinkedStep { host_calls, place, fuel, ..LinkedStep::ended(ending) };
         let exports = self.exports();
         let mut tables = Vec::new();
         for (_, item) in &exports {
             match item {
                 Extern::Global(global) => {
                     let value = global.get(&mut self.store).map_err(broken)?;
-                    step.globals.push(self.observe(&value));
+                    step.globals.push(observe(&value));
                     roots.push(value);
                 }
                 Extern::Memory(memory) => step.memories.push(Image::of(memory.data(&self.store))),
@@ -249,7 +298,7 @@ impl Session {
             for global in instance.inspect_globals(&self.store) {
                 if !shown(&|item| matches!(item, Extern::Global(other) if *other == global)) {
                     let value = global.get(&mut self.store).map_err(broken)?;
-                    private.globals.push(self.observe(&value));
+                    private.globals.push(observe(&value));
                     roots.push(value);
                 }
             }
@@ -281,23 +330,23 @@ impl Session {
         }
         all
     }
+}
 
-    fn observe(&self, value: &Val) -> Observed {
-        match value {
-            Val::I32(value) => Observed::Number(Value::I32(*value as u32)),
-            Val::I64(value) => Observed::Number(Value::I64(*value as u64)),
-            Val::F32(bits) => Observed::Number(Value::F32(*bits)),
-            Val::F64(bits) => Observed::Number(Value::F64(*bits)),
-            Val::V128(bits) => Observed::Number(Value::V128(*bits)),
-            Val::FuncRef(None) | Val::ExternRef(None) | Val::Null(_) => Observed::Null,
-            _ => Observed::Reference,
-        }
+fn observe(value: &Val) -> Observed {
+    match value {
+        Val::I32(value) => Observed::Number(Value::I32(*value as u32)),
+        Val::I64(value) => Observed::Number(Value::I64(*value as u64)),
+        Val::F32(bits) => Observed::Number(Value::F32(*bits)),
+        Val::F64(bits) => Observed::Number(Value::F64(*bits)),
+        Val::V128(bits) => Observed::Number(Value::V128(*bits)),
+        Val::FuncRef(None) | Val::ExternRef(None) | Val::Null(_) => Observed::Null,
+        _ => Observed::Reference,
     }
 }
 
 /// The store's objects, read by [`Graph::explore`].
 struct Objects<'a> {
-    store: &'a mut Store<()>,
+    store: &'a mut Store<HostLog>,
     exports: &'a [(String, Extern)],
 }
 

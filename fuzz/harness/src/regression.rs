@@ -13,7 +13,9 @@ use crate::pieces::split;
 use crate::{regression_component, targets};
 use std::fmt::Write;
 use wasmparser::{Parser, Payload};
-use wattest_differential::linked::{LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, Observed, configuration};
+use wattest_differential::linked::{
+    HOST, LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, Observed, configuration,
+};
 use wattest_differential::{
     CONFIGS, Call, DefinitionalEngine, Ending, Engine, Form, FuncIdentity, NanRule, Plan, Program, State, TrapClass,
     Value, ValueType, WattestConfig,
@@ -116,6 +118,15 @@ pub(crate) fn with_header(case: &Envelope, what: &str, body: &str) -> Regression
 fn imports_something(wasm: &[u8]) -> bool {
     Parser::new(0).parse_all(wasm).any(|payload| match payload {
         Ok(Payload::ImportSection(reader)) => reader.count() > 0,
+        _ => false,
+    })
+}
+
+fn imports_from_host(wasm: &[u8]) -> bool {
+    Parser::new(0).parse_all(wasm).any(|payload| match payload {
+        Ok(Payload::ImportSection(reader)) => {
+            reader.into_imports().filter_map(Result::ok).any(|import| import.module == HOST)
+        }
         _ => false,
     })
 }
@@ -315,6 +326,10 @@ fn byte_named(what: &str, memory: usize) -> Option<(u64, u8)> {
 
 fn linked(case: &Envelope, what: &str, text: &mut String) -> Option<()> {
     let program = targets::linked_program(case);
+    // Scripts have no such host.
+    if program.modules.iter().any(|module| imports_from_host(&module.wasm)) {
+        return None;
+    }
     let run = LinkedEngine::run(&mut DefinitionalEngine, &program, 1_000_000).ok()?;
     let mut steps = run.steps.iter();
     let mut probes: Vec<Probe> = word_named(&program, &run, what).into_iter().collect();

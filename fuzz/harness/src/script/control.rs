@@ -41,7 +41,7 @@ impl Writer<'_, '_> {
             return self.exceptional();
         }
         let nested = self.frame.blocks < BLOCKS_MAX;
-        match self.source.below(30) {
+        match self.source.below(31) {
             0..=4 => self.log_value(),
             5..=7 => self.set_local_statement(),
             8 | 9 => self.set_global(),
@@ -60,6 +60,7 @@ impl Writer<'_, '_> {
             27 | 28 => self.grow_shared(),
             23 if self.frame.depth > 1 && self.source.percent(30) => self.tail_call(),
             23 if self.source.percent(25) => self.trap(),
+            30 => self.host_call(),
             29 if self.source.percent(30) => self.drop_segment(),
             _ => self.log_value(),
         }

@@ -13,7 +13,7 @@ use super::body::Frame;
 use super::call::LOG;
 use super::shadow::{Own, V};
 use super::types::{Heap, Ty, ref_type, val_type};
-use super::{End, Flow, Fun, Script, TABLE_ENTRIES, Writer, own, segments, shared};
+use super::{End, Flow, Fun, Script, TABLE_ENTRIES, Writer, host, own, segments, shared};
 use std::collections::BTreeMap;
 use wasm_encoder::{
     CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, EntityType, ExportKind,
@@ -22,7 +22,8 @@ use wasm_encoder::{
 };
 use wattest_differential::Value;
 use wattest_differential::linked::{
-    Image, LinkedCall, LinkedEnding, LinkedModule, LinkedProgram, LinkedRun, LinkedStep, Observed, Private,
+    HOST, HOST_FUNCTIONS, Image, LinkedCall, LinkedEnding, LinkedHostCall, LinkedModule, LinkedProgram, LinkedRun,
+    LinkedStep, Observed, Private,
 };
 
 /// Calls from outside at most.
@@ -32,6 +33,7 @@ pub const RUNS_MAX: usize = 5;
 pub struct Step {
     call: LinkedCall,
     ending: LinkedEnding,
+    host_calls: Vec<LinkedHostCall>,
     globals: Vec<Observed>,
     memory: Image,
     /// Sizes of the shared tables.
@@ -48,6 +50,7 @@ impl Writer<'_, '_> {
         for index in 0..self.source.between(2, RUNS_MAX) {
             self.budget = 400;
             self.shadow.log.clear();
+            self.shadow.host_calls.clear();
             self.frame = Frame::default();
             let module = self.source.below(self.pads.len());
             let params = [Ty::I32, Ty::I64, Ty::F64, Ty::V128];
@@ -73,7 +76,8 @@ impl Writer<'_, '_> {
             let memory = Image::new(memory.len() as u64, &memory);
             let tables = self.shared_sizes();
             let (call, own) = (LinkedCall { module, export, args }, self.shadow.own.clone());
-            steps.push(Step { call, ending, globals, memory, tables, own });
+            let host_calls = self.shadow.host_calls.clone();
+            steps.push(Step { call, ending, host_calls, globals, memory, tables, own });
         }
         steps
     }
@@ -147,10 +151,11 @@ impl Writer<'_, '_> {
         }
         let mut calls = Vec::new();
         for step in steps {
-            let Step { call, ending, globals, memory, tables, own } = step;
+            let Step { call, ending, host_calls, globals, memory, tables, own } = step;
             calls.push(call);
             let (memories, private) = (vec![memory], Some(self.private(&own)));
-            expected.steps.push(LinkedStep { ending, globals, memories, tables, private, ..blank.clone() });
+            let step = LinkedStep { ending, host_calls, globals, memories, tables, private, ..blank.clone() };
+            expected.steps.push(step);
         }
         Script { program: LinkedProgram { modules, calls }, expected, operations: self.operations, plain: self.plain }
     }
@@ -226,6 +231,11 @@ impl Writer<'_, '_> {
             }
         }
         for fun in &functions.imported {
+            if let Some(row) = fun.checked_sub(host::FIRST) {
+                let def = self.host_types[row as usize].unwrap_or(0);
+                section.import(HOST, HOST_FUNCTIONS[row as usize].name, EntityType::Function(def + pad));
+                continue;
+            }
             let callee = &self.funs[*fun as usize];
             let ty = EntityType::Function(callee.def + pad);
             section.import(&module_name(callee.module), &function_name(callee, *fun), ty);
@@ -372,7 +382,7 @@ impl Functions {
             own.iter().flat_map(|fun| &funs[*fun as usize].patches).map(|patch| patch.fun).collect();
         // Element segments may hold it.
         imported.push(LOG);
-        imported.retain(|fun| funs[*fun as usize].module != module);
+        imported.retain(|fun| *fun >= host::FIRST || funs[*fun as usize].module != module);
         imported.sort_unstable();
         imported.dedup();
         let indices = (0..).zip(imported.iter().chain(&own)).map(|(index, fun)| (*fun, index)).collect();
@@ -397,7 +407,8 @@ impl Functions {
     }
 }
 
-fn observed(value: V) -> Observed {
+/// A value as an outsider sees it.
+pub fn observed(value: V) -> Observed {
     match value {
         V::Null => Observed::Null,
         V::I31(bits) => Observed::I31(bits),

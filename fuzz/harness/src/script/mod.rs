@@ -3,7 +3,7 @@
 //! A script is one to four modules linked by imports (functions, a memory, tables, globals, tags; they grow what they
 //! share), each with a table and a memory of its own, over
 //! [structs and arrays](https://webassembly.github.io/spec/core/syntax/types.html#aggregate-types) with subtyping, typed
-//! function references, exceptions and tail calls. The generator runs each operation on a shadow of the state while it
+//! function references, exceptions, tail calls and calls of the host. The generator runs each operation on a shadow of the state while it
 //! emits it, so that every get, cast, test and length is predicted, and so is how each call ends. Functions write
 //! what they see into a log in memory; the prediction is the log, the exported globals and the results.
 //!
@@ -17,6 +17,7 @@ mod control;
 mod descriptor;
 mod exception;
 mod heap;
+mod host;
 mod link;
 mod own;
 mod segments;
@@ -126,6 +127,8 @@ struct Writer<'s, 'b> {
     globals: Vec<Ty>,
     tags: Vec<Tag>,
     funs: Vec<Fun>,
+    /// Types of the host's functions.
+    host_types: host::Types,
     frame: Frame,
     /// Results of the function that ended last.
     results: Vec<V>,
@@ -169,6 +172,7 @@ impl<'s, 'b> Writer<'s, 'b> {
             globals: Vec::new(),
             tags: Vec::new(),
             funs: Vec::new(),
+            host_types: Default::default(),
             frame: Frame::default(),
             results: Vec::new(),
             dead: 0,
@@ -260,6 +264,7 @@ impl<'s, 'b> Writer<'s, 'b> {
 mod tests {
     use super::*;
     use crate::source::expand;
+    use std::collections::BTreeSet;
     use wasmparser::{Validator, WasmFeatures};
     use wattest_differential::DefinitionalEngine;
     use wattest_differential::linked::{LinkedEngine, compare_linked};
@@ -282,6 +287,48 @@ mod tests {
             logged += run.steps.last().map_or(0, |step| step.memories[0].bytes.len());
         }
         assert!(logged as u64 > 20 * seeds, "only {logged} bytes logged");
+    }
+
+    /// Every trap, growth of everything that is shared, dropped segments and every function of the host are met.
+    #[test]
+    fn every_shape_is_drawn() {
+        use wattest_differential::TrapClass as T;
+        use wattest_differential::linked::{HOST_FUNCTIONS, LinkedEnding};
+        let (mut traps, mut hosts, mut grown, mut dropped) = (BTreeSet::new(), BTreeSet::new(), [0u32; 3], [0u32; 2]);
+        for seed in 0..600 {
+            let mix = [Mix::Heap, Mix::Exceptions, Mix::Linked][seed as usize % 3];
+            let script = generate(&mut Source::new(&expand(seed)), mix);
+            for step in &script.expected.steps {
+                if let LinkedEnding::Trap(class) = step.ending {
+                    traps.insert(class);
+                }
+                hosts.extend(step.host_calls.iter().map(|call| call.function));
+            }
+            let last = script.expected.steps.last().expect("steps");
+            let private = last.private.as_ref().expect("a prediction of it");
+            let functions = last.tables[1] as usize;
+            let sizes = [
+                last.memories[0].size_bytes > 1 << 16,
+                last.tables[0] as usize > TABLE_ENTRIES,
+                functions > shared::FUNCTIONS_MIN,
+            ];
+            sizes.iter().zip(&mut grown).for_each(|(is, count)| *count += u32::from(*is));
+            let lost = [&private.empty_data, &private.empty_elements].map(|flags| flags[..2].contains(&true));
+            lost.iter().zip(&mut dropped).for_each(|(is, count)| *count += u32::from(*is));
+        }
+        let wanted = [
+            T::Unreachable,
+            T::MemoryOutOfBounds,
+            T::TableOutOfBounds,
+            T::NullCall,
+            T::BadSignature,
+            T::NullReference,
+            T::CastFailure,
+            T::ArrayOutOfBounds,
+        ];
+        assert_eq!(traps, BTreeSet::from(wanted));
+        assert_eq!(hosts.len(), HOST_FUNCTIONS.len());
+        assert!(grown.iter().chain(&dropped).all(|count| *count > 20), "{grown:?} {dropped:?}");
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //!
 //! Does not know: code, types beyond their index.
 
+use wattest_differential::linked::LinkedHostCall;
+
 /// A value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum V {
@@ -71,6 +73,8 @@ pub struct Shadow {
     pub own: Vec<Own>,
     /// Tags and arguments.
     pub exceptions: Vec<(u32, Vec<V>)>,
+    /// Calls of the host in this call so far.
+    pub host_calls: Vec<LinkedHostCall>,
     /// What the log of this call holds so far.
     pub log: Vec<u64>,
 }

@@ -150,6 +150,7 @@ impl SelfConfigs {
                     expected = Some((engine.name(), run));
                 }
                 Some((first, expected)) => {
+                    outcome.poison.extend(run.stopped.map(|poison| format!("{}: {poison}", engine.name())));
                     if let Err(what) = compare_linked(expected, &run) {
                         return Outcome::failed(&format!("{} against {first}", engine.name()), what);
                     }

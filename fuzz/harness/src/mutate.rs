@@ -1,7 +1,8 @@
 //! Mutation of materialized cases: what libFuzzer's mutator does to an envelope.
 //!
 //! Arguments, calls and settings change by themselves; modules by their operations, validated again, since a byte changed
-//! somewhere in a binary is nearly always an invalid module.
+//! somewhere in a binary is nearly always an invalid module. Settings are numbers or lists, of lists perhaps: elements are
+//! dropped, doubled, exchanged, copied, or changed, whatever they stand for. What a target cannot read it rejects.
 //!
 //! Invariant: a mutated module is valid, or it was not before.
 //!
@@ -21,15 +22,15 @@ const CHANGES_MAX: usize = 4;
 /// Attempts at a valid module.
 const ATTEMPTS: usize = 8;
 
-/// A case near `case`.
-pub fn mutate(case: &Envelope, source: &mut Source<'_>) -> Envelope {
+/// A case near `case`; where its module follows from its settings, those change in its stead.
+pub fn mutate(case: &Envelope, source: &mut Source<'_>, rebuilds: bool) -> Envelope {
     let mut near = case.clone();
     for _ in 0..source.between(1, CHANGES_MAX) {
         match source.below(10) {
             0..=3 => argument(&mut near, source),
             4 => calls(&mut near, source),
-            5 => setting(&mut near, source),
-            _ => module(&mut near, source),
+            6.. if !rebuilds => module(&mut near, source),
+            _ => setting(&mut near, source),
         }
     }
     near
@@ -64,14 +65,59 @@ fn calls(case: &mut Envelope, source: &mut Source<'_>) {
     }
 }
 
+/// What separates elements of lists. Between the last ones elements are of different kinds and stay where they are.
+const SEPARATORS: [char; 5] = [';', ',', ' ', '|', ':'];
+
 fn setting(case: &mut Envelope, source: &mut Source<'_>) {
-    let names: Vec<String> = case.settings.keys().cloned().collect();
+    // What a host does has to be what the component's imports say.
+    let is_free = |name: &&String| !name.starts_with("host-");
+    let names: Vec<String> = case.settings.keys().filter(is_free).cloned().collect();
     let Some(name) = names.get(source.below(names.len())) else { return };
     if let Some(value) = case.settings.get_mut(name)
-        && value.parse::<u64>().is_ok()
+        && let Some(near) = text(value, source)
     {
-        *value = source.byte().to_string();
+        *value = near;
     }
+}
+
+/// A text near this one; `None` where it is neither a number nor a list.
+fn text(old: &str, source: &mut Source<'_>) -> Option<String> {
+    let present: Vec<char> = SEPARATORS.into_iter().filter(|separator| old.contains(*separator)).collect();
+    if present.is_empty() {
+        return number(old, source);
+    }
+    let separator = source.pick(&present);
+    let mut elements: Vec<String> = old.split(separator).map(str::to_owned).collect();
+    let (from, to) = (source.below(elements.len()), source.below(elements.len()));
+    match source.below(8) {
+        0 if !['|', ':'].contains(&separator) => {
+            elements.remove(from);
+        }
+        1 if !['|', ':'].contains(&separator) => elements.insert(to, elements[from].clone()),
+        2 => elements.swap(from, to),
+        3 => elements[to] = elements[from].clone(),
+        // Each time there is one separator less: it ends.
+        _ => elements[from] = text(&elements[from], source)?,
+    }
+    Some(elements.join(&separator.to_string()))
+}
+
+/// A number near this one, or another: decimal, hexadecimal, or behind a letter.
+fn number(old: &str, source: &mut Source<'_>) -> Option<String> {
+    if let Some(bits) = old.strip_prefix("0x").and_then(|digits| u128::from_str_radix(digits, 16).ok()) {
+        // Not wider than it was: of the same type.
+        let near = bits ^ 1 << source.below(4 * (old.len() - 2).min(32));
+        return Some(format!("{near:#x}"));
+    }
+    let (letter, digits) = old.split_at(old.find(|c: char| c.is_ascii_digit()).filter(|at| *at <= 1)?);
+    let value = digits.parse::<u64>().ok()?;
+    let near = match source.below(5) {
+        0 => value.saturating_add(1),
+        1 => value.saturating_sub(1),
+        2 if value > 255 => u64::from(source.u32()),
+        _ => source.byte().into(),
+    };
+    Some(format!("{letter}{near}"))
 }
 
 fn is_valid(wasm: &[u8]) -> bool {
@@ -192,10 +238,48 @@ mod tests {
         let mut changed = 0;
         for index in 0..100 {
             let choices = expand(case_seed(2, index));
-            let near = mutate(&case, &mut Source::new(&choices));
+            let near = mutate(&case, &mut Source::new(&choices), false);
             assert!(is_valid(near.bytes(0)), "{index}");
             changed += u32::from(near != case);
         }
         assert!(changed > 60, "{changed} of 100");
+    }
+
+    /// What becomes of a setting, in so many mutations.
+    fn near(value: &str) -> std::collections::BTreeSet<String> {
+        let changed = |index| text(value, &mut Source::new(&expand(case_seed(4, index))));
+        (0..4000).filter_map(changed).collect()
+    }
+
+    #[test]
+    fn settings_change_as_lists_and_numbers() {
+        let check = |value: &str, expected: &[&str]| {
+            let near = near(value);
+            for one in expected {
+                assert!(near.contains(*one), "{one} is not near {value}: {near:?}");
+            }
+        };
+        check(
+            "1,2;3,4",
+            &["1,2", "3,4", "3,4;1,2", "1,2;1,2;3,4", "1,2;1,2", "1,2;4", "1,2;4,3", "1,2;3,5", "0,2;3,4"],
+        );
+        check("host|p3,p4|x", &["host|p4,p3|x", "host|p3|x", "host|p4|x", "host|p3,p3,p4|x", "p3,p4|host|x"]);
+        check("17", &["16", "18", "200"]);
+        check("i32:0x10", &["i32:0x11", "i32:0x90"]);
+        assert!(near("exact").is_empty() && near("0").len() > 100);
+    }
+
+    #[test]
+    fn a_module_that_is_built_from_settings_stays() {
+        let case = Envelope::new("bounds").set("sites", "1,2;3,4").module("main", vec![1, 2, 3]);
+        let (mut changed, mut same) = (0, 0);
+        for index in 0..100 {
+            let choices = expand(case_seed(3, index));
+            let near = mutate(&case, &mut Source::new(&choices), true);
+            assert_eq!(near.modules, case.modules);
+            changed += u32::from(near != case);
+            same += u32::from(mutate(&case, &mut Source::new(&choices), false).modules == case.modules);
+        }
+        assert!(changed > 60 && same < 60, "{changed} changed, {same} kept their module");
     }
 }

@@ -101,7 +101,7 @@ impl Target for Bytes {
         let mut case = case.module("bytes", wasm);
         for _ in 0..source.below(4) {
             if source.percent(50) {
-                case = mutate::mutate(&case, &mut source);
+                case = mutate::mutate(&case, &mut source, false);
             }
             let length = case.modules[0].bytes.len();
             let at = usize::from(source.u32() as u16) % length.max(1);

@@ -96,7 +96,8 @@ pub(super) fn case_of(case: &Envelope) -> Option<ComponentCase> {
     Some(ComponentCase { wasm: case.bytes(0).to_vec(), host, calls, renews: case.is("renews", "true") })
 }
 
-/// Whether the host has all that the component imports: a fuzzer changes settings, and those say what the host is.
+/// Whether the host has all that the component imports, and the component all that is called: a fuzzer changes settings, and
+/// those say what the host is, and names in calls.
 fn is_linked(own: &ComponentCase) -> bool {
     let Ok(types) = Validator::new_with_features(WasmFeatures::all()).validate_all(&own.wasm) else { return false };
     let (types, mut depth) = (types.as_ref(), 0);
@@ -113,7 +114,18 @@ fn is_linked(own: &ComponentCase) -> bool {
             _ => {}
         }
     }
-    true
+    own.calls.iter().all(|call| has_func(types, call))
+}
+
+/// Whether what a call names is exported, with so many parameters.
+fn has_func(types: TypesRef<'_>, call: &ComponentCall) -> bool {
+    let Some(ComponentEntityType::Instance(id)) = types.component_item_for_export(&call.instance).map(|item| item.ty)
+    else {
+        return false;
+    };
+    let item = types[id].exports.get(call.func.as_str());
+    let Some(ComponentEntityType::Func(func)) = item.map(|item| item.ty) else { return false };
+    types[func].params.len() == call.args.len()
 }
 
 /// Whether the host is the instance that is imported under this name.

@@ -509,13 +509,11 @@ impl<'a> Model<'a> {
     /// The first step that is not as predicted; `offsets` are those of the functions' operations.
     fn judge(&mut self, run: &Run, calls: &[Call], offsets: &[u32]) -> Option<String> {
         let begun = self.instantiate();
-        let mut wanted = calls.len() + 1;
-        if begun != Ending::Values(Vec::new()) {
-            wanted = 1;
-        }
+        let fails = begun != Ending::Values(Vec::new());
+        let wanted = if fails { 1 } else { calls.len() + 1 };
         for (step, seen) in run.steps.iter().enumerate() {
             let Some(call) = step.checked_sub(1).and_then(|index| calls.get(index)) else {
-                let differs = self.differs(&begun, seen, None, wanted == 1);
+                let differs = self.differs(&begun, seen, None, fails);
                 if let Some(what) = differs {
                     return Some(format!("instantiation: {what}"));
                 }
@@ -611,6 +609,10 @@ impl Target for TablesBulk {
         let mut case = world.settings(case).module("main", wasm);
         case.calls = calls;
         Some(case)
+    }
+
+    fn rebuilds(&self) -> bool {
+        true
     }
 
     fn run(&mut self, case: &Envelope) -> Outcome {

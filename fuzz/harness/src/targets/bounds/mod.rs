@@ -519,6 +519,10 @@ impl Target for Bounds {
         Some(case)
     }
 
+    fn rebuilds(&self) -> bool {
+        true
+    }
+
     fn run(&mut self, case: &Envelope) -> Outcome {
         let Some(parts) = Parts::of(case) else { return Outcome::default() };
         let mut outcome = Outcome { useful: true, ..Outcome::default() };

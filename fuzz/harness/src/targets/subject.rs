@@ -21,9 +21,14 @@ const ENGINES_MAX: usize = 48;
 impl Engines {
     /// The engine set up as row `row` of [`CONFIGS`] says, with canonical NaNs; the row's name too.
     pub fn of_row(&mut self, row: usize) -> Result<(Engine, &'static str), String> {
-        let row = &CONFIGS[row % CONFIGS.len()];
-        let options = row.options.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
-        Ok((self.of_options(&options.join(" "))?, row.name))
+        Ok((self.of_row_with(row, "")?, CONFIGS[row % CONFIGS.len()].name))
+    }
+
+    /// The same with more options, each behind a blank.
+    pub fn of_row_with(&mut self, row: usize, more: &str) -> Result<Engine, String> {
+        let options = CONFIGS[row % CONFIGS.len()].options.iter();
+        let options: Vec<_> = options.map(|(key, value)| format!("{key}={value}")).collect();
+        self.of_options(&(options.join(" ") + more))
     }
 
     /// The engine with these options, `KEY=VALUE` separated by blanks.

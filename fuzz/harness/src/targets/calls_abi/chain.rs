@@ -283,7 +283,7 @@ fn body(layers: &[Layer], number: usize) -> String {
     let operands: Vec<String> = picks.map(|(position, pick)| operand(&layer.params, position, *pick)).collect();
     let operands = operands.join(" ");
     let next = number + 1;
-    let table = if number % 2 == 0 { "$table" } else { "$other" };
+    let table = if number.is_multiple_of(2) { "$table" } else { "$other" };
     match layer.kind {
         _ if next == layers.len() => operands,
         "call" => format!("{operands} (call $f{next})"),

@@ -37,7 +37,7 @@ pub fn options_of(case: &Envelope) -> String {
         true => configuration(subject),
         false if is_of_components(case) => component_configuration(subject),
         #[cfg(feature = "suites")]
-        false if case.target == "wast_configs" => &CONFIGS[targets::script_row(subject)],
+        false if case.target == "wast_configs" => targets::script_row(subject),
         false => &CONFIGS[subject % CONFIGS.len()],
     };
     let mut words: Vec<String> = row.options.iter().map(|(key, value)| format!("{key}={value}")).collect();

@@ -395,9 +395,9 @@ pub(crate) fn script_text(case: &Envelope) -> Option<String> {
     wast_configs::text(case)
 }
 
-/// The row of configurations for a subject of `wast_configs`.
+/// The configuration for a subject of `wast_configs`.
 #[cfg(feature = "suites")]
-pub(crate) fn script_row(subject: usize) -> usize {
+pub(crate) fn script_row(subject: usize) -> &'static wattest_differential::WattestConfig {
     wast_configs::row(subject)
 }
 

@@ -1,4 +1,5 @@
-//! `wast_configs`: the files of the official suites in configurations that the suites' own runner does not use.
+//! `wast_configs`: the files of the official suites in configurations that the suites' own runner does not use: every row of
+//! [`CONFIGS`], with more fuel and a later deadline than any file needs, and those that collect garbage wherever they may.
 //!
 //! Invariant: a file's expected failures are those of `spec-tests/expected.toml`.
 //!
@@ -9,7 +10,7 @@ use crate::envelope::Envelope;
 use crate::source::Source;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use wattest_differential::CONFIGS;
+use wattest_differential::{CONFIGS, WattestConfig, linked};
 use wattest_spec_tests::adapter::{Configuration, WattestEngine};
 use wattest_spec_tests::campaign::LazyFile;
 use wattest_spec_tests::{Expectations, Suites};
@@ -47,23 +48,20 @@ pub(super) fn text(case: &Envelope) -> Option<String> {
     files()?.files.iter().find(|file| case.is("file", file.name()))?.text().ok()
 }
 
-/// The row of [`CONFIGS`] for a subject.
-pub(super) fn row(subject: usize) -> usize {
-    let rows: Vec<usize> = rows().collect();
-    rows[subject % rows.len()]
-}
+/// Rows that collect garbage wherever they may, behind those of [`CONFIGS`].
+const STRESSED: usize = 5;
 
-/// The rows of [`CONFIGS`] that let every call end by itself.
-fn rows() -> impl Iterator<Item = usize> {
-    let ends = |key: &str| ["fuel", "epoch"].contains(&key);
-    (0..CONFIGS.len()).filter(move |row| !CONFIGS[*row].options.iter().any(|(key, _)| ends(key)))
+/// The configuration for a subject.
+pub(super) fn row(subject: usize) -> &'static WattestConfig {
+    let subject = subject % (CONFIGS.len() + STRESSED);
+    CONFIGS.get(subject).unwrap_or_else(|| linked::configuration(linked::row(subject - CONFIGS.len(), true)))
 }
 
 /// The same in the suites' form; pools are as large as ever, since a script keeps the instances of all its modules.
 fn configurations() -> &'static [Configuration] {
     static ROWS: OnceLock<Vec<Configuration>> = OnceLock::new();
     ROWS.get_or_init(|| {
-        let rows = rows().map(|row| &CONFIGS[row]);
+        let rows = (0..CONFIGS.len() + STRESSED).map(row);
         rows.map(|row| {
             let options: Vec<_> = row.options.iter().copied().filter(|(key, _)| *key != "pooling-memories").collect();
             Configuration { name: row.name, options: options.leak(), round_trip: row.round_trip }
@@ -79,6 +77,14 @@ impl Target for WastConfigs {
         let files = files()?;
         let file = &files.files[usize::from(source.u32() as u16) % files.files.len().max(1)];
         Some(Envelope::new("wast_configs").set("subject", row).set("file", file.name()))
+    }
+
+    fn mutate(&mut self, case: &Envelope, source: &mut Source<'_>) -> Envelope {
+        let Some(files) = files() else { return case.clone() };
+        match source.percent(50) {
+            true => case.clone().set("subject", source.below(configurations().len())),
+            false => case.clone().set("file", files.files[source.below(files.files.len())].name()),
+        }
     }
 
     fn run(&mut self, case: &Envelope) -> Outcome {
@@ -107,5 +113,29 @@ mod tests {
         let limited = |row: &&Configuration| row.options.iter().any(|(key, _)| *key == "pooling-memories");
         assert!(configurations().iter().any(|row| row.options.contains(&("allocation", "pooling"))));
         assert_eq!(configurations().iter().filter(limited).count(), 0);
+    }
+
+    #[test]
+    fn every_configuration_runs_a_file() {
+        let mut target = WastConfigs::default();
+        let case = target.generate(&[0; 8]).expect("a case").set("file", "spec/call.wast");
+        assert!(text(&case).is_some());
+        for subject in 0..configurations().len() {
+            let outcome = target.run(&case.clone().set("subject", subject));
+            assert_eq!(outcome.disagreement, None, "{}", row(subject).name);
+            assert!(outcome.checks > 50, "{}: {} checks", row(subject).name, outcome.checks);
+        }
+        let has = |key: &str| configurations().iter().any(|row| row.options.contains(&(key, "true")));
+        assert!(has("fuel") && has("epoch") && has("gc-stress"));
+    }
+
+    #[test]
+    fn mutation_leads_to_other_files_and_rows() {
+        let case = Envelope::new("wast_configs").set("subject", 0).set("file", "spec/call.wast");
+        let near = |seed| WastConfigs::default().mutate(&case, &mut Source::new(&crate::source::expand(seed)));
+        let all: Vec<Envelope> = (0..20).map(near).collect();
+        assert!(all.iter().any(|near| near.get("file") != case.get("file")));
+        assert!(all.iter().any(|near| near.get("subject") != case.get("subject")));
+        assert!(all.iter().all(|near| text(near).is_some()));
     }
 }

@@ -12,12 +12,17 @@
 //! - *sequentially consistent atomics*: where a write happens before the read that reads from it, no atomic write is ordered
 //!   between them that one of them could not have missed.
 //!
+//! A fence is an update of one location more, which all fences share: they are ordered among each other, and what is before
+//! one happens before what is behind a later one, as the
+//! [fences of higher languages](https://github.com/WebAssembly/threads/blob/main/proposals/threads/Overview.md#fence-operator)
+//! have it that it stands for. A wait reads; who is woken when is left open.
+//!
 //! Invariant: the initial values are writes that happen before everything, the final values are reads that happen after
 //! everything.
 //!
 //! Does not know: tearing; a program's accesses to a location are all of the same bytes.
 
-use super::program::{Access, Program};
+use super::program::{Access, Program, Update};
 use std::collections::BTreeSet;
 
 /// Registers, then locations.
@@ -33,6 +38,8 @@ struct Event {
     writes: Option<Written>,
     /// What a compare-and-exchange must have read: to succeed, or to fail.
     condition: Option<(u64, bool)>,
+    /// Whether the register gets that it was another value, instead of the value: a wait.
+    tells_difference: Option<u64>,
     thread: Option<usize>,
 }
 
@@ -40,8 +47,8 @@ struct Event {
 #[derive(Clone, Copy, Debug)]
 enum Written {
     Value(u64),
-    /// What was read, and so much more.
-    Added(u64),
+    /// What was read, updated.
+    Updated(Update, u64),
 }
 
 /// A relation between events: bit `b` of row `a` says that `a` is related to `b`.
@@ -79,6 +86,8 @@ struct Search {
     events: Vec<Event>,
     registers: usize,
     locations: usize,
+    /// Bytes of each location, the one of fences last.
+    widths: Vec<u32>,
     /// Program order, and what is initial or final.
     order: Relation,
 }
@@ -87,47 +96,49 @@ impl Search {
     fn new(program: &Program, succeeding: u32) -> Search {
         let locations = program.widths.len();
         let registers = program.ops().count();
-        let initial = (0..locations).map(|location| Event {
+        let plain = |location: usize| Event {
             location,
             atomic: false,
             reads: None,
-            writes: Some(Written::Value(0)),
+            writes: None,
             condition: None,
+            tells_difference: None,
             thread: None,
-        });
-        let mut events: Vec<Event> = initial.collect();
+        };
+        // One more is that of the fences.
+        let initial = |location| Event { writes: Some(Written::Value(0)), ..plain(location) };
+        let mut events: Vec<Event> = (0..=locations).map(initial).collect();
+        let first = events.len();
         let mut exchange = 0;
         for (register, thread, op) in program.ops() {
-            let (reads, writes, condition) = match op.access {
-                Access::Store(value) => (None, Some(Written::Value(value)), None),
-                Access::Load => (Some(register), None, None),
-                Access::Add(value) => (Some(register), Some(Written::Added(value)), None),
-                Access::Exchange(value) => (Some(register), Some(Written::Value(value)), None),
+            let own = Event { atomic: op.atomic, thread: Some(thread), ..plain(op.location) };
+            let reads = Event { reads: Some(register), ..own };
+            events.push(match op.access {
+                Access::Store(value) => Event { writes: Some(Written::Value(value)), ..own },
+                Access::Load => reads,
+                Access::Update(how, value) => Event { writes: Some(Written::Updated(how, value)), ..reads },
+                Access::Exchange(value) => Event { writes: Some(Written::Value(value)), ..reads },
                 Access::CompareExchange(expected, value) => {
                     let succeeds = succeeding >> exchange & 1 != 0;
                     exchange += 1;
-                    (Some(register), succeeds.then_some(Written::Value(value)), Some((expected, succeeds)))
+                    let writes = succeeds.then_some(Written::Value(value));
+                    Event { writes, condition: Some((expected, succeeds)), ..reads }
                 }
-            };
-            let (location, atomic) = (op.location, op.atomic);
-            events.push(Event { location, atomic, reads, writes, condition, thread: Some(thread) });
+                Access::Wait(expected) => Event { tells_difference: Some(expected), ..reads },
+                Access::Notify => continue,
+                Access::Fence => Event { location: locations, writes: Some(Written::Updated(Update::Add, 0)), ..reads },
+            });
         }
         let first_final = events.len();
-        events.extend((0..locations).map(|location| Event {
-            location,
-            atomic: false,
-            reads: Some(registers + location),
-            writes: None,
-            condition: None,
-            thread: None,
-        }));
+        events.extend((0..locations).map(|location| Event { reads: Some(registers + location), ..plain(location) }));
         let precedes = |a: usize, b: usize| {
             let same_thread = events[a].thread.is_some() && events[a].thread == events[b].thread;
-            (a < locations && b >= locations) || (a < first_final && b >= first_final) || (a < b && same_thread)
+            (a < first && b >= first) || (a < first_final && b >= first_final) || (a < b && same_thread)
         };
         let row = |a: usize| (0..events.len()).filter(|b| precedes(a, *b)).map(|b| 1 << b).sum();
         let order = (0..events.len()).map(row).collect();
-        Search { events, registers, locations, order }
+        let widths = program.widths.iter().copied().chain([8]).collect();
+        Search { events, registers, locations, widths, order }
     }
 
     fn writes_to(&self, location: usize) -> impl Iterator<Item = usize> {
@@ -180,21 +191,24 @@ impl Search {
     fn values(&self, pairs: &[(usize, usize)]) -> Option<Outcome> {
         let mut outcome = vec![0; self.registers + self.locations];
         for (write, read) in pairs {
-            let (mut at, mut sum) = (*write, 0u64);
-            // Sums lead from one update to the next: never more of them than events.
-            let value = (0..=self.events.len()).find_map(|_| match self.events[at].writes? {
-                Written::Value(value) => Some(value + sum),
-                Written::Added(value) => {
-                    sum += value;
+            let (mut at, mut updates) = (*write, Vec::new());
+            // Updates lead from one to the next: never more of them than events.
+            let first = (0..=self.events.len()).find_map(|_| match self.events[at].writes? {
+                Written::Value(value) => Some(value),
+                Written::Updated(how, value) => {
+                    updates.push((how, value));
                     at = pairs.iter().find(|(_, other)| *other == at)?.0;
                     None
                 }
             })?;
+            let bytes = self.widths[self.events[*read].location];
+            let updated = |old, (how, value): &(Update, u64)| how.apply(old, *value, bytes);
+            let value = updates.iter().rev().fold(first, updated);
             let event = self.events[*read];
             if event.condition.is_some_and(|(expected, succeeds)| (value == expected) != succeeds) {
                 return None;
             }
-            outcome[event.reads?] = value;
+            outcome[event.reads?] = event.tells_difference.map_or(value, |expected| u64::from(value != expected));
         }
         Some(outcome)
     }
@@ -249,7 +263,7 @@ mod tests {
     use super::super::program::Op;
     use super::*;
     use crate::source::{Source, case_seed, expand};
-    use Access::{Add, CompareExchange, Exchange, Load, Store};
+    use Access::{CompareExchange, Exchange, Fence, Load, Notify, Store, Wait};
 
     /// Whether some outcome has these registers, `None` standing for any value.
     fn allows(threads: &[&[Op]], registers: &[Option<u64>]) -> bool {
@@ -262,6 +276,7 @@ mod tests {
     #[test]
     fn known_programs_have_their_known_outcomes() {
         let (a, p) = (Op::atomic, Op::plain);
+        let add = |value| Access::Update(Update::Add, value);
         let (x, y) = (0, 1);
         let any = None;
         let seen = Some;
@@ -303,8 +318,35 @@ mod tests {
         // A thread sees its own writes, atomic or not.
         check("own writes", &[&[p(x, Store(1)), p(x, Load)], &[]], &[any, seen(0)], false);
         // Updates are not lost, nor does one succeed twice.
-        check("updates", &[&[a(x, Add(1))], &[a(x, Add(1))]], &[seen(0), seen(0)], false);
+        check("updates", &[&[a(x, add(1))], &[a(x, add(1))]], &[seen(0), seen(0)], false);
         check("exchange", &[&[a(x, Exchange(1))], &[a(x, Exchange(2))]], &[seen(2), seen(1)], false);
+        // Fences order what is plain.
+        let fenced = |x, y| [p(x, Store(1)), a(0, Fence), p(y, Load)];
+        let missed = [any, any, seen(0), any, any, seen(0)];
+        check("store buffering, fences", &[&fenced(x, y), &fenced(y, x)], &missed, false);
+        check(
+            "store buffering, one fence",
+            &[&fenced(x, y), &[p(y, Store(1)), p(x, Load)]],
+            &[any, any, seen(0), any, seen(0)],
+            true,
+        );
+        check(
+            "messages, fences",
+            &[&[p(x, Store(1)), a(0, Fence), p(y, Store(1))], &[p(y, Load), a(0, Fence), p(x, Load)]],
+            &[any, any, any, seen(1), any, seen(0)],
+            false,
+        );
+        // Updates of every kind, one after the other.
+        let update = |how, value| a(x, Access::Update(how, value));
+        let ops = [update(Update::Sub, 1), update(Update::And, 0xf6), update(Update::Or, 8), update(Update::Xor, 0xff)];
+        let old = [seen(0), seen(0xff), seen(0xf6), seen(0xfe)];
+        let all = Program { threads: vec![ops.to_vec()], widths: vec![1] };
+        let expected: Outcome = old.iter().flatten().copied().chain([1]).collect();
+        assert_eq!(outcomes(&all), BTreeSet::from([expected]));
+        // A wait tells whether the value was another one; that somebody is woken changes nothing.
+        check("wait", &[&[a(x, Store(1)), a(x, Notify)], &[a(x, Wait(0))]], &[any, any, seen(1)], true);
+        check("wait, before", &[&[a(x, Store(1)), a(x, Notify)], &[a(x, Wait(0))]], &[any, any, seen(0)], true);
+        check("wait, own write", &[&[a(x, Store(1)), a(x, Wait(1))]], &[any, seen(1)], false);
         let lock = CompareExchange(0, 1);
         check("lock", &[&[a(x, lock)], &[a(x, lock)]], &[seen(0), seen(0)], false);
         check("lock, one", &[&[a(x, lock)], &[a(x, lock)]], &[seen(1), seen(0)], true);
@@ -324,8 +366,8 @@ mod tests {
                 let old = state[at];
                 let new = match op.access {
                     Store(value) | Exchange(value) => value,
-                    Load => old,
-                    Add(value) => old + value,
+                    Load | Wait(_) | Notify | Fence => old,
+                    Access::Update(how, value) => how.apply(old, value, program.widths[op.location]),
                     CompareExchange(expected, value) => {
                         if old == expected {
                             value
@@ -334,8 +376,13 @@ mod tests {
                         }
                     }
                 };
-                if !matches!(op.access, Store(_)) {
-                    state[first_register + next[thread]] = old;
+                let seen = match op.access {
+                    Store(_) | Notify | Fence => None,
+                    Wait(expected) => Some(u64::from(old != expected)),
+                    _ => Some(old),
+                };
+                if let Some(seen) = seen {
+                    state[first_register + next[thread]] = seen;
                 }
                 state[at] = new;
                 next[thread] += 1;

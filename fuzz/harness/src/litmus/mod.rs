@@ -14,7 +14,7 @@ pub mod program;
 #[cfg(feature = "wattest")]
 pub mod run;
 
-pub use program::{Access, Op, Program};
+pub use program::{Access, Op, Program, Update};
 
 #[cfg(all(test, feature = "wattest"))]
 mod tests {
@@ -25,7 +25,7 @@ mod tests {
     fn generated_programs_show_what_is_allowed() {
         for index in 0..24 {
             let program = Program::generate(&mut Source::new(&expand(case_seed(11, index))));
-            run::check(&program).unwrap_or_else(|forbidden| panic!("case {index}: {forbidden}"));
+            run::check(&program, index as usize).unwrap_or_else(|forbidden| panic!("case {index}: {forbidden}"));
         }
     }
 
@@ -35,6 +35,25 @@ mod tests {
         let mut program = Program { threads: vec![vec![Op::atomic(0, Access::Store(1))], Vec::new()], widths: vec![4] };
         let allowed = memory_model::outcomes(&program);
         program.threads[0][0].access = Access::Store(2);
-        assert!(run::check_against(&program, &allowed).is_err());
+        assert!(run::check_against(&program, 0, &allowed).is_err());
+    }
+
+    #[test]
+    fn a_forbidden_result_of_each_operation_is_seen() {
+        let one = |access| Program {
+            threads: vec![vec![Op::atomic(0, Access::Store(6)), Op::atomic(0, access)]],
+            widths: vec![4],
+        };
+        let check = |said: Access, done: Access| {
+            let allowed = memory_model::outcomes(&one(said));
+            assert!(run::check_against(&one(said), 0, &allowed).is_ok(), "{said:?}");
+            assert!(run::check_against(&one(done), 0, &allowed).is_err(), "{done:?} for {said:?}");
+        };
+        let updates = [Update::Add, Update::Sub, Update::And, Update::Or, Update::Xor];
+        for (said, done) in updates.iter().zip(updates.iter().cycle().skip(1)) {
+            check(Access::Update(*said, 5), Access::Update(*done, 5));
+        }
+        check(Access::Wait(6), Access::Wait(5));
+        check(Access::Wait(5), Access::Wait(6));
     }
 }

@@ -32,13 +32,56 @@ pub enum Access {
     Store(u64),
     /// Loads into the access's register.
     Load,
-    /// Adds a value; the register gets what was there.
-    Add(u64),
+    /// Updates with a value; the register gets what was there.
+    Update(Update, u64),
     /// Stores a value; the register gets what was there.
     Exchange(u64),
     /// Stores the second value where the first one is; the register gets what was there.
     CompareExchange(u64, u64),
+    /// Waits, for a moment, as long as the value is there; the register gets whether it was not. Locations of four or eight
+    /// bytes.
+    Wait(u64),
+    /// Wakes whoever waits.
+    Notify,
+    /// Orders what is before it and what is behind it, wherever that is.
+    Fence,
 }
+
+/// What an update makes of what was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// The sum.
+    Add,
+    /// The difference.
+    Sub,
+    /// The bits of both.
+    And,
+    /// The bits of either.
+    Or,
+    /// The bits of one of them.
+    Xor,
+}
+
+impl Update {
+    /// Every update with its name.
+    const ALL: [(Update, &str); 5] =
+        [(Update::Add, "add"), (Update::Sub, "sub"), (Update::And, "and"), (Update::Or, "or"), (Update::Xor, "xor")];
+
+    /// What is there afterwards, in a location of so many bytes.
+    pub fn apply(self, old: u64, value: u64, bytes: u32) -> u64 {
+        let new = match self {
+            Update::Add => old.wrapping_add(value),
+            Update::Sub => old.wrapping_sub(value),
+            Update::And => old & value,
+            Update::Or => old | value,
+            Update::Xor => old ^ value,
+        };
+        new & (u64::MAX >> (64 - 8 * bytes))
+    }
+}
+
+/// Nanoseconds of a wait: long enough to be woken now and then.
+const WAIT_NS: u32 = 3000;
 
 /// An access of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,20 +183,33 @@ impl Program {
         let at = format!("offset={} (local.get $base)", op.location as u32 * LOCATION_BYTES);
         let atomic = if op.atomic { ".atomic" } else { "" };
         let unsigned = if bits.is_empty() { "" } else { "_u" };
+        let address = format!("(i32.add (local.get $base) (i32.const {}))", op.location as u32 * LOCATION_BYTES);
         let update = |name: &str, values: String| format!("({ty}.atomic.rmw{bits}.{name}{unsigned} {at} {values})");
         let constant = |value: u64| format!("({ty}.const {value})");
         let value = match op.access {
             Access::Store(value) => return format!("({ty}{atomic}.store{bits} {at} {})", constant(value)),
             Access::Load => format!("({ty}{atomic}.load{bits}{unsigned} {at})"),
-            Access::Add(value) => update("add", constant(value)),
+            Access::Update(how, value) => update(Update::ALL[how as usize].1, constant(value)),
+            Access::Fence => return "(atomic.fence)".to_owned(),
+            Access::Notify => return format!("(drop (memory.atomic.notify {address} (i32.const -1)))"),
+            Access::Wait(expected) => {
+                let expected = constant(expected);
+                let wait = format!("memory.atomic.wait{} {address} {expected} (i64.const {WAIT_NS})", width * 8);
+                let differs = format!("(i64.extend_i32_u (i32.eq ({wait}) (i32.const 1)))");
+                return register_line(register, &differs);
+            }
             Access::Exchange(value) => update("xchg", constant(value)),
             Access::CompareExchange(expected, value) => {
                 update("cmpxchg", format!("{} {}", constant(expected), constant(value)))
             }
         };
         let wide = if width == 8 { value } else { format!("(i64.extend_i32_u {value})") };
-        format!("(i64.store offset={} (local.get $base) {wide})", REGISTERS + register as u32 * 8)
+        register_line(register, &wide)
     }
+}
+
+fn register_line(register: usize, value: &str) -> String {
+    format!("(i64.store offset={} (local.get $base) {value})", REGISTERS + register as u32 * 8)
 }
 
 fn op(source: &mut Source<'_>, widths: &[u32], plain: u32, value: &mut u64) -> Op {
@@ -162,15 +218,20 @@ fn op(source: &mut Source<'_>, widths: &[u32], plain: u32, value: &mut u64) -> O
         *value += 1;
         *value
     };
-    let access = match source.below(10) {
-        0..=3 => Access::Load,
-        4..=6 => Access::Store(fresh()),
-        7 => Access::Add(fresh()),
-        8 => Access::Exchange(fresh()),
-        _ => {
+    let width = widths[location];
+    let access = match source.below(20) {
+        0..=6 => Access::Load,
+        7..=10 => Access::Store(fresh()),
+        11..=13 => Access::Update(Update::ALL[source.below(5)].0, fresh()),
+        14 => Access::Exchange(fresh()),
+        15 | 16 => {
             let expected = fresh() - 1;
             Access::CompareExchange(expected, expected + 1)
         }
+        17 => Access::Fence,
+        18 if width >= 4 => Access::Wait(source.below(2) as u64 * *value),
+        _ if width >= 4 => Access::Notify,
+        _ => Access::Load,
     };
     let may_be_plain = matches!(access, Access::Load | Access::Store(_)) && widths[location] < 8;
     Op { location, atomic: !(may_be_plain && source.percent(plain)), access }

@@ -4,6 +4,7 @@
 //!
 //! Does not know: how results are shown.
 
+use crate::adapter::{WattestEngine, header_of};
 use crate::expected::Presence;
 use crate::features::group_of_file;
 use crate::runner::unreadable_file;
@@ -52,6 +53,11 @@ impl LazyFile {
         }
     }
 
+    /// The engine that the file's header asks for, if it has one: to be asked beside the others.
+    pub fn engine_of_header(&self) -> Option<WattestEngine> {
+        header_of(&self.text().ok()?).map(WattestEngine::new)
+    }
+
     /// Runs a suite file with the features of its folder.
     pub fn run_in_suite(&self, engine: &dyn WastEngine) -> FileReport {
         self.run(engine, &FeatureSet::of_file(&self.file.name).unwrap_or_default())
@@ -74,7 +80,8 @@ pub struct Outcome {
     pub problems: Vec<String>,
 }
 
-/// Runs every file of `suites` on every engine, on `threads` threads, and compares with `expectations`.
+/// Runs every file of `suites` on every engine, and on the one that its header asks for, on `threads` threads, and compares
+/// with `expectations`.
 pub fn run_suites(
     suites: &Suites,
     engines: &[&dyn WastEngine],
@@ -89,7 +96,10 @@ pub fn run_suites(
             scope.spawn(|| {
                 while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let lazy = LazyFile::new((*file).clone());
-                    let reports: Vec<_> = engines.iter().map(|engine| lazy.run_in_suite(*engine)).collect();
+                    let own = lazy.engine_of_header();
+                    let own = own.iter().map(|engine| engine as &dyn WastEngine);
+                    let reports: Vec<_> =
+                        engines.iter().copied().chain(own).map(|engine| lazy.run_in_suite(engine)).collect();
                     rows.lock().unwrap_or_else(PoisonError::into_inner).extend(reports);
                 }
             });
@@ -154,6 +164,34 @@ mod tests {
         assert!(total.assertions().total > 400, "{}", outcome.summary);
         assert!(outcome.problems.iter().any(|problem| problem.starts_with("spec/i32.wast:")));
     }
+
+    /// A script that passes only with canonical NaNs, and asks for them or for what there is not.
+    #[test]
+    fn headers_of_scripts_are_honoured() {
+        let check = |name: &str, header: &str, files: u64, problem: Option<&str>| {
+            let path = std::env::temp_dir().join(format!("wattest-{}-{name}.wast", std::process::id()));
+            let text = format!("{header}\n{CANONICAL}");
+            std::fs::write(&path, text).unwrap();
+            let mut suites = Suites::locate_in(None).unwrap();
+            suites.found.truncate(1);
+            suites.found[0].files = vec![SuiteFile::at(&path)];
+            let outcome = run_suites(&suites, &[], &Expectations::default(), 1);
+            std::fs::remove_file(&path).unwrap();
+            assert_eq!(outcome.summary.total().files, files, "{header}");
+            match problem {
+                None => assert_eq!(outcome.problems, [""; 0], "{header}"),
+                Some(problem) => assert!(outcome.problems.join("\n").contains(problem), "{:?}", outcome.problems),
+            }
+        };
+        check("asks", ";; what it is about\n;; options: nan-canonicalization=true", 1, None);
+        check("asks-for-other", ";; options: opt-level=none", 1, Some("assert_return"));
+        check("asks-for-nothing", ";; nothing", 0, None);
+        check("asks-for-what-there-is-not", ";; options: canonical-nans=true", 1, Some("canonical-nans"));
+        check("misspelt", ";; options: nan-canonicalization=true round-trips", 1, Some("round-trips"));
+    }
+
+    const CANONICAL: &str = r#"(module (func (export "f") (param f32) (result f32) (f32.add (local.get 0) (local.get 0))))
+(assert_return (invoke "f" (f32.const nan:0x600000)) (f32.const nan:0x400000))"#;
 
     #[test]
     fn a_file_that_cannot_be_read_is_a_failure() {

@@ -44,6 +44,8 @@ fn main() -> ExitCode {
     for file in suites.files() {
         let file = Arc::new(LazyFile::new(file.clone()));
         trials.extend(engines.iter().map(|engine| trial(&shared, &file, engine)));
+        // A script that shows something in one configuration only says which one.
+        trials.extend(file.engine_of_header().map(|engine| trial(&shared, &file, &Arc::new(engine))));
     }
     let conclusion = libtest_mimic::run(&args, trials);
     if !args.list {

@@ -42,9 +42,37 @@ pub struct Campaign {
     pub cpu: Option<Duration>,
     /// The planted fault that workers run with; needs a build that has them.
     pub mutant: Option<String>,
-    /// Whether the first disagreement ends the campaign.
-    pub until_found: bool,
+    /// What ends the campaign before its time.
+    pub until: Until,
 }
+
+/// What ends a campaign before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Nothing.
+    Over,
+    /// A disagreement that nothing explains; where the oracle is outvoted, that is one of the oracle's.
+    Unexplained,
+    /// A disagreement of which the vote blames this side.
+    Blamed(Suspect),
+}
+
+impl Until {
+    /// The disagreement that ends the campaign.
+    pub fn found(self, stats: &Stats) -> Option<&Found> {
+        match self {
+            Until::Over => None,
+            Until::Unexplained => stats.disagreements.first(),
+            Until::Blamed(suspect) => {
+                let mut all = stats.disagreements.iter().chain(&stats.outvoted);
+                all.find(|found| found.vote.suspect == suspect)
+            }
+        }
+    }
+}
+
+/// Disagreements that a campaign keeps which waits for another one.
+const KEPT_MAX: usize = 100;
 
 /// Names the planted fault of a process.
 pub const MUTANT_VARIABLE: &str = "WATTEST_MUTANT";
@@ -100,7 +128,7 @@ impl Campaign {
         let mut stats = Stats::default();
         let mut replacements = 0;
         while workers.iter().any(Option::is_some) {
-            self.receive(&events, &mut workers, &mut stats);
+            self.receive(&events, &mut workers, &mut stats)?;
             for job in 0..self.jobs {
                 let slot = &mut workers[job as usize];
                 let Some((reason, case)) = self.death(slot) else { continue };
@@ -121,13 +149,17 @@ impl Campaign {
                 };
             }
             progress(&stats, start.elapsed());
-            if self.until_found && !(stats.disagreements.is_empty() && stats.outvoted.is_empty()) {
+            if self.until.found(&stats).is_some() {
                 for worker in workers.iter_mut().flatten() {
                     // It may have ended by itself meanwhile.
                     let _ = worker.child.kill();
                     worker.child.wait()?;
                 }
                 return Ok(stats);
+            }
+            if matches!(self.until, Until::Blamed(_)) {
+                stats.disagreements.truncate(KEPT_MAX);
+                stats.outvoted.truncate(KEPT_MAX);
             }
         }
         for mut found in std::mem::take(&mut stats.disagreements) {
@@ -153,11 +185,7 @@ impl Campaign {
         if let Some(stdout) = child.stdout.take() {
             let sender = sender.clone();
             std::thread::spawn(move || {
-                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                    if sender.send(Event::Line(job, line)).is_err() {
-                        return;
-                    }
-                }
+                each_line(&mut BufReader::new(stdout), &mut |line| sender.send(Event::Line(job, line)).is_ok());
                 // The campaign may be over: nobody to tell.
                 let _ = sender.send(Event::Closed(job));
             });
@@ -166,7 +194,7 @@ impl Campaign {
         Ok(Worker { child, progress, first, patience })
     }
 
-    fn receive(&self, events: &Receiver<Event>, workers: &mut [Option<Worker>], stats: &mut Stats) {
+    fn receive(&self, events: &Receiver<Event>, workers: &mut [Option<Worker>], stats: &mut Stats) -> io::Result<()> {
         let deadline = Instant::now() + Duration::from_millis(100);
         loop {
             match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -174,9 +202,7 @@ impl Campaign {
                     if let Some(worker) = &mut workers[job as usize] {
                         worker.patience.heard();
                     }
-                    if let Ok(part) = serde_json::from_str(&line) {
-                        stats.merge(part);
-                    }
+                    stats.merge(report_of(&line)?);
                 }
                 Ok(Event::Closed(job)) => {
                     let slot = &mut workers[job as usize];
@@ -186,7 +212,7 @@ impl Campaign {
                         *slot = None;
                     }
                 }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
     }
@@ -212,6 +238,26 @@ impl Campaign {
             }
         }
     }
+}
+
+/// Hands out lines while somebody takes them. A last one without its end was cut by the death of its writer, which is told by
+/// itself.
+fn each_line(input: &mut dyn BufRead, take: &mut dyn FnMut(String) -> bool) {
+    let mut bytes = Vec::new();
+    while input.read_until(b'\n', &mut bytes).is_ok() && bytes.last() == Some(&b'\n') {
+        if !take(String::from_utf8_lossy(&bytes[..bytes.len() - 1]).into_owned()) {
+            return;
+        }
+        bytes.clear();
+    }
+}
+
+/// The counts in a line of a worker. Anything else is an error: what is lost with it could be a disagreement.
+fn report_of(line: &str) -> io::Result<Stats> {
+    serde_json::from_str(line).map_err(|error| {
+        let start: String = line.chars().take(200).collect();
+        io::Error::other(format!("a worker wrote what is no report ({error}): {start:?}"))
+    })
 }
 
 /// The case that a worker wrote down before it ran it.
@@ -268,6 +314,49 @@ mod tests {
     use super::*;
 
     #[test]
+    fn lines_are_reports_or_errors() {
+        let check = |text: &str, expected: &[&str]| {
+            let mut lines = Vec::new();
+            each_line(&mut text.as_bytes(), &mut |line| {
+                lines.push(line);
+                true
+            });
+            assert_eq!(lines, expected, "{text:?}");
+        };
+        check("a\nb\n", &["a", "b"]);
+        check("a\n{\"cut", &["a"]);
+        check("", &[]);
+        let line = serde_json::to_string(&Stats { seeds: 3, ..Stats::default() }).unwrap_or_default();
+        assert_eq!(report_of(&line).map(|stats| stats.seeds).ok(), Some(3));
+        for garbled in ["", "{\"seeds\":3}", "thread panicked"] {
+            assert!(report_of(garbled).is_err_and(|error| error.to_string().contains("no report")), "{garbled}");
+        }
+    }
+
+    #[test]
+    fn campaigns_end_with_what_they_wait_for() {
+        let found = |suspect| Found {
+            target: "dfg".to_owned(),
+            seed: 1,
+            subject: "x".to_owned(),
+            what: "y".to_owned(),
+            vote: Vote { suspect, reference: String::new() },
+        };
+        let check = |suspects: &[Suspect], until: Until, expected: Option<Suspect>| {
+            let mut stats = Stats::default();
+            suspects.iter().for_each(|suspect| stats.add_found(found(*suspect)));
+            assert_eq!(until.found(&stats).map(|found| found.vote.suspect), expected, "{suspects:?} {until:?}");
+        };
+        use Suspect::{Nobody, Oracle, Reference, Subject};
+        check(&[Oracle], Until::Unexplained, None);
+        check(&[Oracle, Subject], Until::Unexplained, Some(Subject));
+        check(&[Nobody], Until::Unexplained, Some(Nobody));
+        check(&[Oracle, Nobody, Subject], Until::Blamed(Reference), None);
+        check(&[Nobody, Reference], Until::Blamed(Reference), Some(Reference));
+        check(&[Subject, Reference], Until::Over, None);
+    }
+
+    #[test]
     fn a_death_is_told_without_a_progress_file() -> io::Result<()> {
         let campaign = Campaign {
             seed: 1,
@@ -277,7 +366,7 @@ mod tests {
             folder: PathBuf::new(),
             cpu: None,
             mutant: None,
-            until_found: false,
+            until: Until::Over,
         };
         let mut child = Command::new("false").spawn()?;
         child.wait()?;

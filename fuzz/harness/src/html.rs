@@ -8,6 +8,7 @@ use crate::coverage;
 use crate::kill::{Kill, Matrix};
 use crate::stats::{Found, Stats};
 use crate::suites::SuiteResult;
+use crate::targets::TARGETS;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub struct Contents<'a> {
     pub elapsed: Duration,
     /// The kill matrix, if it was measured.
     pub kills: Option<&'a Matrix>,
+    /// Why the run fails, all of it; none where it does not.
+    pub failures: &'a [String],
 }
 
 const STYLE: &str = "body{font:14px/1.45 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}\
@@ -38,6 +41,7 @@ pub fn page(contents: &Contents<'_>) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>cargo prove</title>\
          <style>{STYLE}</style></head><body><h1>cargo prove</h1>"
     );
+    failures(&mut out, contents.failures);
     conformance(&mut out, contents.conformance);
     if let Some(stats) = contents.stats {
         targets(&mut out, stats, contents.elapsed);
@@ -56,6 +60,19 @@ pub fn page(contents: &Contents<'_>) -> String {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Whether the run fails, and why: the first thing to see.
+fn failures(out: &mut String, failures: &[String]) {
+    if failures.is_empty() {
+        out.push_str("<p class=good>Nothing is unexplained: this run passes.</p>");
+        return;
+    }
+    let _ = write!(out, "<h2>This run fails</h2><ul>");
+    for failure in failures {
+        let _ = write!(out, "<li class=bad>{}</li>", escaped(failure));
+    }
+    out.push_str("</ul>");
 }
 
 /// Proposals by configurations.
@@ -100,33 +117,36 @@ fn conformance(out: &mut String, suites: Option<&SuiteResult>) {
 }
 
 fn targets(out: &mut String, stats: &Stats, elapsed: Duration) {
-    let seconds = elapsed.as_secs_f64().max(0.001);
+    // Each target by its own time: what others take is not its rate.
+    let seconds = |name: &str| stats.seconds_of(name).max(0.001);
     let _ = write!(
         out,
         "<h2>Targets</h2><p>{:.1} s, {:.1} s of processor time.</p><table><tr><th>target</th><th>cases</th>\
-         <th>per second</th><th>useful</th><th>checks</th><th>per second</th><th>stopped early</th></tr>",
-        seconds,
+         <th>s of processor time</th><th>per such second</th><th>useful</th><th>checks</th><th>per such second</th>\
+         <th>stopped early</th></tr>",
+        elapsed.as_secs_f64(),
         stats.cpu_ms as f64 / 1000.0
     );
     for (name, row) in &stats.models {
         let percent = |part: u64| part as f64 * 100.0 / row.cases.max(1) as f64;
         let _ = write!(
             out,
-            "<tr><td>{}</td><td class=n>{}</td><td class=n>{:.1}</td><td class=n>{:.1} %</td><td class=n>{}</td>\
-             <td class=n>{:.0}</td><td class=n>{:.2} %</td></tr>",
+            "<tr><td>{}</td><td class=n>{}</td><td class=n>{:.1}</td><td class=n>{:.1}</td><td class=n>{:.1} %</td>\
+             <td class=n>{}</td><td class=n>{:.0}</td><td class=n>{:.2} %</td></tr>",
             escaped(name),
             row.cases,
-            row.cases as f64 / seconds,
+            seconds(name),
+            row.cases as f64 / seconds(name),
             percent(row.useful),
             row.checks,
-            row.checks as f64 / seconds,
+            row.checks as f64 / seconds(name),
             percent(row.poisoned)
         );
     }
     out.push_str("</table>");
     let bars: Vec<(String, f64)> =
-        stats.models.iter().map(|(name, row)| (name.clone(), row.checks as f64 / seconds)).collect();
-    chart(out, "checks per second (logarithmic)", &bars, true);
+        stats.models.iter().map(|(name, row)| (name.clone(), row.checks as f64 / seconds(name))).collect();
+    chart(out, "checks per second of the target's processor time (logarithmic)", &bars, true);
 }
 
 fn coverage(out: &mut String, stats: &Stats) {
@@ -212,6 +232,9 @@ fn found(out: &mut String, stats: &Stats) {
     for (finding, count) in &stats.explained {
         let _ = write!(out, "<p>{count} explained by {}</p>", escaped(finding));
     }
+    for (said, count) in &stats.third {
+        let _ = write!(out, "<p>V8, of cases of {}: {count}</p>", escaped(said));
+    }
 }
 
 fn list(out: &mut String, found: &[Found]) {
@@ -247,8 +270,8 @@ fn kills(out: &mut String, matrix: &Matrix) {
     reductions(out, matrix);
     curve(out, matrix);
     out.push_str(
-        "<table><tr><th>fault</th><th>layer</th><th>modelled on</th><th>killed by</th><th>cases</th><th>s</th>\
-         <th>baseline</th><th>reduced to</th></tr>",
+        "<table><tr><th>fault</th><th>layer</th><th>modelled on</th><th>killed by</th><th>what it said</th><th>cases</th>\
+         <th>s</th><th>baseline</th><th>reduced to</th><th>measured</th></tr>",
     );
     for row in &matrix.rows {
         let (by, cases, seconds) = cells(row.kill.as_ref());
@@ -263,12 +286,44 @@ fn kills(out: &mut String, matrix: &Matrix) {
         });
         let _ = write!(
             out,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{by}</td><td class=n>{cases}</td><td class=n>{seconds}</td>\
-             <td>{baseline}</td><td>{reduced}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{by}</td><td>{}</td><td class=n>{cases}</td>\
+             <td class=n>{seconds}</td><td>{baseline}</td><td>{reduced}</td><td>{} {}</td></tr>",
             escaped(&row.mutant),
             escaped(&row.layer),
-            escaped(&row.reason)
+            escaped(&row.reason),
+            row.kill.as_ref().map_or(String::new(), |kill| escaped(&kill.what)),
+            escaped(&row.date),
+            escaped(&row.commit)
         );
+    }
+    out.push_str("</table>");
+    by_target(out, matrix);
+}
+
+/// Every target that kills a fault by itself, and after how long: of a measurement that went on after the first.
+fn by_target(out: &mut String, matrix: &Matrix) {
+    if matrix.rows.iter().all(|row| row.others.is_empty()) {
+        return;
+    }
+    out.push_str("<h3>Seconds to a kill, by target; the first of all in bold</h3><table><tr><th>fault</th>");
+    for target in TARGETS {
+        let _ = write!(out, "<th>{}</th>", escaped(target.name));
+    }
+    out.push_str("</tr>");
+    for row in matrix.rows.iter().filter(|row| !row.others.is_empty()) {
+        let _ = write!(out, "<tr><td>{}</td>", escaped(&row.mutant));
+        for target in TARGETS {
+            let first = row.kill.as_ref().filter(|kill| kill.target == target.name);
+            let other = row.others.iter().find(|kill| kill.target == target.name);
+            let _ = match (first, other) {
+                (Some(kill), _) => write!(out, "<td class=n><b>{:.1}</b></td>", kill.seconds),
+                (None, Some(kill)) => {
+                    write!(out, "<td class=n title=\"{}\">{:.1}</td>", escaped(&kill.what), kill.seconds)
+                }
+                (None, None) => write!(out, "<td></td>"),
+            };
+        }
+        out.push_str("</tr>");
     }
     out.push_str("</table>");
 }
@@ -361,8 +416,13 @@ mod tests {
 
     fn whole_page() -> String {
         let mut stats = Stats { seeds: 1, ..Stats::default() };
-        let row = ModelStats { cases: 300, useful: 240, checks: 600, ..ModelStats::default() };
+        let row = ModelStats { cases: 300, useful: 240, checks: 600, busy_us: 500_000, ..ModelStats::default() };
         stats.models.insert("diff_core".to_owned(), row);
+        let row = ModelStats { cases: 5, busy_us: 1_500_000, ..ModelStats::default() };
+        stats.models.insert("dfg".to_owned(), row);
+        // A quarter of it is the first one's.
+        stats.cpu_ms = 8000;
+        stats.third.insert("diff_core, differs from <all> others".to_owned(), 3);
         stats.operations_by_name.insert("I32Add memory".to_owned(), 4321);
         stats.value_classes.insert("I32Add extreme".to_owned(), 1234);
         let vote = Vote { suspect: Suspect::Subject, reference: "sides with the oracle".to_owned() };
@@ -375,10 +435,14 @@ mod tests {
             case_only: None,
             kill: None,
             baseline: None,
-            others: Vec::new(),
+            others: vec![kill("dfg", "o<ther", 7.5)],
             reduced: None,
+            wrongly_blamed: None,
+            commit: "abc+".to_owned(),
+            date: "2026-01-02".to_owned(),
         };
-        let matrix = Matrix { rows: vec![row], ..Matrix::default() };
+        let killed = Row { kill: Some(kill("diff_core", "1 < 2", 2.5)), ..row.clone() };
+        let matrix = Matrix { rows: vec![row, killed], ..Matrix::default() };
         let row = Conformance {
             proposal: "tail-call".to_owned(),
             configuration: "p < q".to_owned(),
@@ -389,7 +453,19 @@ mod tests {
         };
         let suites = SuiteResult { rows: vec![row], ..SuiteResult::default() };
         let elapsed = Duration::from_secs(2);
-        page(&Contents { conformance: Some(&suites), stats: Some(&stats), elapsed, kills: Some(&matrix) })
+        let failures = ["1 disagreements & more".to_owned()];
+        page(&Contents {
+            conformance: Some(&suites),
+            stats: Some(&stats),
+            elapsed,
+            kills: Some(&matrix),
+            failures: &failures,
+        })
+    }
+
+    fn kill(target: &str, what: &str, seconds: f64) -> Kill {
+        let [target, what, suspect] = [target, what, "Subject"].map(str::to_owned);
+        Kill { target, seed: 1, what, suspect, executions: 9, seconds, clock_seconds: seconds }
     }
 
     #[test]
@@ -422,13 +498,25 @@ mod tests {
             "Executions with boundary operands",
             &["I32Add", "<th>memory</th>", "<td class=n>4321</td>", "<th>extreme</th>", "<td class=n>1234</td>"],
         );
-        section("Planted faults", &["1 faults", "not killed", "<svg"]);
-        section("Findings", &["1 disagreements", "cargo prove --replay diff_core:0xabc", "s&lt;t"]);
+        section("This run fails", &["1 disagreements &amp; more"]);
+        let faults = ["2 faults", "not killed", "1 &lt; 2", "2026-01-02 abc+", "<b>2.5</b>", ">7.5<", "<svg"];
+        section("Planted faults", &faults);
+        section(
+            "Findings",
+            &[
+                "1 disagreements",
+                "V8, of cases of diff_core, differs from &lt;all&gt; others: 3",
+                "cargo prove --replay diff_core:0xabc",
+                "s&lt;t",
+            ],
+        );
     }
 
     #[test]
     fn what_was_not_measured_is_said() {
-        let page = page(&Contents { conformance: None, stats: None, elapsed: Duration::ZERO, kills: None });
+        let page =
+            page(&Contents { conformance: None, stats: None, elapsed: Duration::ZERO, kills: None, failures: &[] });
+        assert!(page.contains("this run passes") && !page.contains("fails"));
         assert!(page.contains("The suites were left out.") && page.contains("Not measured"));
     }
 }

@@ -5,11 +5,13 @@
 //! does. Before them, a campaign without any fault, which must find nothing. In an ordinary build, the command builds itself
 //! with faults into a folder of its own and goes on there.
 //!
-//! Invariant: a fault counts as killed only by a disagreement that names a target and a seed, or by the death of a worker.
+//! Invariant: a fault counts as killed only by a disagreement that names a target and a seed, or by the death of a worker, and
+//! only where the vote does not blame somebody else: the oracle for a fault of the runtime, anybody but the reference for one
+//! of the reference.
 //!
 //! Does not know: what the faults are.
 
-use crate::campaign::{Campaign, SILENCE_MAX};
+use crate::campaign::{Campaign, SILENCE_MAX, Until};
 use crate::envelope::Envelope;
 use crate::html;
 use crate::reduction::{self, Place};
@@ -17,6 +19,7 @@ use crate::report;
 use crate::source::expand;
 use crate::stats::{Found, Stats};
 use crate::targets::{BASELINE, Targets};
+use crate::vote::Suspect;
 use crate::worker::case_file;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -89,6 +92,15 @@ const SCRIPTS_PERCENT_MIN: f64 = 90.0;
 /// Longest reduction to one, in seconds of processor time: what else runs on the machine does not count.
 const REDUCED_WITHIN: f64 = 60.0;
 
+/// So many faults in a hundred have to be killed in their time.
+const KILLED_PERCENT_MIN: f64 = 95.0;
+
+/// And so many within [`SOON`].
+const SOON_PERCENT_MIN: f64 = 75.0;
+
+/// A minute, in seconds.
+const SOON: f64 = 60.0;
+
 /// What became of the first failing case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reduced {
@@ -135,6 +147,28 @@ pub struct Row {
     pub others: Vec<Kill>,
     /// The reduced case.
     pub reduced: Option<Reduced>,
+    /// A disagreement of a fault in the reference for which the vote blames another side, or nobody; only where none blames
+    /// the reference.
+    #[serde(default)]
+    pub wrongly_blamed: Option<Kill>,
+    /// The commit that it was measured at, as far as that is known.
+    #[serde(default)]
+    pub commit: String,
+    /// The day.
+    #[serde(default)]
+    pub date: String,
+}
+
+impl Row {
+    /// Whether its first failing case became what such a case can become: a short script where a script can show it, else
+    /// something that fails again when it is run by itself. Nothing is said of a row that was not killed.
+    fn is_reduced(&self) -> bool {
+        match &self.reduced {
+            None => false,
+            Some(reduced) if self.case_only.is_none() && reduced.is_small_script() => true,
+            Some(reduced) => reduced.replays,
+        }
+    }
 }
 
 /// The whole matrix.
@@ -158,12 +192,57 @@ impl Matrix {
     /// First failing cases in a hundred, of faults that a script can show, that became a small one; all where none was
     /// reduced.
     pub fn scripts_percent(&self) -> f64 {
-        let reduced = self.rows.iter().filter(|row| row.case_only.is_none()).filter_map(|row| row.reduced.as_ref());
-        let (small, others): (Vec<_>, Vec<_>) = reduced.partition(|reduced| reduced.is_small_script());
-        match small.len() + others.len() {
-            0 => 100.0,
-            all => small.len() as f64 * 100.0 / all as f64,
+        if self.rows.iter().all(|row| row.reduced.is_none()) {
+            return 100.0;
         }
+        // One that was killed and not reduced is a miss as well.
+        let killed: Vec<_> = self.rows.iter().filter(|row| row.case_only.is_none() && row.kill.is_some()).collect();
+        let is_small = |row: &&&Row| row.reduced.as_ref().is_some_and(Reduced::is_small_script);
+        match killed.len() {
+            0 => 100.0,
+            all => killed.iter().filter(is_small).count() as f64 * 100.0 / all as f64,
+        }
+    }
+
+    /// Why this is not enough: what was found without a fault, wrong blame, cases that do not fail again; and, of a matrix of
+    /// all faults, too few kills. `seconds` is the time that each had; `reduced` says whether first failing cases were.
+    pub fn misses(&self, seconds: f64, is_whole: bool, reduced: bool) -> Vec<String> {
+        let mut misses = Vec::new();
+        if !self.false_positives.is_empty() {
+            misses.push(format!("{} disagreements without a fault", self.false_positives.len()));
+        }
+        for row in self.rows.iter().filter(|row| row.kill.is_none()) {
+            if let Some(blamed) = &row.wrongly_blamed {
+                misses.push(format!("WRONGLY BLAMED {}: {} suspects {}", row.mutant, blamed.target, blamed.suspect));
+            }
+        }
+        if reduced {
+            let missed = self.rows.iter().filter(|row| row.kill.is_some() && !row.is_reduced());
+            misses.extend(missed.map(|row| match &row.reduced {
+                None => format!("NOT REDUCED {}", row.mutant),
+                Some(reduced) => format!("DOES NOT FAIL AGAIN {}: {}", row.mutant, reduced.file),
+            }));
+        }
+        let bars = [
+            ("killed", self.killed_percent(seconds), KILLED_PERCENT_MIN),
+            ("killed within 60 s", self.killed_percent(SOON), SOON_PERCENT_MIN),
+            ("first failing cases that became a short script", self.scripts_percent(), SCRIPTS_PERCENT_MIN),
+        ];
+        // Of some of the faults, shares say nothing.
+        for (what, found, least) in bars.into_iter().filter(|(_, found, least)| is_whole && found < least) {
+            misses.push(format!("{what}: {found:.1} %, not {least} %"));
+        }
+        misses
+    }
+
+    /// The same with these rows instead of those of the same faults, in the order of `names`; rows of no such fault go.
+    #[must_use]
+    fn with_rows(&self, rows: &[Row], names: &[&str]) -> Matrix {
+        let of = |name: &&str| {
+            let mut all = rows.iter().chain(&self.rows);
+            all.find(|row| row.mutant == **name).cloned()
+        };
+        Matrix { rows: names.iter().filter_map(of).collect(), ..self.clone() }
     }
 
     /// The same of the baseline lane.
@@ -238,30 +317,83 @@ fn run_matrix(arguments: &Arguments, faults: &[Fault]) -> Result<bool, Box<dyn E
             matrix.false_positives.extend(stats.disagreements);
         }
     }
-    for fault in faults {
-        if arguments.only.as_deref().is_some_and(|only| !fault.name.contains(only)) {
-            continue;
-        }
+    // What is measured takes nothing away from what is known of the others; each row says when it was measured.
+    let known = last(&report::output_folder()).unwrap_or_default();
+    let known = if arguments.clean > 0 { Matrix { rows: known.rows, ..matrix.clone() } } else { known };
+    let names: Vec<&str> = faults.iter().map(|fault| fault.name.as_str()).collect();
+    let mut whole = known.clone();
+    let is_asked_for = |fault: &&Fault| arguments.only.as_deref().is_none_or(|only| fault.name.contains(only));
+    for fault in faults.iter().filter(is_asked_for) {
         let measured = measure(arguments, &folder, fault)?;
         print_row(&measured);
         matrix.rows.push(measured);
-        std::fs::write(folder.join("matrix.json"), serde_json::to_string_pretty(&matrix)?)?;
+        whole = known.with_rows(&matrix.rows, &names);
+        std::fs::write(folder.join(FILE), serde_json::to_string_pretty(&whole)?)?;
     }
+    let seconds = arguments.time as f64;
+    let misses = matrix.misses(seconds, arguments.only.is_none(), arguments.regressions);
     print_summary(&matrix);
+    misses.iter().for_each(|miss| println!("FAILED: {miss}"));
     if let Some(file) = &arguments.html {
-        let contents = html::Contents { conformance: None, stats: None, elapsed: Duration::ZERO, kills: Some(&matrix) };
+        let contents = html::Contents {
+            conformance: None,
+            stats: None,
+            elapsed: Duration::ZERO,
+            kills: Some(&whole),
+            failures: &misses,
+        };
         std::fs::write(file, html::page(&contents))?;
     }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&matrix)?);
+        let value = serde_json::json!({ "matrix": matrix, "failures": misses });
+        println!("{}", serde_json::to_string_pretty(&value)?);
     }
-    let is_killed = matrix.killed_percent(arguments.time as f64) >= 95.0;
-    Ok(matrix.false_positives.is_empty() && is_killed && matrix.scripts_percent() >= SCRIPTS_PERCENT_MIN)
+    Ok(misses.is_empty())
+}
+
+/// The matrix in the folder of outputs.
+const FILE: &str = "matrix.json";
+
+/// The commit that is checked out, with a `+` where files were changed; nothing outside of a clone.
+fn commit() -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(name) = git(&["rev-parse", "--short=12", "HEAD"]) else { return String::new() };
+    let is_changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|text| !text.is_empty());
+    format!("{name}{}", if is_changed { "+" } else { "" })
+}
+
+/// Today, in UTC: year, month and day.
+fn today() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    date(since.as_secs() / 86_400)
+}
+
+/// The date so many days after the first of January 1970, in the Gregorian calendar.
+fn date(mut days: u64) -> String {
+    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    while days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    format!("{year}-{month:02}-{:02}", days + 1)
 }
 
 /// The matrix of the last `cargo prove mutants`, if there is one in this folder of outputs.
 pub fn last(folder: &Path) -> Option<Matrix> {
-    let text = std::fs::read_to_string(folder.join("mutants").join("matrix.json")).ok()?;
+    let text = std::fs::read_to_string(folder.join("mutants").join(FILE)).ok()?;
     serde_json::from_str(&text).ok()
 }
 
@@ -304,9 +436,22 @@ fn campaign(
         folder: folder.to_owned(),
         cpu: Some(Duration::from_secs(seconds * jobs)),
         mutant: mutant.map(str::to_owned),
-        until_found: mutant.is_some(),
+        until: mutant.map_or(Until::Over, until),
     };
     Ok(campaign.run(&mut |_, _| {})?)
+}
+
+/// What kills a fault: of one in the reference, a vote that blames the reference.
+fn until(mutant: &str) -> Until {
+    if mutant.starts_with(FLIP_PREFIX) { Until::Blamed(Suspect::Reference) } else { Until::Unexplained }
+}
+
+/// What a campaign found.
+#[derive(Default)]
+struct Hunt {
+    kill: Option<Kill>,
+    /// Where it found no kill: a disagreement that blames somebody else.
+    wrongly_blamed: Option<Kill>,
 }
 
 /// One campaign until the first kill.
@@ -316,14 +461,21 @@ fn hunt(
     mutant: &str,
     only: Option<&str>,
     seconds: u64,
-) -> Result<Option<Kill>, Box<dyn Error>> {
+) -> Result<Hunt, Box<dyn Error>> {
     let start = Instant::now();
     let stats = campaign(arguments, folder, Some(mutant), only, seconds)?;
-    let found = stats.disagreements.first().or(stats.outvoted.first());
-    let hung = found.is_some_and(|found| found.what.starts_with("hangs"));
+    let killed = until(mutant).found(&stats).map(|found| kill_of(arguments, &stats, found, start));
+    let is_flip = mutant.starts_with(FLIP_PREFIX);
+    let others = stats.disagreements.first().or(stats.outvoted.first()).filter(|_| is_flip && killed.is_none());
+    let wrongly_blamed = others.map(|found| kill_of(arguments, &stats, found, start));
+    Ok(Hunt { kill: killed, wrongly_blamed })
+}
+
+fn kill_of(arguments: &Arguments, stats: &Stats, found: &Found, start: Instant) -> Kill {
+    let hung = found.what.starts_with("hangs");
     let used = stats.cpu_ms as f64 / 1000.0 / arguments.jobs.max(1) as f64;
     let seconds = used + if hung { SILENCE_MAX.as_secs_f64() } else { 0.0 };
-    Ok(found.map(|found| Kill {
+    Kill {
         target: found.target.clone(),
         seed: found.seed,
         what: format!("{}: {}", found.subject, found.what).chars().take(300).collect(),
@@ -331,7 +483,7 @@ fn hunt(
         executions: stats.seeds,
         seconds,
         clock_seconds: start.elapsed().as_secs_f64(),
-    }))
+    }
 }
 
 /// The targets that can see a fault of a layer, where not all of them can.
@@ -346,16 +498,16 @@ fn applicable(layer: &str) -> Option<&'static str> {
 /// Measures one fault.
 fn measure(arguments: &Arguments, folder: &Path, fault: &Fault) -> Result<Row, Box<dyn Error>> {
     let mutant = fault.name.as_str();
-    let kill = hunt(arguments, folder, mutant, applicable(&fault.layer), arguments.time)?;
+    let Hunt { kill, wrongly_blamed } = hunt(arguments, folder, mutant, applicable(&fault.layer), arguments.time)?;
     let baseline = match arguments.baseline {
         0 => None,
-        seconds => hunt(arguments, folder, mutant, Some(BASELINE), seconds)?,
+        seconds => hunt(arguments, folder, mutant, Some(BASELINE), seconds)?.kill,
     };
     let mut others = Vec::new();
     if arguments.full && kill.is_some() {
         for target in crate::targets::TARGETS {
             if kill.as_ref().is_none_or(|kill| kill.target != target.name) {
-                others.extend(hunt(arguments, folder, mutant, Some(target.name), 60)?);
+                others.extend(hunt(arguments, folder, mutant, Some(target.name), 60)?.kill);
             }
         }
     }
@@ -372,6 +524,9 @@ fn measure(arguments: &Arguments, folder: &Path, fault: &Fault) -> Result<Row, B
         baseline,
         others,
         reduced,
+        wrongly_blamed,
+        commit: commit(),
+        date: today(),
     })
 }
 
@@ -402,9 +557,9 @@ fn reduce(folder: &Path, mutant: &str, kill: &Kill) -> Result<Option<Reduced>, B
 
 fn print_kill(kill: Option<&Kill>) -> String {
     kill.map_or("NOT KILLED".to_owned(), |kill| {
-        let Kill { target, executions, seconds, clock_seconds, suspect, .. } = kill;
+        let Kill { target, what, executions, seconds, clock_seconds, suspect, .. } = kill;
         format!(
-            "{target} after {executions} cases, {seconds:.1} s ({clock_seconds:.1} on the clock), suspect {suspect}"
+            "{target} after {executions} cases, {seconds:.1} s ({clock_seconds:.1} on the clock), suspect {suspect}: {what}"
         )
     })
 }
@@ -416,6 +571,9 @@ fn print_row(row: &Row) {
     });
     let baseline = print_kill(row.baseline.as_ref());
     println!("{:<40} {} | baseline: {baseline}{reduced}", row.mutant, print_kill(row.kill.as_ref()));
+    for other in &row.others {
+        println!("{:<40} also {}", "", print_kill(Some(other)));
+    }
 }
 
 fn print_summary(matrix: &Matrix) {
@@ -448,15 +606,101 @@ fn print_reductions(matrix: &Matrix) {
         let Reduced { operations, seconds, file, .. } = reduced;
         println!("NO SMALL SCRIPT {}: {kind} of {operations} operations in {seconds:.1} s, {file}", row.mutant);
     }
-    for (row, reduced) in cases.iter().filter(|(_, reduced)| !reduced.replays) {
-        println!("DOES NOT FAIL AGAIN {}: {}", row.mutant, reduced.file);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::targets::named;
+
+    fn killed(seconds: f64) -> Option<Kill> {
+        let (target, what, suspect) = ("dfg".to_owned(), "x".to_owned(), "Nobody".to_owned());
+        Some(Kill { target, seed: 1, what, suspect, executions: 1, seconds, clock_seconds: seconds })
+    }
+
+    fn reduced(operations: usize, is_script: bool, replays: bool) -> Option<Reduced> {
+        Some(Reduced { operations, is_script, seconds: 1.0, clock_seconds: 1.0, file: "f".to_owned(), replays })
+    }
+
+    fn row(name: &str) -> Row {
+        Row {
+            mutant: name.to_owned(),
+            layer: "Gc".to_owned(),
+            reason: String::new(),
+            case_only: None,
+            kill: killed(1.0),
+            baseline: None,
+            others: Vec::new(),
+            reduced: reduced(3, true, true),
+            wrongly_blamed: None,
+            commit: String::new(),
+            date: String::new(),
+        }
+    }
+
+    /// A hundred rows, some of them changed: what is missed of all of them, and of a part.
+    #[test]
+    fn every_bar_fails_the_matrix() {
+        let check = |count: usize, change: &dyn Fn(&mut Row), whole: &[&str], part: &[&str]| {
+            let mut rows: Vec<Row> = (0..100).map(|number| row(&format!("fault {number}"))).collect();
+            rows.iter_mut().take(count).for_each(change);
+            let matrix = Matrix { rows, ..Matrix::default() };
+            for (is_whole, expected) in [(true, whole), (false, part)] {
+                let misses = matrix.misses(600.0, is_whole, true);
+                assert_eq!(misses.len(), expected.len(), "{misses:?}");
+                assert!(misses.iter().zip(expected).all(|(miss, part)| miss.contains(part)), "{misses:?}");
+            }
+        };
+        check(0, &|_| {}, &[], &[]);
+        check(5, &|row| row.kill = None, &[], &[]);
+        check(6, &|row| row.kill = None, &["killed: 94.0 %"], &[]);
+        check(25, &|row| row.kill = killed(61.0), &[], &[]);
+        check(26, &|row| row.kill = killed(61.0), &["within 60 s: 74.0 %"], &[]);
+        check(11, &|row| row.reduced = reduced(21, true, true), &["short script: 89.0 %"], &[]);
+        check(1, &|row| row.reduced = None, &["NOT REDUCED fault 0"], &["NOT REDUCED"]);
+        let lost = |row: &mut Row| row.reduced = reduced(3, false, false);
+        check(1, &lost, &["DOES NOT FAIL AGAIN fault 0: f"], &["DOES NOT FAIL AGAIN"]);
+        let lost = |row: &mut Row| (row.case_only, row.reduced) = (Some(String::new()), reduced(3, true, false));
+        check(1, &lost, &["DOES NOT FAIL AGAIN"], &["DOES NOT FAIL AGAIN"]);
+        check(1, &|row| (row.case_only, row.reduced) = (Some(String::new()), reduced(3, false, true)), &[], &[]);
+        let blamed = |row: &mut Row| (row.kill, row.wrongly_blamed) = (None, killed(1.0));
+        check(1, &blamed, &["WRONGLY BLAMED fault 0: dfg suspects Nobody"], &["WRONGLY BLAMED"]);
+    }
+
+    #[test]
+    fn what_is_found_without_a_fault_fails_the_matrix() {
+        let vote = crate::vote::Vote { suspect: Suspect::Nobody, reference: String::new() };
+        let [target, subject, what] = ["dfg", "x", "y"].map(str::to_owned);
+        let found = Found { target, seed: 1, subject, what, vote };
+        let matrix = Matrix { rows: vec![row("a")], false_positives: vec![found], ..Matrix::default() };
+        assert_eq!(matrix.misses(600.0, true, false), ["1 disagreements without a fault"]);
+    }
+
+    #[test]
+    fn flips_wait_for_the_right_blame() {
+        assert_eq!(until("i32_sub_of_itself"), Until::Unexplained);
+        assert_eq!(until("reference:i32_sub"), Until::Blamed(Suspect::Reference));
+    }
+
+    #[test]
+    fn a_part_of_the_faults_keeps_the_rows_of_the_others() {
+        let known = Matrix { rows: vec![row("a"), row("gone"), row("c")], clean_executions: 7, ..Matrix::default() };
+        let new = Row { date: "2026-01-02".to_owned(), ..row("c") };
+        let merged = known.with_rows(&[new, row("b")], &["a", "b", "c", "d"]);
+        let rows: Vec<_> = merged.rows.iter().map(|row| (row.mutant.as_str(), row.date.as_str())).collect();
+        assert_eq!((rows, merged.clean_executions), (vec![("a", ""), ("b", ""), ("c", "2026-01-02")], 7));
+    }
+
+    #[test]
+    fn days_have_dates() {
+        let check = |days: u64, expected: &str| assert_eq!(date(days), expected);
+        check(0, "1970-01-01");
+        check(789, "1972-02-29");
+        check(790, "1972-03-01");
+        check(11_016, "2000-02-29");
+        check(20_453, "2025-12-31");
+        check(20_454, "2026-01-01");
+    }
 
     #[test]
     fn targets_of_layers_exist() {

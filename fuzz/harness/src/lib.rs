@@ -45,6 +45,7 @@ pub mod panics;
 pub mod parts;
 pub mod patience;
 mod pieces;
+pub mod proof;
 pub mod quarantine;
 #[cfg(feature = "suites")]
 pub mod reduction;

@@ -28,13 +28,18 @@ pub fn write_envelope(folder: &Path, name: &str, case: &Envelope) -> io::Result<
     std::fs::write(folder.join("case"), case.to_bytes())?;
     std::fs::write(folder.join("case.txt"), case.header())?;
     for module in &case.modules {
-        let file: String = module.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let file = module_file(&module.name);
         std::fs::write(folder.join(format!("{file}.wasm")), &module.bytes)?;
         if let Ok(text) = wasmprinter::print_bytes(&module.bytes) {
             std::fs::write(folder.join(format!("{file}.wat")), text)?;
         }
     }
     Ok(folder)
+}
+
+/// The file of a module, without its ending.
+pub fn module_file(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
 /// The table of a campaign.
@@ -49,7 +54,7 @@ pub fn table(stats: &Stats, elapsed: Duration) -> String {
         core_lines(stats, seconds, &mut line);
     }
     line("processor time", format!("{:.1} s", stats.cpu_ms as f64 / 1000.0));
-    model_lines(stats, seconds, &mut line);
+    model_lines(stats, &mut line);
     for (reason, count) in &stats.poison {
         line("stopped early", format!("{count}: {reason}"));
     }
@@ -80,12 +85,12 @@ fn core_lines(stats: &Stats, seconds: f64, line: &mut dyn FnMut(&str, String)) {
     );
 }
 
-fn model_lines(stats: &Stats, seconds: f64, line: &mut dyn FnMut(&str, String)) {
+fn model_lines(stats: &Stats, line: &mut dyn FnMut(&str, String)) {
     for (name, row) in &stats.models {
         let text = format!(
-            "{} cases ({:.1} per second, {:.1} % useful), {} checks of the runtime, {} of the reference; {:.2} % stopped early",
+            "{} cases ({:.1} per second of its own, {:.1} % useful), {} checks of the runtime, {} of the reference; {:.2} % stopped early",
             row.cases,
-            row.cases as f64 / seconds,
+            row.cases as f64 / stats.seconds_of(name).max(0.001),
             percent(row.useful, row.cases),
             row.checks,
             row.reference_checks,

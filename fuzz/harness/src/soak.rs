@@ -8,15 +8,15 @@
 //!
 //! Does not know: what targets check.
 
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Until};
 use crate::report;
-use crate::stats::{Found, Stats};
+use crate::stats::{Found, Stats, too_early};
 use crate::targets::TARGETS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,13 +67,32 @@ pub struct Line {
 ///
 /// # Errors
 ///
-/// When the file is there and cannot be read.
+/// When the file is there and cannot be read, or a line that is not the last, or that is whole, is none of a log: what is
+/// lost with it could be a disagreement.
 pub fn read_log(path: &Path) -> Result<Vec<Line>, Box<dyn Error>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let lines = BufReader::new(File::open(path)?).lines().collect::<Result<Vec<_>, _>>()?;
-    Ok(lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    parse_log(&std::fs::read_to_string(path)?)
+}
+
+fn parse_log(text: &str) -> Result<Vec<Line>, Box<dyn Error>> {
+    let (whole, _cut) = text.split_at(text.rfind('\n').map_or(0, |end| end + 1));
+    let lines = whole.lines().enumerate();
+    let parse = |(number, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|error| format!("line {} of the log is none: {error}", number + 1).into())
+    };
+    lines.map(parse).collect()
+}
+
+/// Ends a log behind its last whole line: the one behind it was cut off, and its slice is run again.
+fn mend(path: &Path) -> std::io::Result<()> {
+    let Ok(bytes) = std::fs::read(path) else { return Ok(()) };
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    if whole < bytes.len() {
+        OpenOptions::new().write(true).open(path)?.set_len(whole as u64)?;
+    }
+    Ok(())
 }
 
 /// Where a soak goes on after these lines: the target that had the least processor time so far, by position, and its round.
@@ -97,11 +116,8 @@ pub fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     std::fs::create_dir_all(&arguments.state)?;
     let path = arguments.state.join("log.jsonl");
     let mut lines = read_log(&path)?;
-    let is_cut = std::fs::read(&path).is_ok_and(|bytes| bytes.last().is_some_and(|byte| *byte != b'\n'));
+    mend(&path)?;
     let mut log = OpenOptions::new().create(true).append(true).open(&path)?;
-    if is_cut {
-        writeln!(log)?;
-    }
     let used = |lines: &[Line]| lines.iter().map(|line| line.cpu_ms).sum::<u64>();
     println!("{} lines, {:.1} s of processor time so far", lines.len(), used(&lines) as f64 / 1000.0);
     while used(&lines) < arguments.cpu * 1000 {
@@ -123,7 +139,28 @@ pub fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         lines.push(line);
     }
     print_summary(&lines);
-    Ok(lines.iter().all(|line| line.disagreements.is_empty()))
+    let failures = failures(&lines);
+    failures.iter().for_each(|failure| println!("FAILED: {failure}"));
+    Ok(failures.is_empty())
+}
+
+/// Why a log is no proof: disagreements, targets that did nothing, targets that too often stopped early.
+fn failures(lines: &[Line]) -> Vec<String> {
+    let mut stats = Stats::default();
+    for line in lines {
+        let row = stats.models.entry(line.target.clone()).or_default();
+        row.cases += line.executions;
+        row.checks += line.checks;
+        row.poisoned += line.poisoned;
+    }
+    let found: usize = lines.iter().map(|line| line.disagreements.len()).sum();
+    let mut failures = Vec::new();
+    if found > 0 {
+        failures.push(format!("{found} disagreements"));
+    }
+    failures.extend(stats.idle());
+    failures.extend(stats.over_poisoned().iter().map(|(name, share)| too_early(name, *share)));
+    failures
 }
 
 fn slice(arguments: &Arguments, target: &str, seed: u64) -> Result<Stats, Box<dyn Error>> {
@@ -136,7 +173,7 @@ fn slice(arguments: &Arguments, target: &str, seed: u64) -> Result<Stats, Box<dy
         folder: arguments.state.join("work"),
         cpu: Some(cpu),
         mutant: None,
-        until_found: false,
+        until: Until::Over,
     };
     Ok(campaign.run(&mut |_, _| {})?)
 }
@@ -193,6 +230,45 @@ mod tests {
             disagreements: Vec::new(),
             outvoted: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_soak_fails_for_what_is_no_proof() {
+        let check = |change: &dyn Fn(&mut Vec<Line>), expected: &[&str]| {
+            let working = |row: &crate::targets::Row| Line { executions: 1000, checks: 10, ..line(0, row.name) };
+            let mut lines: Vec<Line> = TARGETS.iter().map(working).collect();
+            change(&mut lines);
+            let failures = failures(&lines);
+            assert_eq!(failures.len(), expected.len(), "{failures:?}");
+            assert!(failures.iter().zip(expected).all(|(one, part)| one.contains(part)), "{failures:?}");
+        };
+        check(&|_| {}, &[]);
+        check(&|lines| drop(lines.remove(2)), &[TARGETS[2].name]);
+        check(&|lines| lines[1].checks = 0, &[TARGETS[1].name]);
+        check(&|lines| lines[0].poisoned = 51, &["5.1 %"]);
+        let found = || Found {
+            target: "dfg".to_owned(),
+            seed: 1,
+            subject: String::new(),
+            what: String::new(),
+            vote: crate::vote::Vote { suspect: crate::vote::Suspect::Nobody, reference: String::new() },
+        };
+        check(&|lines| lines[3].disagreements.push(found()), &["1 disagreements"]);
+        check(&|lines| lines[3].outvoted.push(found()), &[]);
+    }
+
+    #[test]
+    fn only_a_cut_last_line_is_left_out() {
+        let one = serde_json::to_string(&line(0, "dfg")).unwrap_or_default();
+        let check = |text: String, expected: Option<usize>| {
+            assert_eq!(parse_log(&text).ok().map(|lines| lines.len()), expected, "{text}");
+        };
+        check(String::new(), Some(0));
+        check(format!("{one}\n{one}\n"), Some(2));
+        check(format!("{one}\n{}", &one[..20]), Some(1));
+        check(format!("{one}\n{}\n", &one[..20]), None);
+        check(format!("{}\n{one}\n", &one[..20]), None);
+        check(format!("{one}\n\n{one}\n"), None);
     }
 
     #[test]

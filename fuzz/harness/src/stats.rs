@@ -5,10 +5,11 @@
 //! Does not know: processes, terminals.
 
 use crate::diff_core::Disagreement;
-use crate::targets::{ModuleCounts, Outcome};
+use crate::targets::{ModuleCounts, Outcome, TARGETS};
 use crate::vote::{Suspect, Vote};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use wattest_differential::OPERATOR_PREFIX;
 
 /// A disagreement with its seed.
@@ -32,6 +33,11 @@ const POISON_PERCENT_MAX: f64 = 5.0;
 /// Cases of a target that say something of its share.
 const POISON_CASES_MIN: u64 = 300;
 
+/// What is said of a target of which too many cases stopped early.
+pub fn too_early(name: &str, share: f64) -> String {
+    format!("{share:.1} % of the cases of {name} stopped early")
+}
+
 /// Counts of one target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelStats {
@@ -45,6 +51,9 @@ pub struct ModelStats {
     pub useful: u64,
     /// Cases that stopped early.
     pub poisoned: u64,
+    /// Time that its cases took on the clock, in microseconds: its share of the workers' processor time goes by it.
+    #[serde(default)]
+    pub busy_us: u64,
 }
 
 /// What becomes of a disagreement.
@@ -207,6 +216,7 @@ impl Stats {
             row.checks += part.checks;
             row.useful += part.useful;
             row.poisoned += part.poisoned;
+            row.busy_us += part.busy_us;
         }
         merge_map(&mut self.shapes, other.shapes);
         self.add_tally(other.tally);
@@ -222,6 +232,29 @@ impl Stats {
         let rows = self.models.iter().filter(|(_, row)| row.cases >= POISON_CASES_MIN);
         let shares = rows.map(|(name, row)| (name.as_str(), row.poisoned as f64 * 100.0 / row.cases as f64));
         shares.filter(|(_, share)| *share >= POISON_PERCENT_MAX).collect()
+    }
+
+    /// Targets that no case was run of, or of which no case checked anything.
+    pub fn idle(&self) -> Vec<String> {
+        let names = TARGETS.iter().map(|row| row.name);
+        let idle = names.filter_map(|name| match self.models.get(name) {
+            Some(row) if row.checks > 0 => None,
+            Some(row) => Some(format!("{} cases of {name} checked nothing", row.cases)),
+            None => Some(format!("no case of {name} was run")),
+        });
+        idle.collect()
+    }
+
+    /// Processor time of one target, in seconds: its share of the workers' by the clock.
+    pub fn seconds_of(&self, name: &str) -> f64 {
+        let all: u64 = self.models.values().map(|row| row.busy_us).sum();
+        let own = self.models.get(name).map_or(0, |row| row.busy_us);
+        self.cpu_ms as f64 / 1000.0 * own as f64 / all.max(1) as f64
+    }
+
+    /// Counts the time of a case.
+    pub fn add_time(&mut self, target: &str, time: Duration) {
+        self.models.entry(target.to_owned()).or_default().busy_us += time.as_micros() as u64;
     }
 
     /// Useful modules in a hundred.

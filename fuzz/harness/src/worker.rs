@@ -60,13 +60,17 @@ pub fn work(assignment: &Assignment, report: &mut dyn Write) -> io::Result<()> {
         progress.write_all(&index.to_le_bytes())?;
         let seed = case_seed(assignment.campaign, index);
         let name = target_of(index, assignment.only.as_deref());
-        match targets.check_seed(name, seed) {
+        let begin = Instant::now();
+        let outcome = targets.check_seed(name, seed);
+        let time = begin.elapsed();
+        match outcome {
             None => stats.add_nothing(),
             Some(mut outcome) => {
                 if let Some(case) = outcome.case.take() {
                     std::fs::write(case_file(&assignment.progress, name, seed), case)?;
                 }
                 stats.add(name, seed, outcome);
+                stats.add_time(name, time);
             }
         }
         index += assignment.stride;

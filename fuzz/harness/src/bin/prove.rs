@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use wattest_differential::{Form, NanRule};
 use wattest_harness::allocator::{Recycler, keep_blocks};
-use wattest_harness::campaign::{Campaign, MUTANT_VARIABLE};
+use wattest_harness::campaign::{Campaign, MUTANT_VARIABLE, Until};
 use wattest_harness::case::Case;
 use wattest_harness::diff_core::Checker;
 use wattest_harness::envelope::Envelope;
@@ -29,6 +29,7 @@ use wattest_harness::graphs::{self, GraphStats};
 use wattest_harness::isolate::{self, Isolated};
 use wattest_harness::op_matrix::{self, MatrixResult};
 use wattest_harness::patience::Budget;
+use wattest_harness::proof::Proof;
 use wattest_harness::source::{case_seed, expand};
 use wattest_harness::stats::{Found, Stats};
 use wattest_harness::suites::SuiteResult;
@@ -373,7 +374,7 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         folder: folder.clone(),
         cpu: arguments.cpu,
         mutant: None,
-        until_found: false,
+        until: Until::Over,
     };
     let start = Instant::now();
     let bar = progress_bar(arguments);
@@ -395,17 +396,19 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     for found in stats.disagreements.iter().chain(&stats.outvoted) {
         write_found(&folder, found)?;
     }
-    let problems = suite_result.as_ref().map_or(0, |result| result.problems.len());
+    let over_poisoned = stats.over_poisoned();
+    let run = Proof { suites: suite_result.as_ref(), matrix: &matrix, graphs: &graphs, stats: &stats, short: &short };
+    let failures = run.failures(arguments.time >= COMPLETE_AFTER, arguments.only.is_none());
     if let Some(file) = &arguments.html {
         let kills = kill::last(&folder);
         let conformance = suite_result.as_ref();
-        let contents = html::Contents { conformance, stats: Some(&stats), elapsed, kills: kills.as_ref() };
+        let (stats, kills, failures) = (Some(&stats), kills.as_ref(), failures.as_slice());
+        let contents = html::Contents { conformance, stats, elapsed, kills, failures };
         std::fs::write(file, html::page(&contents))?;
         println!("report in {}", file.display());
     }
-    let over_poisoned = stats.over_poisoned();
     if arguments.json {
-        print_json(suite_result.as_ref(), &matrix, &graphs, &stats, elapsed)?;
+        print_json(&run, elapsed, &failures)?;
     } else {
         print_suites(suite_result.as_ref(), suite_time);
         print_graphs(&graphs);
@@ -415,13 +418,9 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
             println!("  TOO MANY CASES STOPPED EARLY: {share:.1} % of {name}");
         }
         print_coverage(arguments, &short);
+        failures.iter().for_each(|failure| println!("FAILED: {failure}"));
     }
-    let is_complete = short.is_empty() && over_poisoned.is_empty();
-    Ok((is_complete || arguments.time < COMPLETE_AFTER)
-        && problems == 0
-        && matrix.disagreements.is_empty()
-        && graphs.found.is_empty()
-        && stats.disagreements.is_empty())
+    Ok(failures.is_empty())
 }
 
 /// Writes the case of a disagreement. One that kills the process is written too, only not run again here.
@@ -484,20 +483,15 @@ fn matrix(seed: u64) -> MatrixResult {
     total
 }
 
-fn print_json(
-    suites: Option<&SuiteResult>,
-    matrix: &MatrixResult,
-    graphs: &GraphStats,
-    stats: &Stats,
-    elapsed: Duration,
-) -> Result<(), Box<dyn Error>> {
+fn print_json(run: &Proof<'_>, elapsed: Duration, failures: &[String]) -> Result<(), Box<dyn Error>> {
     let value = serde_json::json!({
-        "suites": suites,
-        "op_matrix": matrix,
-        "graphs": graphs,
-        "campaign": stats,
+        "suites": run.suites,
+        "op_matrix": run.matrix,
+        "graphs": run.graphs,
+        "campaign": run.stats,
         "seconds": elapsed.as_secs_f64(),
         "oracle": quarantine::ORACLE,
+        "failures": failures,
     });
     println!("{}", serde_json::to_string_pretty(&value)?);
     Ok(())

@@ -35,7 +35,69 @@ fn there_are_as_many_witnesses_as_the_page_says() {
     let mut unique = names.clone();
     unique.dedup();
     assert_eq!(names, unique, "a witness has one form");
-    assert!(names.len() >= 60, "{} witnesses", names.len());
+    let faults = faults();
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut sorted: Vec<&str> = faults.iter().map(|(name, _)| *name).collect();
+    sorted.sort_unstable();
+    assert_eq!(known, sorted, "every fault has a witness, and every witness is one of a fault");
+    let count = |area: &dyn Fn(&str) -> bool| faults.iter().filter(|(_, layer)| area(layer)).count();
+    let core = count(&|layer| !["Component", "Wasi"].contains(&layer));
+    let component = count(&|layer| layer == "Component");
+    assert!(core >= 60, "{core} faults of the core");
+    assert!(component >= 25, "{component} faults of components");
+    for (area, layers) in AREAS {
+        assert!(count(&|layer| layers.contains(&layer)) > 0, "no fault of {area}");
+    }
+    for (area, part) in COMPONENT_AREAS {
+        let found = faults.iter().any(|(name, layer)| *layer == "Component" && name.contains(part));
+        assert!(found, "no fault of {area}: none is called {part}");
+    }
+}
+
+/// Areas of the core that have faults of their own, and the layers that they are.
+const AREAS: &[(&str, &[&str])] = &[
+    ("integer lowering", &["Integer"]),
+    ("float lowering", &["Float"]),
+    ("SIMD lowering", &["Simd"]),
+    ("control flow", &["Control"]),
+    ("bounds and guards", &["Bounds"]),
+    ("memory64", &["Memory64"]),
+    ("bulk and table operations", &["Bulk"]),
+    ("calls and host ABI", &["Calls"]),
+    ("globals", &["Globals"]),
+    ("exceptions", &["Exceptions"]),
+    ("GC and the type registry", &["Gc"]),
+    ("artifact loading", &["Artifact"]),
+    ("fuel and epochs", &["Interruption"]),
+    ("WASI", &["Wasi"]),
+];
+
+/// Areas of components, and a part of the name of a fault of each.
+const COMPONENT_AREAS: &[(&str, &str)] = &[
+    ("element counts", "list_bounds_by_count"),
+    ("discriminant bounds", "discriminant_inclusive"),
+    ("masks", "unmasked"),
+    ("string limits", "string_limit"),
+    ("base pointers after growth", "growth_unseen"),
+    ("realloc checks", "realloc_bounds"),
+    ("missing order edges", "order_edge"),
+    ("the wrong task or instance", "context_of_innermost_task"),
+    ("destructor order", "destructor_"),
+    ("flags windows", "may_leave"),
+];
+
+/// The rows of the faults' table with their layers, read from its source: ordinary builds do not hold it.
+fn faults() -> Vec<(&'static str, &'static str)> {
+    let source = include_str!("../../../runtime/abi/src/mutants.rs");
+    let table = source.split_once("\nmutants! {\n").expect("the table").1;
+    let table = table.split_once("\n}\n").expect("the end of the table").0;
+    let row = |line: &'static str| {
+        let (name, rest) = line.trim().split_once(", ")?;
+        let (layer, _) = rest.split_once(", \"")?;
+        let is_word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        (is_word(name) && is_word(layer)).then_some((name, layer))
+    };
+    table.lines().filter_map(row).collect()
 }
 
 #[cfg(not(wattest_mutants))]

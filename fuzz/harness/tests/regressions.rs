@@ -117,6 +117,29 @@ fn scripts_stay_fixed() {
     }
 }
 
+/// A stored case: it is one of a target that there is, checks something, and nothing disagrees in it.
+fn check_case(targets: &mut Targets, path: &Path) -> Envelope {
+    let bytes = std::fs::read(path).expect("the file can be read");
+    let case = Envelope::parse(&bytes).unwrap_or_else(|| panic!("{} is no case", path.display()));
+    let outcome = targets.run(&case).unwrap_or_else(|| panic!("{}: no target {}", path.display(), case.target));
+    assert_eq!(outcome.disagreement, None, "{}", path.display());
+    assert!(outcome.checks > 0, "{} checks nothing: {:?}", path.display(), outcome.poison);
+    case
+}
+
+/// What no script could show: the cases that `cargo prove repro` reduced.
+#[test]
+fn cases_stay_fixed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions");
+    let mut targets = Targets::default();
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "case") {
+            check_case(&mut targets, &path);
+        }
+    }
+}
+
 /// The seeds of fuzzing are cases of their targets, whatever became of the generators, and nothing disagrees in them.
 #[test]
 fn seeds_are_cases() {
@@ -126,11 +149,7 @@ fn seeds_are_cases() {
         let files = std::fs::read_dir(folder.join(row.name)).unwrap_or_else(|error| panic!("{}: {error}", row.name));
         for entry in files {
             let path = entry.expect("an entry").path();
-            let bytes = std::fs::read(&path).expect("the file can be read");
-            let case = Envelope::parse(&bytes).unwrap_or_else(|| panic!("{} is no case", path.display()));
-            assert_eq!(case.target, row.name);
-            let outcome = targets.run(&case).expect("the target exists");
-            assert_eq!(outcome.disagreement, None, "{}", path.display());
+            assert_eq!(check_case(&mut targets, &path).target, row.name);
         }
     }
 }

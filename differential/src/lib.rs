@@ -29,7 +29,9 @@ mod value;
 
 pub use compare::{Mismatch, NanRule, compare};
 #[cfg(feature = "wattest")]
-pub use engines::{CONFIGS, WattestComponents, WattestConfig, WattestEngine, build, config_of};
+pub use engines::{
+    CONFIGS, ROUND_TRIP, WattestComponents, WattestConfig, WattestEngine, build, config_of, effective, leave_out,
+};
 pub use engines::{DefinitionalEngine, Engine, OPERATOR_PREFIX, ReferenceMode, Refusal, WasmiEngine};
 pub use expose::expose;
 pub use host::{Action, Answer, CALLBACK_RECORD, CallbackEnd, Host};

@@ -18,7 +18,7 @@ pub use reference::{DefinitionalEngine, OPERATOR_PREFIX};
 pub(crate) use reference::{tally_of, trap_class as reference_trap};
 pub use wasmi::{ReferenceMode, WasmiEngine};
 #[cfg(feature = "wattest")]
-pub use wattest::{CONFIGS, WattestConfig, WattestEngine, build, config_of};
+pub use wattest::{CONFIGS, ROUND_TRIP, WattestConfig, WattestEngine, build, config_of, effective, leave_out};
 #[cfg(feature = "wattest")]
 pub(crate) use wattest::{HostFailure, Kept as KeptWattest, classify as wattest_classify};
 #[cfg(feature = "wattest")]

@@ -14,6 +14,7 @@ use crate::{
     Poison, Program, Refusal, Run, Shape, State, Step, TrapClass, Value, ValueType,
 };
 use std::fmt;
+use std::sync::OnceLock;
 use wattest::{
     AsContext, AsContextMut, Caller, Config, Error, Extern, ExternRef, Features, Func, FuncType, GlobalType, HeapType,
     Instance, InstantiateError, LocalValue, MemoryType, Module, RefType, Store, TableType, TrapCode, Val, ValType,
@@ -101,6 +102,33 @@ pub const CONFIGS: &[WattestConfig] = &[
     row("sse41", 2, &[("cpu-without", "sse42+popcnt+lzcnt+bmi1+bmi2")]),
 ];
 
+/// What stands for the way over an artifact, among options.
+pub const ROUND_TRIP: &str = "round-trip";
+
+/// The option that no configuration of this process has.
+static LEFT_OUT: OnceLock<String> = OnceLock::new();
+
+/// Leaves an option, or [`ROUND_TRIP`], out of every configuration of this process: whether a failure needs it is asked by
+/// running the same case without it. Before the first engine is made, and once.
+pub fn leave_out(key: &str) {
+    // A second one would come too late for the engines that there are.
+    let _ = LEFT_OUT.set(key.to_owned());
+}
+
+/// A configuration as this process has it: all of it, but for what is [left out](leave_out).
+pub fn effective(row: &'static WattestConfig) -> &'static WattestConfig {
+    match LEFT_OUT.get() {
+        // One process makes as many as it has engines: nothing is lost by leaking them.
+        Some(key) => Box::leak(Box::new(without(row, key))),
+        None => row,
+    }
+}
+
+fn without(row: &WattestConfig, left_out: &str) -> WattestConfig {
+    let options: Vec<_> = row.options.iter().copied().filter(|(key, _)| *key != left_out).collect();
+    WattestConfig { options: options.leak(), round_trip: row.round_trip && left_out != ROUND_TRIP, ..*row }
+}
+
 /// The row that a random byte stands for, each by its share.
 pub fn config_of(byte: u8) -> usize {
     let total: u32 = CONFIGS.iter().map(|row| row.share).sum();
@@ -158,6 +186,7 @@ impl WattestEngine {
 
     /// A configuration beside those.
     pub fn of(config: &'static WattestConfig) -> WattestEngine {
+        let config = effective(config);
         let [arithmetic, exact] = [NanRule::Arithmetic, NanRule::Exact].map(|nans| Kept::new(config, nans));
         WattestEngine { config, arithmetic, exact }
     }
@@ -704,5 +733,19 @@ mod tests {
     fn every_row_is_drawn() {
         let drawn: std::collections::BTreeSet<usize> = (0..=u8::MAX).map(config_of).collect();
         assert_eq!(drawn, (0..CONFIGS.len()).collect());
+    }
+
+    #[test]
+    fn one_option_is_left_out() {
+        let named = |name: &str| CONFIGS.iter().find(|row| row.name == name).expect("a row");
+        let check = |name: &str, left_out: &str, expected: &str, round_trip: bool| {
+            let row = without(named(name), left_out);
+            assert_eq!((row.options, row.round_trip), (named(expected).options, round_trip), "{name} {left_out}");
+        };
+        check("fuel-none", "fuel", "none", false);
+        check("explicit", "signals-based-traps", "explicit-bounds", false);
+        check("explicit", "", "explicit", false);
+        check("round-trip", "fuel", "speed", true);
+        check("round-trip", ROUND_TRIP, "speed", false);
     }
 }

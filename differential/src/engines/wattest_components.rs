@@ -6,7 +6,7 @@
 //!
 //! Does not know: the reference's evaluator.
 
-use super::{CONFIGS, KeptWattest};
+use super::{CONFIGS, KeptWattest, effective};
 use crate::NanRule;
 use crate::components::{
     ComponentCall, ComponentCase, ComponentEnding, ComponentEngine, ComponentRecord, HostAnswer, HostLog, HostScript,
@@ -28,7 +28,7 @@ impl WattestComponents {
     /// Row `row` of [`CONFIGS`], modulo their number. The engine is made on first use.
     pub fn new(row: usize) -> WattestComponents {
         let row = row % CONFIGS.len();
-        WattestComponents { row, engine: KeptWattest::new(&CONFIGS[row], NanRule::Exact) }
+        WattestComponents { row, engine: KeptWattest::new(effective(&CONFIGS[row]), NanRule::Exact) }
     }
 }
 

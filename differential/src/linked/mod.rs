@@ -25,7 +25,7 @@ use std::fmt;
 pub use graph::{Graph, Node, Part};
 pub use host::{HOST, HOST_DEPTH_MAX, HOST_FUNCTIONS, HostAct, HostFunction, HostType, LinkedHostCall, digest};
 #[cfg(feature = "wattest")]
-pub use wattest::{LinkedWattest, configuration, implements, row};
+pub use wattest::{LinkedWattest, configuration, implements, row, row_count};
 
 /// A module of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@
 use super::graph::{Contents, Found, Graph, Heap};
 use super::host::{HOST, HOST_DEPTH_MAX, HOST_FUNCTIONS, HostAct, HostLog, HostType, LinkedHostCall, digest};
 use super::{Image, LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, LinkedStep, Observed, Place, Private};
-use crate::engines::{HostFailure, KeptWattest, WattestConfig, wattest_classify};
+use crate::engines::{HostFailure, KeptWattest, WattestConfig, effective, wattest_classify};
 use crate::{CONFIGS, NanRule, Poison, Refusal, TrapClass, Value};
 use std::fmt;
 use wattest::{
@@ -35,6 +35,11 @@ pub fn row(choice: usize, stressed: bool) -> usize {
     if stressed && possible { choice % STRESS.len() } else { STRESS.len() + choice % CONFIGS.len() }
 }
 
+/// How many rows there are.
+pub fn row_count() -> usize {
+    STRESS.len() + CONFIGS.len()
+}
+
 /// The configuration of the row that [`row`] gave, modulo their number.
 pub fn configuration(row: usize) -> &'static WattestConfig {
     let row = row % (STRESS.len() + CONFIGS.len());
@@ -55,7 +60,7 @@ pub struct LinkedWattest {
 impl LinkedWattest {
     /// The row that [`row`] gave, modulo their number; the engine is made on first use.
     pub fn new(row: usize) -> LinkedWattest {
-        let config = configuration(row);
+        let config = effective(configuration(row));
         LinkedWattest { config, engine: KeptWattest::new(config, NanRule::Exact) }
     }
 }

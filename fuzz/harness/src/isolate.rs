@@ -20,11 +20,17 @@ use std::time::Duration;
 /// A case may take this much processor time.
 const CASE_MAX: Duration = Duration::from_secs(5);
 
+/// What is said of a process that does not answer.
+pub const HANGS: &str = "hangs";
+
 /// Time between looks at what a silent process uses.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The hidden flag by which this binary serves.
 pub const SERVE_FLAG: &str = "--serve-cases";
+
+/// The hidden flag by which an option is left out of every configuration.
+pub const LEAVE_OUT_FLAG: &str = "--leave-out";
 
 /// Largest case.
 const CASE_BYTES_MAX: u32 = 64 << 20;
@@ -76,13 +82,15 @@ pub struct Isolated {
     mutant: Option<String>,
     /// Another build of this program, if cases run in that.
     program: Option<PathBuf>,
+    /// The option that its configurations do without.
+    left_out: Option<String>,
     process: Option<Process>,
 }
 
 impl Isolated {
     /// Starts a process on first use.
     pub fn new(mutant: Option<String>) -> Isolated {
-        Isolated { mutant, program: None, process: None }
+        Isolated { mutant, program: None, left_out: None, process: None }
     }
 
     /// The same in another build of this program: one with planted faults, or an older one.
@@ -92,10 +100,20 @@ impl Isolated {
         self
     }
 
+    /// The same without an option in any configuration; `""` leaves out none.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Isolated {
+        self.left_out = Some(key.to_owned());
+        self
+    }
+
     fn start(&self) -> io::Result<Process> {
         let mut command = Command::new(program(self.program.as_deref())?);
         if let Some(mutant) = &self.mutant {
             command.env(MUTANT_VARIABLE, mutant);
+        }
+        if let Some(key) = &self.left_out {
+            command.args([LEAVE_OUT_FLAG, key]);
         }
         let mut child =
             command.arg(SERVE_FLAG).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
@@ -129,13 +147,19 @@ impl Isolated {
 
     /// Runs a case; death and silence of the process are disagreements.
     pub fn run(&mut self, case: &Envelope) -> Outcome {
-        match self.try_run(case) {
-            Ok(outcome) => outcome,
+        match self.ask(case) {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => Outcome::failed("harness", format!("there is no target {}", case.target)),
             Err(error) => Outcome::failed("process", error.to_string()),
         }
     }
 
-    fn try_run(&mut self, case: &Envelope) -> io::Result<Outcome> {
+    /// The same; nothing where the process knows no such target.
+    ///
+    /// # Errors
+    ///
+    /// When there is no process to ask, or it does not answer in this program's words.
+    pub fn ask(&mut self, case: &Envelope) -> io::Result<Option<Outcome>> {
         let mut process = match self.process.take() {
             Some(process) => process,
             None => self.start()?,
@@ -148,17 +172,17 @@ impl Isolated {
             Ok(line) => {
                 let outcome: Option<Outcome> = serde_json::from_str(&line)?;
                 self.process = Some(process);
-                Ok(outcome.unwrap_or_default())
+                Ok(outcome)
             }
             Err(RecvTimeoutError::Disconnected) => {
                 let status = process.child.wait()?;
-                Ok(Outcome::failed("process", describe(status)))
+                Ok(Some(Outcome::failed("process", describe(status))))
             }
             Err(RecvTimeoutError::Timeout) => {
                 // It may have ended by itself meanwhile.
                 let _ = process.child.kill();
                 process.child.wait()?;
-                Ok(Outcome::failed("process", "hangs"))
+                Ok(Some(Outcome::failed("process", HANGS)))
             }
         }
     }

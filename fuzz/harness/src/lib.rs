@@ -15,7 +15,11 @@ pub mod allocator;
 pub mod artifact;
 pub mod campaign;
 pub mod case;
+#[cfg(feature = "wattest")]
+pub mod command_line;
 pub mod components;
+#[cfg(feature = "wattest")]
+pub mod configurations;
 pub mod corpus;
 pub mod coverage;
 pub mod diff_core;
@@ -29,6 +33,8 @@ pub mod generate_component;
 pub mod graphs;
 #[cfg(feature = "suites")]
 pub mod html;
+#[cfg(feature = "suites")]
+mod input;
 mod interface;
 pub mod isolate;
 #[cfg(feature = "suites")]
@@ -64,6 +70,8 @@ pub mod stats;
 pub mod suites;
 pub mod targets;
 pub mod third;
+#[cfg(feature = "suites")]
+pub mod verdicts;
 pub mod vote;
 #[cfg(feature = "suites")]
 pub mod witness;

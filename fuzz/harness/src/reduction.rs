@@ -8,16 +8,16 @@
 //!
 //! Does not know: how cases are made smaller, and how scripts are written.
 
-use crate::campaign::MUTANT_VARIABLE;
+use crate::campaign::{MUTANT_VARIABLE, describe};
 use crate::envelope::Envelope;
 use crate::isolate::{self, Isolated};
 use crate::minimize::{minimize_script, operations_of_script};
 use crate::patience::{Budget, Patience};
 use crate::targets::{self, Targets};
 use crate::{panics, regression, witness};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub struct Reduction {
     pub operations: usize,
     /// What is wrong in it.
     pub what: String,
+    /// The step that disagrees, where it is one.
+    pub step: Option<usize>,
     /// The script that shows it, or the reduced case as a file.
     pub file: PathBuf,
     /// Whether that is a script.
@@ -75,14 +77,15 @@ pub fn reduce(case: &Envelope, place: Place<'_>, time: Duration, folder: &Path, 
         isolated.renew();
         found = isolated.run(&small).disagreement;
     }
+    let step = found.as_ref().and_then(|(found, _)| found.step);
     let what = found.map(|(found, _)| format!("{}: {}", found.subject, found.what)).unwrap_or_default();
     let operations = regression::operations(&small);
     if let Some(file) = script(&small, &what, place, folder, name)? {
-        return Ok(Reduction { case: small, operations, what, file, is_script: true, used: budget.used() });
+        return Ok(Reduction { case: small, operations, what, step, file, is_script: true, used: budget.used() });
     }
     let file = folder.join(format!("{name}.case"));
     std::fs::write(&file, small.to_bytes())?;
-    Ok(Reduction { case: small, operations, what, file, is_script: false, used: budget.used() })
+    Ok(Reduction { case: small, operations, what, step, file, is_script: false, used: budget.used() })
 }
 
 /// A case that is a file of a suite: its directives and their fields are what it is reduced to.
@@ -97,18 +100,19 @@ fn reduce_script(
     let file = folder.join(format!("{name}.wast"));
     let what = case.get("file").unwrap_or_default();
     let whole = |body: &str| regression::with_header(case, what, body).text;
+    let ends = |file: &Path, place: Place<'_>, how: Replay| replay(file, place).is_ok_and(|ending| ending == how);
     let mut accepts = |body: &str| {
         // The reference in this process: a text that is no script fails there.
         std::fs::write(&file, whole(body)).is_ok()
             && panics::record(|| witness::passes_on_reference(&file)) == Ok(Ok(true))
-            && fails(&file, place).unwrap_or(false)
-            && (place.mutant.is_none() || !fails(&file, Place { mutant: None, ..place }).unwrap_or(true))
+            && ends(&file, place, Replay::Fails)
+            && (place.mutant.is_none() || ends(&file, Place { mutant: None, ..place }, Replay::Passes))
     };
     let Some(body) = minimize_script(&text, &|| budget.is_over(), &mut accepts) else { return Ok(None) };
     std::fs::write(&file, whole(&body))?;
     let operations = operations_of_script(&body);
     let (what, used) = (what.to_owned(), budget.used());
-    Ok(Some(Reduction { case: case.clone(), operations, what, file, is_script: true, used }))
+    Ok(Some(Reduction { case: case.clone(), operations, what, step: None, file, is_script: true, used }))
 }
 
 /// The script that shows the failure of a case, if one does.
@@ -119,8 +123,8 @@ fn script(case: &Envelope, what: &str, place: Place<'_>, folder: &Path, name: &s
     for script in &scripts {
         std::fs::write(&file, &script.text)?;
         // What this process, which has no fault, cannot run on the reference is no script of this case.
-        let shows = panics::record(|| witness::passes_on_reference(&file)) == Ok(Ok(true)) && fails(&file, place)?;
-        if shows && place.mutant.is_some() && !fails(&file, Place { mutant: None, ..place })? {
+        let shows = panics::record(|| witness::passes_on_reference(&file)) == Ok(Ok(true)) && replays(&file, place)?;
+        if shows && place.mutant.is_some() && replay(&file, Place { mutant: None, ..place })? == Replay::Passes {
             return Ok(Some(file));
         }
         failing.extend(shows.then_some(script));
@@ -149,31 +153,101 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 ///
 /// When the process cannot be started.
 pub fn replays(file: &Path, place: Place<'_>) -> io::Result<bool> {
-    fails(file, place)
+    Ok(replay(file, place)? == Replay::Fails)
 }
 
-/// Whether a script fails in the configuration of its header, or on the reference, in a process of its own.
-fn fails(file: &Path, place: Place<'_>) -> io::Result<bool> {
+/// How a file ends that is run by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Replay {
+    Passes,
+    /// It says so, or it dies of a signal, or it hangs.
+    Fails,
+    /// It was not run: no case, no script, no such fault.
+    Unusable,
+}
+
+/// The status of `repro --quiet` for a file that fails; any other but success is about the command, not about the file.
+const FAILED: i32 = 1;
+
+impl Replay {
+    fn of(status: ExitStatus) -> Replay {
+        match status.code() {
+            Some(0) => Replay::Passes,
+            // No code is a signal's.
+            Some(FAILED) | None => Replay::Fails,
+            Some(_) => Replay::Unusable,
+        }
+    }
+}
+
+/// Runs a file in the configuration of its header, and on the reference, in a process of its own.
+fn replay(file: &Path, place: Place<'_>) -> io::Result<Replay> {
     let mut command = Command::new(isolate::program(place.program)?);
     command.arg("repro").arg(file).arg("--quiet").env(MUTANT_VARIABLE, place.mutant.unwrap_or_default());
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    match wait(&mut child)?.1 {
+        Some(status) => Ok(Replay::of(status)),
+        None => Ok(Replay::Fails),
+    }
+}
+
+/// What a process wrote until it ended, and why it did not end well, if it did not.
+///
+/// # Errors
+///
+/// When it cannot be waited for.
+pub(crate) fn said_by(child: &mut Child) -> io::Result<(String, Option<String>)> {
+    let (said, status) = wait(child)?;
+    let why = match status {
+        None => Some(isolate::HANGS.to_owned()),
+        Some(status) => (!status.success()).then(|| describe(status)),
+    };
+    Ok((said, why))
+}
+
+/// The output of a process, and its status; none of the latter where it hangs, and is ended.
+fn wait(child: &mut Child) -> io::Result<(String, Option<ExitStatus>)> {
     let patience = Patience::new(child.id());
-    let Some(output) = child.stdout.take() else { return Err(io::Error::other("a pipe is missing")) };
-    let (sender, ended) = channel::<()>();
-    // The end of the output is the end of the process: the sender goes with it.
-    std::thread::spawn(move || {
-        let read = io::read_to_string(output);
-        drop((read, sender));
+    let Some(mut output) = child.stdout.take() else { return Err(io::Error::other("a pipe is missing")) };
+    let (sender, said) = channel();
+    // The end of the output is the end of the process.
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What came before it broke counts.
+        let _ = output.read_to_end(&mut bytes);
+        // Nobody may listen any more.
+        let _ = sender.send(());
+        String::from_utf8_lossy(&bytes).into_owned()
     });
+    let mut is_over = false;
     loop {
-        match ended.recv_timeout(LOOK_EVERY) {
+        match said.recv_timeout(LOOK_EVERY) {
             Err(RecvTimeoutError::Timeout) if !patience.is_over(SCRIPT_MAX) => {}
-            Err(RecvTimeoutError::Timeout) => {
+            Err(RecvTimeoutError::Timeout) if !is_over => {
+                is_over = true;
                 child.kill()?;
-                child.wait()?;
-                return Ok(true);
             }
-            _ => return child.wait().map(|status| !status.success()),
+            _ => break,
         }
+    }
+    let status = child.wait()?;
+    Ok((reader.join().unwrap_or_default(), (!is_over).then_some(status)))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_failures_are_failures() {
+        let check = |script: &str, expected: Replay| {
+            let status = Command::new("sh").args(["-c", script]).status().expect("a shell");
+            assert_eq!(Replay::of(status), expected, "{script}");
+        };
+        check("exit 0", Replay::Passes);
+        check("exit 1", Replay::Fails);
+        check("kill -ABRT $$", Replay::Fails);
+        check("exit 2", Replay::Unusable);
+        check("exit 101", Replay::Unusable);
     }
 }

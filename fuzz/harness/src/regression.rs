@@ -8,17 +8,16 @@
 //!
 //! Does not know: whether the runtime still fails.
 
+use crate::configurations::{self, configuration_of_case};
 use crate::envelope::{Argument, Envelope};
 use crate::pieces::split;
 use crate::{regression_component, targets};
 use std::fmt::Write;
 use wasmparser::{Parser, Payload};
-use wattest_differential::linked::{
-    HOST, LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, Observed, configuration,
-};
+use wattest_differential::linked::{HOST, LinkedEnding, LinkedEngine, LinkedProgram, LinkedRun, Observed};
 use wattest_differential::{
-    CONFIGS, Call, DefinitionalEngine, Ending, Engine, Form, FuncIdentity, NanRule, Plan, Program, State, TrapClass,
-    Value, ValueType, WattestConfig,
+    Call, DefinitionalEngine, Ending, Engine, Form, FuncIdentity, NanRule, Plan, Program, State, TrapClass, Value,
+    ValueType,
 };
 
 /// A script.
@@ -32,35 +31,8 @@ pub struct Regression {
 
 /// The options of a case's configuration, as the header of a script has them.
 pub fn options_of(case: &Envelope) -> String {
-    let subject = case.number("subject", 0) as usize;
-    let row = match is_linked(case) {
-        true => configuration(subject),
-        false if is_of_components(case) => component_configuration(subject),
-        #[cfg(feature = "suites")]
-        false if case.target == "wast_configs" => targets::script_row(subject),
-        false => &CONFIGS[subject % CONFIGS.len()],
-    };
-    let mut words: Vec<String> = row.options.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    if row.round_trip {
-        words.push("round-trip".to_owned());
-    }
-    words.join(" ")
-}
-
-/// Whether the modules are linked with each other, and configurations are those of linked programs.
-fn is_linked(case: &Envelope) -> bool {
-    ["gc_model", "eh_model", "diff_linked"].contains(&case.target.as_str())
-}
-
-fn is_of_components(case: &Envelope) -> bool {
-    ["component_abi", "hostile_abi", "resources", "dfg"].contains(&case.target.as_str())
-}
-
-/// The row of a scenario of components: one of those that do not stop calls.
-fn component_configuration(subject: usize) -> &'static WattestConfig {
-    let rows = crate::components::rows();
-    // A scenario has one byte for it.
-    &CONFIGS[rows[subject % 256 % rows.len()]]
+    let row = configurations::own_rows(case).first().and_then(|row| configuration_of_case(case, *row));
+    row.map(|row| configurations::words(row).join(" ")).unwrap_or_default()
 }
 
 /// Options that make results what the harness compares, where they may show in a script.

@@ -1,27 +1,29 @@
 //! `cargo prove repro FILE`: everything about one failing case.
 //!
-//! Takes an envelope, a libFuzzer or OSS-Fuzz testcase of a target, a module (binary or text) or a script. Says how the
-//! configuration is written on a command line, runs the case in every configuration and the script or module in every
-//! engine that is there, says who disagrees and where; then reduces it, finds the options and the functions that matter, and
-//! writes a regression: a script with the reference's values where a script can say it, else the reduced case.
+//! Takes an envelope, a libFuzzer or OSS-Fuzz testcase of a target, a module or component (binary or text) or a script. Says
+//! how the case is written on a command line, runs it in every configuration of its target and in every engine that is there,
+//! says who disagrees and where; then reduces it, finds the options and the functions that matter, and writes a regression: a
+//! script with the reference's values where a script can say it, else the reduced case.
 //!
-//! Invariant: every run is in a process of its own, so that a case that kills or hangs one is told apart from the others.
+//! Invariant: every run is in a process of its own, so that a case that kills or hangs one is told apart from the others. A
+//! case of which nothing can be checked is an error, never agreement.
 //!
 //! Does not know: libFuzzer.
 
 use crate::campaign::MUTANT_VARIABLE;
-use crate::case::Case;
+use crate::configurations::{configuration_of_case, in_row, own_rows, row_count, words};
 use crate::envelope::Envelope;
-use crate::isolate::Isolated;
+use crate::isolate::{self, HANGS, Isolated};
 use crate::pieces::{join, split};
 use crate::reduction::{self, Place};
-use crate::targets::{Outcome, TARGETS, core_envelope, decode_input};
-use crate::{model, regression, report, witness};
+use crate::targets::Outcome;
+use crate::verdicts::Verdict;
+use crate::{command_line, input, report, witness};
 use serde::Serialize;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use wattest_differential::{CONFIGS, Form, NanRule};
 
 /// What is asked for.
 #[derive(clap::Args)]
@@ -31,9 +33,9 @@ pub struct Arguments {
     /// The target whose input the file is; else its name says so, or the file itself.
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
-    /// Longest reduction, in seconds of processor time.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    time: u64,
+    /// Longest reduction, in seconds of processor time; 60 unless given.
+    #[arg(long, value_name = "SECONDS")]
+    time: Option<u64>,
     /// Where the regression goes; a folder of the output folder unless given.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -51,6 +53,9 @@ pub struct Arguments {
     quiet: bool,
 }
 
+/// Longest reduction, in seconds of processor time, unless another is asked for.
+const REDUCTION_SECONDS: u64 = 60;
+
 /// What one configuration said.
 #[derive(Clone, Debug, Serialize)]
 pub struct Said {
@@ -67,18 +72,26 @@ pub struct Said {
 pub struct Findings {
     /// The target.
     pub target: String,
-    /// The case's configuration as a command line.
-    pub command: String,
+    /// The case as command lines.
+    pub command: Vec<String>,
+    /// What was compared of the runtime, and of the reference.
+    pub checks: u64,
+    /// Steps or values of the reference.
+    pub reference_checks: u64,
+    /// The finding that explains the failure.
+    pub explained: Option<String>,
     /// What happened, in the case's own configuration.
     pub failure: Option<String>,
     /// Who is suspected.
     pub suspect: Option<String>,
     /// The same in every configuration.
     pub configurations: Vec<Said>,
-    /// Options without which it does not fail.
-    pub culprit_options: Vec<String>,
-    /// Functions of the reduced case without which it does not fail.
-    pub culprit_functions: Vec<usize>,
+    /// What every engine that is there says of it.
+    pub engines: Vec<Verdict>,
+    /// Options without which the reduced case does not fail; none where the program cannot leave one out.
+    pub culprit_options: Option<Vec<String>>,
+    /// Functions of the reduced case without which it does not fail: their modules, and their numbers among those with bodies.
+    pub culprit_functions: Vec<(String, usize)>,
     /// Operations of the reduced case.
     pub operations: usize,
     /// How long the reduction took, on the clock.
@@ -87,8 +100,8 @@ pub struct Findings {
     pub reduced_in_cpu_seconds: f64,
     /// What is wrong in it.
     pub reduced_failure: Option<String>,
-    /// Its configuration as a command line.
-    pub reduced_command: Option<String>,
+    /// It as command lines.
+    pub reduced_command: Vec<String>,
     /// The regression or the reduced case.
     pub file: Option<PathBuf>,
     /// Whether that is a script.
@@ -104,19 +117,33 @@ pub fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     if arguments.file.extension().is_some_and(|extension| extension == "wast") {
         return run_script(arguments);
     }
-    let case = read(arguments)?;
-    let fault = fault(arguments);
-    let mut isolated = Isolated::new(fault).in_program(arguments.with.as_deref());
-    let outcome = isolated.run(&case);
-    let mut findings = Findings { target: case.target.clone(), command: command(&case), ..Findings::default() };
+    let case = input::read(&arguments.file, arguments.target.as_deref())?;
+    let mut isolated = Isolated::new(fault(arguments)).in_program(arguments.with.as_deref());
+    let outcome = isolated.ask(&case)?.ok_or_else(|| format!("this program has no target {}", case.target))?;
+    if is_nothing(&outcome) {
+        return Err("nothing in this case could be checked: no module that its target can run, or no calls".into());
+    }
+    let mut findings = Findings { target: case.target.clone(), ..Findings::default() };
     note(&mut findings, &outcome);
     if arguments.quiet {
         return Ok(findings.failure.is_none());
     }
+    if findings.failure.is_some() {
+        let written = report::write_envelope(&folder(arguments)?, "case", &case)?;
+        findings.command = command_line::lines(&case, &format!("{}/", written.display()), step(&outcome));
+        findings.engines = every_engine(arguments, &written.join("case"))?;
+    } else {
+        // Of what agrees nothing is kept.
+        let written = tempfile::tempdir()?;
+        findings.command = command_line::lines(&case, "", None);
+        findings.engines =
+            every_engine(arguments, &report::write_envelope(written.path(), "case", &case)?.join("case"))?;
+    }
     findings.configurations = every_configuration(&case, &mut isolated);
     if findings.failure.is_some() {
-        let small = reduce(arguments, &case, &mut findings)?;
-        bisect(&small, &mut findings, &mut isolated);
+        let folder = folder(arguments)?;
+        let small = reduce(arguments, &case, &folder, &mut findings)?;
+        bisect(&small, &mut findings, &mut isolated, arguments);
     }
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
@@ -126,27 +153,52 @@ pub fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     Ok(findings.failure.is_none())
 }
 
+/// Whether a run says nothing at all, not even why.
+fn is_nothing(outcome: &Outcome) -> bool {
+    outcome.checks + outcome.reference_checks == 0
+        && outcome.poison.is_empty()
+        && outcome.explained.is_none()
+        && outcome.disagreement.is_none()
+}
+
+fn step(outcome: &Outcome) -> Option<usize> {
+    outcome.disagreement.as_ref().and_then(|(found, _)| found.step)
+}
+
+/// Where everything about this file goes.
+fn folder(arguments: &Arguments) -> std::io::Result<PathBuf> {
+    let stem = arguments.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let folder = report::output_folder().join(format!("repro-{stem}"));
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
 /// The planted fault that cases run with.
 fn fault(arguments: &Arguments) -> Option<String> {
     arguments.fault.clone().or_else(|| std::env::var(MUTANT_VARIABLE).ok())
 }
 
 /// Makes the case small and writes what is left.
-fn reduce(arguments: &Arguments, case: &Envelope, findings: &mut Findings) -> Result<Envelope, Box<dyn Error>> {
-    let stem = arguments.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let folder = report::output_folder().join(format!("repro-{stem}"));
-    std::fs::create_dir_all(&folder)?;
+fn reduce(
+    arguments: &Arguments,
+    case: &Envelope,
+    folder: &Path,
+    findings: &mut Findings,
+) -> Result<Envelope, Box<dyn Error>> {
     let fault = fault(arguments);
     let place = Place { mutant: fault.as_deref(), program: arguments.with.as_deref() };
-    let time = Duration::from_secs(arguments.time);
+    let time = Duration::from_secs(arguments.time.unwrap_or(REDUCTION_SECONDS));
     let start = Instant::now();
-    let reduced = reduction::reduce(case, place, time, &folder, "regression")?;
+    let reduced = reduction::reduce(case, place, time, folder, "regression")?;
     findings.reduced_in_seconds = start.elapsed().as_secs_f64();
     findings.reduced_in_cpu_seconds = reduced.used.as_secs_f64();
-    report::write_envelope(&folder, "reduced", &reduced.case)?;
+    let written = report::write_envelope(folder, "reduced", &reduced.case)?;
     findings.operations = reduced.operations;
     findings.reduced_failure = Some(reduced.what);
-    findings.reduced_command = Some(command(&reduced.case));
+    findings.reduced_command = command_line::lines(&reduced.case, &format!("{}/", written.display()), reduced.step);
+    if reduced.is_script {
+        findings.reduced_command.push(format!("wattest wast {}", reduced.file.display()));
+    }
     findings.is_script = reduced.is_script;
     findings.file = Some(match &arguments.out {
         Some(out) => {
@@ -159,6 +211,9 @@ fn reduce(arguments: &Arguments, case: &Envelope, findings: &mut Findings) -> Re
 }
 
 fn note(findings: &mut Findings, outcome: &Outcome) {
+    findings.checks = outcome.checks;
+    findings.reference_checks = outcome.reference_checks;
+    findings.explained = outcome.explained.clone();
     if let Some((found, vote)) = &outcome.disagreement {
         findings.failure = Some(format!("{}: {}", found.subject, found.what));
         findings.suspect = Some(format!("{:?}; the reference {}", vote.suspect, vote.reference));
@@ -167,6 +222,9 @@ fn note(findings: &mut Findings, outcome: &Outcome) {
 
 /// Runs a script in its own configuration, in every other one, and on the reference.
 fn run_script(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    if let Some(flag) = unused(arguments) {
+        return Err(format!("{flag} means nothing for a script: it is run as its header says, and not reduced").into());
+    }
     let own = witness::run_file(&arguments.file);
     if arguments.quiet {
         return Ok(own.is_ok() && witness::passes_on_reference(&arguments.file)?);
@@ -185,101 +243,210 @@ fn run_script(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     Ok(own.is_ok() && failed.is_empty())
 }
 
-/// The case in the file.
-fn read(arguments: &Arguments) -> Result<Envelope, Box<dyn Error>> {
-    let bytes = std::fs::read(&arguments.file)?;
-    if let Some(case) = Envelope::parse(&bytes) {
-        return Ok(case);
-    }
-    let is_text = arguments.file.extension().is_some_and(|extension| extension == "wat");
-    if is_text || bytes.starts_with(b"\0asm") {
-        return of_module(&wat::parse_bytes(&bytes)?);
-    }
-    let name = arguments.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    // Testcases of ClusterFuzz are named after their target; a longer name is the better guess.
-    let mut guesses: Vec<&str> = TARGETS.iter().map(|row| row.name).filter(|row| name.contains(row)).collect();
-    guesses.sort_by_key(|row| row.len());
-    let target = arguments.target.as_deref().or(guesses.last().copied());
-    let target = target.ok_or("no envelope and no module: say with --target whose input it is")?;
-    Ok(decode_input(target, &bytes)
-        .ok_or_else(|| format!("these bytes give no case of {target}, if there is such a target"))?)
+/// A flag that scripts have no use for.
+fn unused(arguments: &Arguments) -> Option<&'static str> {
+    let given = [
+        ("--with", arguments.with.is_some()),
+        ("--fault", arguments.fault.is_some()),
+        ("--out", arguments.out.is_some()),
+        ("--time", arguments.time.is_some()),
+        ("--target", arguments.target.is_some()),
+    ];
+    given.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
 }
 
-/// A module with calls of all its exports.
-fn of_module(wasm: &[u8]) -> Result<Envelope, Box<dyn Error>> {
-    match Case::from_module(wasm.to_vec(), 0, Form::Original, NanRule::Exact, 1) {
-        Ok(case) => Ok(core_envelope("diff_core", &case)),
-        Err(error) => {
-            model::envelope_of_module(wasm).ok_or_else(|| format!("this module cannot be called: {error}").into())
-        }
+/// The hidden flag by which this binary says what every engine makes of a stored case, a line of JSON each.
+pub const VERDICTS_FLAG: &str = "--verdicts";
+
+/// Asks every engine in a process of its own: what was said before it ended is known.
+fn every_engine(arguments: &Arguments, file: &Path) -> Result<Vec<Verdict>, Box<dyn Error>> {
+    let mut command = Command::new(isolate::program(arguments.with.as_deref())?);
+    command.arg(VERDICTS_FLAG).arg(file).env(MUTANT_VARIABLE, fault(arguments).unwrap_or_default());
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let (lines, ending) = reduction::said_by(&mut child)?;
+    let mut verdicts: Vec<Verdict> = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    if let Some(ending) = ending {
+        verdicts.push(Verdict { engine: "process".to_owned(), says: ending, differs: true });
     }
+    Ok(verdicts)
 }
 
-/// The case's configuration as options of the `wattest` command.
-pub fn command(case: &Envelope) -> String {
-    let options = regression::options_of(case);
-    let flags: String = options.split_whitespace().map(|option| format!(" --{option}")).collect();
-    format!("wattest run{flags} main.wasm")
-}
-
-/// The case in every row of configurations.
+/// The case in every row of its target.
 fn every_configuration(case: &Envelope, isolated: &mut Isolated) -> Vec<Said> {
-    if case.get("subject").is_none() {
-        return Vec::new();
-    }
     let said = |row: usize| {
-        let outcome = isolated.run(&case.clone().set("subject", row));
-        let (what, suspect) = match &outcome.disagreement {
+        let configuration = configuration_of_case(case, row)?.name.to_owned();
+        let (what, suspect) = match &isolated.run(&in_row(case, row)).disagreement {
             Some((found, vote)) => (Some(found.what.clone()), Some(format!("{:?}", vote.suspect))),
             None => (None, None),
         };
-        Said { configuration: CONFIGS[row].name.to_owned(), what, suspect }
+        Some(Said { configuration, what, suspect })
     };
-    (0..CONFIGS.len()).map(said).collect()
+    (0..row_count(case)).filter_map(said).collect()
 }
 
 /// Finds what the failure needs: options by leaving each out, functions by emptying each.
-fn bisect(case: &Envelope, findings: &mut Findings, isolated: &mut Isolated) {
+fn bisect(case: &Envelope, findings: &mut Findings, isolated: &mut Isolated, arguments: &Arguments) {
     let Some(signature) = isolated.run(case).signature() else { return };
+    let mut without = |key: &str| {
+        let place = Isolated::new(fault(arguments)).in_program(arguments.with.as_deref());
+        place.without(key).run(case)
+    };
+    findings.culprit_options = culprit_options(case, &signature, &mut without);
     let mut fails = |case: &Envelope| isolated.run(case).signature().as_deref() == Some(signature.as_str());
-    let own = &CONFIGS[case.number("subject", 0) as usize % CONFIGS.len()];
-    // Rows are few: an option matters if no failing row is without it.
-    let failing: Vec<usize> = (0..CONFIGS.len()).filter(|row| fails(&case.clone().set("subject", row))).collect();
-    let everywhere = |option: &(&str, &str)| failing.iter().all(|row| CONFIGS[*row].options.contains(option));
-    findings.culprit_options =
-        own.options.iter().filter(|option| everywhere(option)).map(|(key, value)| format!("{key}={value}")).collect();
-    let Some(bodies) = split(case.bytes(0)) else { return };
-    for body in 0..bodies.len() {
-        let mut without = bodies.clone();
-        without[body].operations = vec![vec![0x00]];
-        let mut candidate = case.clone();
-        candidate.modules[0].bytes = join(case.bytes(0), &without);
-        if !bodies[body].operations.is_empty() && !fails(&candidate) {
-            findings.culprit_functions.push(body);
+    findings.culprit_functions = culprit_functions(case, &mut fails);
+}
+
+/// Options of the case's configurations without which it does not fail in the same way. Nothing where a process that leaves
+/// none out does not fail as ever: it cannot be asked.
+fn culprit_options(case: &Envelope, signature: &str, without: &mut dyn FnMut(&str) -> Outcome) -> Option<Vec<String>> {
+    without("").signature().filter(|own| own == signature)?;
+    let rows = own_rows(case).into_iter().filter_map(|row| configuration_of_case(case, row));
+    let mut options: Vec<String> = Vec::new();
+    for option in rows.flat_map(words) {
+        if !options.contains(&option) {
+            options.push(option);
         }
     }
+    options.retain(|option| {
+        let outcome = without(option.split('=').next().unwrap_or_default());
+        // What hangs without its fuel says nothing about the failure.
+        let hangs = outcome.disagreement.as_ref().is_some_and(|(found, _)| found.what == HANGS);
+        !hangs && outcome.signature().as_deref() != Some(signature)
+    });
+    Some(options)
+}
+
+/// Functions with bodies, of any module of the case, that cannot be emptied.
+fn culprit_functions(case: &Envelope, fails: &mut dyn FnMut(&Envelope) -> bool) -> Vec<(String, usize)> {
+    let mut culprits = Vec::new();
+    for (position, module) in case.modules.iter().enumerate() {
+        // Modules in components are not taken apart: what is joined would be one module.
+        let bodies = if wasmparser::Parser::is_component(&module.bytes) { None } else { split(&module.bytes) };
+        let bodies = bodies.unwrap_or_default();
+        for body in (0..bodies.len()).filter(|body| !bodies[*body].operations.is_empty()) {
+            let mut without = bodies.clone();
+            without[body].operations = vec![vec![0x00]];
+            let mut candidate = case.clone();
+            candidate.modules[position].bytes = join(&module.bytes, &without);
+            if !fails(&candidate) {
+                culprits.push((module.name.clone(), body));
+            }
+        }
+    }
+    culprits
 }
 
 fn print(findings: &Findings) {
-    println!("target {}\n{}", findings.target, findings.command);
-    match (&findings.failure, &findings.suspect) {
-        (Some(what), Some(suspect)) => println!("DISAGREEMENT with {what}\nsuspect: {suspect}"),
+    println!("target {}", findings.target);
+    findings.command.iter().for_each(|line| println!("{line}"));
+    println!("{} checks of the runtime, {} of the reference", findings.checks, findings.reference_checks);
+    if findings.checks == 0 {
+        println!("NOTHING OF THE RUNTIME WAS CHECKED");
+    }
+    match (&findings.failure, &findings.suspect, &findings.explained) {
+        (Some(what), Some(suspect), _) => println!("DISAGREEMENT with {what}\nsuspect: {suspect}"),
+        (_, _, Some(finding)) => println!("explained by {finding}"),
         _ => println!("agreement"),
     }
+    for verdict in &findings.engines {
+        println!("  {:<28} {}", verdict.engine, verdict.says);
+    }
+    if !findings.configurations.is_empty() {
+        println!("in the other configurations of its target");
+    }
     for said in &findings.configurations {
-        println!("  {:<20} {}", said.configuration, said.what.as_deref().unwrap_or("agrees"));
+        println!("  {:<28} {}", said.configuration, said.what.as_deref().unwrap_or("agrees"));
     }
     if findings.failure.is_some() {
-        println!("options that matter: {}", findings.culprit_options.join(" "));
-        println!("functions that matter: {:?}", findings.culprit_functions);
-        println!(
-            "reduced to {} operations: {}",
-            findings.operations,
-            findings.reduced_failure.as_deref().unwrap_or("")
-        );
-        println!("{}", findings.reduced_command.as_deref().unwrap_or(""));
+        print_reduced(findings);
     }
     if let Some(file) = &findings.file {
         println!("{} in {}", if findings.is_script { "script" } else { "reduced case" }, file.display());
+    }
+}
+
+fn print_reduced(findings: &Findings) {
+    let what = findings.reduced_failure.as_deref().unwrap_or("");
+    println!("reduced to {} operations: {what}", findings.operations);
+    match &findings.culprit_options {
+        Some(options) if options.is_empty() => println!("no option matters"),
+        Some(options) => println!("options that matter: {}", options.join(" ")),
+        None => println!("options that matter: not known, that program cannot leave one out"),
+    }
+    let functions = findings.culprit_functions.iter().map(|(module, function)| format!("{module}:{function}"));
+    println!("functions that matter: {}", functions.collect::<Vec<_>>().join(" "));
+    findings.reduced_command.iter().for_each(|line| println!("{line}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diff_core::Disagreement;
+    use wattest_differential::{CONFIGS, ROUND_TRIP};
+
+    fn row_named(name: &str) -> usize {
+        CONFIGS.iter().position(|row| row.name == name).expect("a row")
+    }
+
+    fn found(what: &str) -> Outcome {
+        Outcome::failed("wattest", what)
+    }
+
+    #[test]
+    fn options_are_left_out_one_by_one() {
+        let check = |target: &str, setting: (&str, String), needs: &[&str], expected: &[&str]| {
+            let case = Envelope::new(target).set(setting.0, setting.1);
+            let signature = found("wrong").signature().expect("a failure");
+            let mut without = |key: &str| match () {
+                // Without its fuel it never ends.
+                () if key == "fuel" => found(HANGS),
+                () if needs.contains(&key) => Outcome::default(),
+                () => found("wrong"),
+            };
+            let options = culprit_options(&case, &signature, &mut without);
+            assert_eq!(options, Some(expected.iter().map(|option| (*option).to_owned()).collect()), "{case:?}");
+        };
+        let row = |name: &str| ("subject", row_named(name).to_string());
+        // Both rows that have the option fail: what rows have in common would say too much.
+        check("diff_core", row("explicit"), &["explicit-bounds"], &["explicit-bounds=true"]);
+        check("diff_core", row("explicit"), &[], &[]);
+        check("diff_core", row("fuel-none"), &["opt-level"], &["opt-level=none"]);
+        check("diff_core", row("round-trip"), &[ROUND_TRIP], &[ROUND_TRIP]);
+        check("gc_model", ("subject", "2".to_owned()), &["gc-stress"], &["gc-stress=true"]);
+        let rows = format!("{},{}", row_named("fuel"), row_named("single-pass"));
+        check("self_configs", ("rows", rows), &["regalloc"], &["regalloc=single-pass"]);
+    }
+
+    #[test]
+    fn a_program_that_leaves_nothing_out_is_not_asked() {
+        let case = Envelope::new("diff_core").set("subject", row_named("explicit"));
+        let mut without = |_: &str| found("ended with exit status: 2");
+        let signature = found("wrong").signature().expect("a failure");
+        assert_eq!(culprit_options(&case, &signature, &mut without), None);
+    }
+
+    #[test]
+    fn functions_of_every_module_are_emptied() {
+        let module = |text: &str| wat::parse_str(text).expect("valid text");
+        let case = Envelope::new("gc_model")
+            .module("a", module("(module (func nop) (func (result i32) i32.const 1))"))
+            .module("b", module("(module (func) (func (result i32) i32.const 2))"));
+        let mut fails = |case: &Envelope| {
+            let counts = case.modules.iter().map(|module| split(&module.bytes).expect("a module"));
+            counts.flatten().filter(|body| body.operations.iter().any(|one| one[0] == 0x41)).count() == 2
+        };
+        assert_eq!(culprit_functions(&case, &mut fails), [("a".to_owned(), 1), ("b".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn what_says_nothing_is_no_agreement() {
+        let check = |outcome: Outcome, expected| assert_eq!(is_nothing(&outcome), expected, "{outcome:?}");
+        check(Outcome::default(), true);
+        check(Outcome { checks: 1, ..Outcome::default() }, false);
+        check(Outcome { poison: vec!["oracle: budget".to_owned()], ..Outcome::default() }, false);
+        check(found("wrong"), false);
+        let disagreement = Disagreement { subject: "x".to_owned(), what: "y".to_owned(), step: Some(3) };
+        let vote = found("").disagreement.map(|(_, vote)| vote).expect("a vote");
+        assert_eq!(step(&Outcome { disagreement: Some((disagreement, vote)), ..Outcome::default() }), Some(3));
     }
 }

@@ -123,7 +123,7 @@ pub fn vote_without_oracle(checker: &mut Checker, case: &Case) -> Vote {
 }
 
 /// Runs the reference; gives its run and the plan of what it finished, for the others.
-fn consult(case: &Case) -> Result<(Run, Plan), Vote> {
+pub(crate) fn consult(case: &Case) -> Result<(Run, Plan), Vote> {
     let mut plan = case.recipe.plan.clone();
     plan.steps_max = plan.steps_max.saturating_mul(STEPS_FACTOR);
     let reference = guarded(&mut DefinitionalEngine, &case.program, &plan)
@@ -137,7 +137,12 @@ fn consult(case: &Case) -> Result<(Run, Plan), Vote> {
 
 /// What the reference holds against another run, if anything. A run that stopped for a reason that proves nothing is judged
 /// by what came before, which must include `step`.
-fn objection(reference: &Run, other: &Result<Run, Refusal>, rule: NanRule, step: Option<usize>) -> Option<String> {
+pub(crate) fn objection(
+    reference: &Run,
+    other: &Result<Run, Refusal>,
+    rule: NanRule,
+    step: Option<usize>,
+) -> Option<String> {
     let other = match other {
         Ok(run) => run,
         Err(refusal) => return Some(refusal.to_string()),

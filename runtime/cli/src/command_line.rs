@@ -281,6 +281,40 @@ mod tests {
         check(&["x.wasm"], Ok((&[], &["x.wasm"])));
     }
 
+    /// Every line that the harness prints for a failing case is one that this command takes.
+    #[test]
+    fn lines_of_the_harness_are_read() {
+        let text = include_str!("../../../fuzz/harness/tests/command_lines.txt");
+        let mut lines = 0;
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let mut words = shell_words(line).into_iter();
+            assert_eq!(words.next().as_deref(), Some("wattest"), "{line}");
+            let (command, parsed) = parse(crate::COMMANDS, words.map(Into::into).collect())
+                .unwrap_or_else(|failure| panic!("{line}: {failure:?}"));
+            crate::engine::config(&parsed).unwrap_or_else(|failure| panic!("{line}: {failure:?}"));
+            assert_eq!(command.name == "compile", parsed.has("output"), "{line}");
+            let file = parsed.operands.first().and_then(|file| file.to_str()).unwrap_or_default();
+            assert!(file.starts_with("case/"), "{line}: {:?}", parsed.operands);
+            lines += 1;
+        }
+        assert!(lines > 40, "{lines} lines");
+    }
+
+    /// Words as a shell splits them, of lines with nothing but single quotes and `\'`.
+    fn shell_words(line: &str) -> Vec<String> {
+        let (mut words, mut is_quoted) = (vec![String::new()], false);
+        let mut chars = line.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '\'' => is_quoted = !is_quoted,
+                '\\' if !is_quoted => words.last_mut().unwrap().extend(chars.next()),
+                ' ' if !is_quoted => words.push(String::new()),
+                c => words.last_mut().unwrap().push(c),
+            }
+        }
+        words
+    }
+
     #[test]
     fn mistakes_are_explained() {
         check(&["run", "--dri", "."], Err("did you mean `--dir`?"));

@@ -37,7 +37,7 @@ use wattest_harness::targets::{TARGETS, Targets};
 use wattest_harness::vote::{Suspect, vote_without_oracle};
 use wattest_harness::worker::{Assignment, work};
 use wattest_harness::{coverage, diff_core, quarantine, report, suites};
-use wattest_harness::{html, kill, repro, soak, third, witness};
+use wattest_harness::{html, kill, repro, soak, third, verdicts, witness};
 
 #[global_allocator]
 static ALLOCATOR: Recycler = Recycler;
@@ -92,6 +92,10 @@ struct Arguments {
     parts: Option<usize>,
     #[arg(long, hide = true)]
     serve_cases: bool,
+    #[arg(long, hide = true, value_name = "KEY")]
+    leave_out: Option<String>,
+    #[arg(long, hide = true, value_name = "FILE")]
+    verdicts: Option<PathBuf>,
     #[arg(long, hide = true, value_name = "NAME")]
     witness: Option<String>,
     #[arg(long, hide = true, value_name = "NAME")]
@@ -145,6 +149,12 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     }
     if let Some(seed) = arguments.vote {
         return print_vote(seed).map(|()| true);
+    }
+    if let Some(key) = &arguments.leave_out {
+        wattest_differential::leave_out(key);
+    }
+    if let Some(file) = &arguments.verdicts {
+        return print_verdicts(file).map(|()| true);
     }
     if arguments.serve_cases {
         isolate::serve(&mut std::io::stdin().lock(), &mut std::io::stdout().lock())?;
@@ -266,6 +276,16 @@ fn print_vote(seed: u64) -> Result<(), Box<dyn Error>> {
     let case = Case::from_seed(seed).ok_or("this seed gives no module")?;
     let vote = vote_without_oracle(&mut Checker::new(), &case);
     println!("{}", serde_json::to_string(&vote)?);
+    Ok(())
+}
+
+/// Says what every engine makes of a stored case, each as soon as it is known.
+fn print_verdicts(file: &Path) -> Result<(), Box<dyn Error>> {
+    let case = Envelope::parse(&std::fs::read(file)?).ok_or("no stored case")?;
+    verdicts::verdicts(&case, &mut |verdict| {
+        // Of text and truth values: that does not fail.
+        println!("{}", serde_json::to_string(&verdict).unwrap_or_default());
+    });
     Ok(())
 }
 

@@ -395,6 +395,18 @@ pub(crate) fn script_text(case: &Envelope) -> Option<String> {
     wast_configs::text(case)
 }
 
+/// How many subjects `wast_configs` has.
+#[cfg(feature = "suites")]
+pub(crate) fn script_row_count() -> usize {
+    wast_configs::row_count()
+}
+
+/// The rows of configurations that a case of `self_configs` compares; those of linked programs where it has some.
+#[cfg(feature = "wattest")]
+pub(crate) fn side_by_side_rows(case: &Envelope) -> Vec<usize> {
+    self_configs::compared_rows(case)
+}
+
 /// The configuration for a subject of `wast_configs`.
 #[cfg(feature = "suites")]
 pub(crate) fn script_row(subject: usize) -> &'static wattest_differential::WattestConfig {

@@ -66,6 +66,21 @@ fn stored_stress(case: &Envelope, rows: &[usize]) -> Vec<(usize, bool)> {
     }
 }
 
+/// The rows that a case compares; those of linked programs for a linked case.
+pub(super) fn compared_rows(case: &Envelope) -> Vec<usize> {
+    let rows = rows_of(case);
+    if !case.is("linked", "true") {
+        return rows;
+    }
+    stored_stress(case, &rows).into_iter().map(|(choice, stressed)| row(choice, stressed)).collect()
+}
+
+/// The row choices that a case stores.
+fn rows_of(case: &Envelope) -> Vec<usize> {
+    let rows = case.get("rows").unwrap_or("0,1,2,3").split(',');
+    rows.filter_map(|row| row.parse::<usize>().ok()).map(|row| row % CONFIGS.len()).collect()
+}
+
 fn listed<T: ToString>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(",")
 }
@@ -191,9 +206,7 @@ impl Target for SelfConfigs {
     }
 
     fn run(&mut self, case: &Envelope) -> Outcome {
-        let rows = case.get("rows").unwrap_or("0,1,2,3").split(',');
-        let rows: Vec<usize> =
-            rows.filter_map(|row| row.parse::<usize>().ok()).map(|row| row % CONFIGS.len()).collect();
+        let rows = rows_of(case);
         if case.is("linked", "true") {
             return self.run_linked(case, &stored_stress(case, &rows));
         }

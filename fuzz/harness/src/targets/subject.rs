@@ -7,7 +7,7 @@
 use crate::source::Source;
 use std::collections::BTreeMap;
 use wattest::{Config, Engine, Feature, Features};
-use wattest_differential::CONFIGS;
+use wattest_differential::{CONFIGS, effective};
 
 /// Engines by their options.
 #[derive(Default)]
@@ -26,7 +26,7 @@ impl Engines {
 
     /// The same with more options, each behind a blank.
     pub fn of_row_with(&mut self, row: usize, more: &str) -> Result<Engine, String> {
-        let options = CONFIGS[row % CONFIGS.len()].options.iter();
+        let options = effective(&CONFIGS[row % CONFIGS.len()]).options.iter();
         let options: Vec<_> = options.map(|(key, value)| format!("{key}={value}")).collect();
         self.of_options(&(options.join(" ") + more))
     }

@@ -10,7 +10,7 @@ use crate::envelope::Envelope;
 use crate::source::Source;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use wattest_differential::{CONFIGS, WattestConfig, linked};
+use wattest_differential::{CONFIGS, WattestConfig, effective, linked};
 use wattest_spec_tests::adapter::{Configuration, WattestEngine};
 use wattest_spec_tests::campaign::LazyFile;
 use wattest_spec_tests::{Expectations, Suites};
@@ -51,9 +51,14 @@ pub(super) fn text(case: &Envelope) -> Option<String> {
 /// Rows that collect garbage wherever they may, behind those of [`CONFIGS`].
 const STRESSED: usize = 5;
 
+/// How many subjects there are.
+pub(super) fn row_count() -> usize {
+    CONFIGS.len() + STRESSED
+}
+
 /// The configuration for a subject.
 pub(super) fn row(subject: usize) -> &'static WattestConfig {
-    let subject = subject % (CONFIGS.len() + STRESSED);
+    let subject = subject % row_count();
     CONFIGS.get(subject).unwrap_or_else(|| linked::configuration(linked::row(subject - CONFIGS.len(), true)))
 }
 
@@ -61,7 +66,7 @@ pub(super) fn row(subject: usize) -> &'static WattestConfig {
 fn configurations() -> &'static [Configuration] {
     static ROWS: OnceLock<Vec<Configuration>> = OnceLock::new();
     ROWS.get_or_init(|| {
-        let rows = (0..CONFIGS.len() + STRESSED).map(row);
+        let rows = (0..row_count()).map(|subject| effective(row(subject)));
         rows.map(|row| {
             let options: Vec<_> = row.options.iter().copied().filter(|(key, _)| *key != "pooling-memories").collect();
             Configuration { name: row.name, options: options.leak(), round_trip: row.round_trip }

@@ -82,7 +82,7 @@ const COMPONENT_AREAS: &[(&str, &str)] = &[
     ("realloc checks", "realloc_bounds"),
     ("missing order edges", "order_edge"),
     ("the wrong task or instance", "context_of_innermost_task"),
-    ("destructor order", "destructor_"),
+    ("destructors", "destructor_"),
     ("flags windows", "may_leave"),
 ];
 

@@ -252,20 +252,21 @@ const SEEDS: usize = 3;
 /// Largest seed: small ones are mutated fastest.
 const SEED_BYTES_MAX: usize = 16_384;
 
-/// Writes the smallest cases of the first seeds of every target.
+/// Writes the smallest cases of the first seeds of every target that check something.
 fn write_seeds(folder: &Path) -> Result<(), Box<dyn Error>> {
     let mut targets = Targets::default();
     for row in TARGETS {
         let folder = folder.join(row.name);
         std::fs::create_dir_all(&folder)?;
         let Some(target) = targets.get(row.name) else { continue };
-        let mut cases: Vec<Vec<u8>> = (0..200)
+        let mut cases: Vec<(Vec<u8>, Envelope)> = (0..200)
             .filter_map(|index| target.generate(&expand(case_seed(1, index))))
-            .map(|case| case.to_bytes())
+            .map(|case| (case.to_bytes(), case))
             .collect();
-        cases.sort_by_key(Vec::len);
-        for (number, case) in cases.iter().filter(|case| case.len() <= SEED_BYTES_MAX).take(SEEDS).enumerate() {
-            std::fs::write(folder.join(format!("seed-{number}")), case)?;
+        cases.sort_by_key(|(bytes, _)| bytes.len());
+        let small = cases.iter().filter(|(bytes, _)| bytes.len() <= SEED_BYTES_MAX);
+        for (number, (bytes, _)) in small.filter(|(_, case)| target.run(case).checks > 0).take(SEEDS).enumerate() {
+            std::fs::write(folder.join(format!("seed-{number}")), bytes)?;
         }
     }
     Ok(())

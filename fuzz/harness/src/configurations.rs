@@ -23,7 +23,7 @@ enum Table {
     Linked,
     /// Only those that do not stop calls; a scenario has one byte for its row.
     Components,
-    /// The same, of scripts.
+    /// All, and behind them those that force collections: of scripts.
     #[cfg(feature = "suites")]
     Scripts,
     /// Several rows of the plain table side by side.
@@ -43,6 +43,7 @@ fn table(case: &Envelope) -> Option<Table> {
         "self_configs" => Table::Pairs,
         // A case made smaller may have lost its row: then it is the first.
         "diff_core" | "op_matrix" | "emi" | "bounds" | "tables_bulk" | "calls_abi" | "artifact" => Table::Plain,
+        _ if case.get("subject").is_some() => Table::Plain,
         _ => return None,
     })
 }

@@ -1,8 +1,8 @@
 //! The configurations of a case: which rows there are for its target, and in which of them it runs.
 //!
 //! Targets count their rows differently: most take those of [`CONFIGS`], linked programs have rows that force collections
-//! before them, components and suites leave out those that stop calls, and one target runs several rows side by side. Whoever
-//! wants to name, change or leave out a case's configuration asks here.
+//! before them, scripts have those behind them, components leave out what stops calls, and one target runs several rows side
+//! by side. Whoever wants to name, change or leave out a case's configuration asks here.
 //!
 //! Invariant: [`configuration_of_case`] of a row below [`row_count`] is what the target runs for [`in_row`] of that row.
 //!

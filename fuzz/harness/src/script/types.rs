@@ -206,6 +206,8 @@ impl Graph {
         let storage = self.storage(source, end);
         // An element that must not be null could not be had in numbers.
         let storage = match storage {
+            // Packed elements have reads of their own, which are rare otherwise.
+            _ if source.percent(12) => source.pick(&[Storage::I8, Storage::I16]),
             Storage::Full(Ty::Ref(_, heap)) => Storage::Full(Ty::null(heap)),
             other => other,
         };

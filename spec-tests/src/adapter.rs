@@ -117,12 +117,8 @@ impl WastEngine for WattestEngine {
 
     fn session(&self, features: &FeatureSet) -> Result<Box<dyn Session>, Failure> {
         let engine = self.engine(features)?;
-        let mut session = WattestSession::new(engine, self.row.round_trip, features.contains("threads"))?;
-        // Scripts end by themselves; a header may still ask for code that counts.
-        session.store.set_epoch_deadline(ENDLESS);
-        if self.row.options.contains(&("fuel", "true")) {
-            session.store.set_fuel(FUEL).map_err(broken)?;
-        }
+        let fuel = self.row.options.contains(&("fuel", "true"));
+        let session = WattestSession::new(engine, self.row.round_trip, features.contains("threads"), fuel)?;
         Ok(Box::new(session))
     }
 }
@@ -157,6 +153,8 @@ struct WattestSession {
     components: component::Linker<()>,
     round_trip: bool,
     threads: bool,
+    /// Whether code counts fuel.
+    fuel: bool,
     modules: Vec<Compiled>,
     instances: Vec<Exports>,
     /// The host values `ref.extern n` by `n`: equal numbers must be equal references.
@@ -168,7 +166,7 @@ fn broken(error: impl std::fmt::Display) -> Failure {
 }
 
 impl WattestSession {
-    fn new(engine: Engine, round_trip: bool, threads: bool) -> Result<WattestSession, Failure> {
+    fn new(engine: Engine, round_trip: bool, threads: bool, fuel: bool) -> Result<WattestSession, Failure> {
         let mut linker = Linker::new(&engine);
         linker.allow_shadowing(true);
         let mut components = component::Linker::new(&engine);
@@ -180,10 +178,16 @@ impl WattestSession {
             engine,
             round_trip,
             threads,
+            fuel,
             modules: Vec::new(),
             instances: Vec::new(),
             host_values: BTreeMap::new(),
         };
+        // Scripts end by themselves, in each of their threads; a header may still ask for code that counts.
+        session.store.set_epoch_deadline(ENDLESS);
+        if fuel {
+            session.store.set_fuel(FUEL).map_err(broken)?;
+        }
         for (name, item) in spectest::ITEMS {
             session.define_spectest(name, item)?;
         }
@@ -544,7 +548,7 @@ impl Session for WattestSession {
     }
 
     fn fork(&mut self, shared: Option<InstanceId>) -> Result<Forked, Failure> {
-        let mut session = WattestSession::new(self.engine.clone(), self.round_trip, self.threads)?;
+        let mut session = WattestSession::new(self.engine.clone(), self.round_trip, self.threads, self.fuel)?;
         let items = match shared.map(|id| self.instances.get(id.0 as usize)) {
             None => None,
             Some(None) => return Err(broken("no such instance")),

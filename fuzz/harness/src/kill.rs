@@ -558,6 +558,8 @@ fn reduce(folder: &Path, mutant: &str, kill: &Kill) -> Result<Option<Reduced>, B
 fn print_kill(kill: Option<&Kill>) -> String {
     kill.map_or("NOT KILLED".to_owned(), |kill| {
         let Kill { target, what, executions, seconds, clock_seconds, suspect, .. } = kill;
+        // A row is a line.
+        let what = what.lines().next().unwrap_or_default();
         format!(
             "{target} after {executions} cases, {seconds:.1} s ({clock_seconds:.1} on the clock), suspect {suspect}: {what}"
         )

@@ -130,6 +130,11 @@ mod tests {
             assert_eq!(outcome.disagreement, None, "{}", row(subject).name);
             assert!(outcome.checks > 50, "{}: {} checks", row(subject).name, outcome.checks);
         }
+        // A script's threads have stores of their own.
+        for subject in 0..configurations().len() {
+            let outcome = target.run(&case.clone().set("subject", subject).set("file", "own/threads.wast"));
+            assert_eq!(outcome.disagreement, None, "{}", row(subject).name);
+        }
         let has = |key: &str| configurations().iter().any(|row| row.options.contains(&(key, "true")));
         assert!(has("fuel") && has("epoch") && has("gc-stress"));
     }

@@ -9,20 +9,24 @@ use wattest_differential::{
     Plan, Program, ReferenceMode, Run, TrapClass, Value, WasmiEngine, WattestEngine, compare,
 };
 
-fn run_all(text: &str, calls: &[(u32, &[Value])]) -> Vec<(String, Run)> {
-    let program = Program::new(wat::parse_str(text).expect("valid text")).expect("a module that can be described");
-    let calls = calls.iter().map(|(func, args)| Call { func: *func, args: args.to_vec() }).collect();
-    let plan = |form| Plan {
+/// Calls of the original form, by engines that canonicalize NaNs, with a host that only answers.
+fn plan_of(calls: Vec<Call>) -> Plan {
+    Plan {
         calls,
-        form,
+        form: Form::Original,
         nans: NanRule::Exact,
         acting_host: false,
         host_seed: 5,
         steps_max: 10_000,
         capture: None,
         state_every: 1,
-    };
-    let original = plan(Form::Original);
+    }
+}
+
+fn run_all(text: &str, calls: &[(u32, &[Value])]) -> Vec<(String, Run)> {
+    let program = Program::new(wat::parse_str(text).expect("valid text")).expect("a module that can be described");
+    let calls = calls.iter().map(|(func, args)| Call { func: *func, args: args.to_vec() }).collect();
+    let original = plan_of(calls);
     let exposed = Plan { form: Form::Exposed, ..original.clone() };
     let mut runs = Vec::new();
     let mut run = |engine: &mut dyn Engine, plan: &Plan| {
@@ -162,16 +166,7 @@ fn hosts_act() {
             (global.get $count)))"#;
     let program = Program::new(wat::parse_str(text).expect("valid text")).expect("a module that can be described");
     let calls = (0..100).map(|arg| Call { func: 1, args: vec![Value::I32(arg)] }).collect();
-    let plan = Plan {
-        calls,
-        form: Form::Original,
-        nans: NanRule::Exact,
-        acting_host: true,
-        host_seed: 5,
-        steps_max: 10_000,
-        capture: None,
-        state_every: 1,
-    };
+    let plan = Plan { acting_host: true, ..plan_of(calls) };
     let oracle = WasmiEngine::new(ReferenceMode::Eager).run(&program, &plan).expect("wasmi runs it");
     let subject = WattestEngine::new(0).run(&program, &plan).expect("wattest runs it");
     assert_eq!(compare(&oracle, &subject, NanRule::Exact), Ok(()));
@@ -227,16 +222,7 @@ fn traps_have_places() {
         let text = format!("(module (memory 1) (func (export \"f\") (param i32) (result i32) {body}))");
         let program = Program::new(wat::parse_str(&text).expect("valid text")).expect("a module that can be described");
         let calls = [0u32, 1, 70_000].map(|argument| Call { func: 0, args: vec![Value::I32(argument)] }).to_vec();
-        let mut plan = Plan {
-            calls,
-            form: Form::Original,
-            nans: NanRule::Exact,
-            acting_host: false,
-            host_seed: 5,
-            steps_max: 10_000,
-            capture: None,
-            state_every: 1,
-        };
+        let mut plan = plan_of(calls);
         let expected = Engine::run(&mut DefinitionalEngine, &program, &plan).expect("it runs");
         assert!(expected.steps.iter().any(|step| step.offset.is_some()), "{body}: no trap with an offset");
         for row in 0..CONFIGS.len() {
@@ -267,16 +253,7 @@ fn functions_that_come_to_the_host_are_named() {
         (func $a (export \"a\")) (func $b) (elem declare func $a $b)
         (func (export \"go\") (call $host (ref.func $a)) (call $host (ref.func $b)) (call $host (ref.null func))))";
     let program = Program::new(wat::parse_str(text).expect("valid text")).expect("a module that can be described");
-    let plan = Plan {
-        calls: vec![Call { func: 3, args: Vec::new() }],
-        form: Form::Original,
-        nans: NanRule::Exact,
-        acting_host: false,
-        host_seed: 5,
-        steps_max: 10_000,
-        capture: None,
-        state_every: 1,
-    };
+    let plan = plan_of(vec![Call { func: 3, args: Vec::new() }]);
     let engines: [Box<dyn Engine>; 3] = [
         Box::new(WasmiEngine::new(ReferenceMode::Eager)),
         Box::new(DefinitionalEngine),
@@ -313,14 +290,8 @@ fn traps_have_locals_where_they_are_kept() {
     let mut kept = 0;
     for (row, config) in CONFIGS.iter().enumerate() {
         let plan = Plan {
-            calls: [0, 70_000].map(|argument| Call { func: 1, args: vec![Value::I32(argument)] }).to_vec(),
             form: if row % 2 == 0 { Form::Original } else { Form::Exposed },
-            nans: NanRule::Exact,
-            acting_host: false,
-            host_seed: 5,
-            steps_max: 10_000,
-            capture: None,
-            state_every: 1,
+            ..plan_of([0, 70_000].map(|argument| Call { func: 1, args: vec![Value::I32(argument)] }).to_vec())
         };
         let run = WattestEngine::new(row).run(&program, &plan).expect("it runs");
         assert_eq!(run.steps[1].frames, None, "{}", config.name);

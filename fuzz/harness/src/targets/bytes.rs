@@ -57,7 +57,7 @@ const LIMITS: [&str; 11] = [
     "size is out of bounds",
     "function too large to compile",
     "compiled code of the module is too large",
-    "is too large",
+    "bytes is too large",
     "too many imports, globals and functions",
 ];
 

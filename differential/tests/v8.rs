@@ -89,6 +89,18 @@ fn values_of_all_types_pass() {
     );
 }
 
+/// In a script's object one name would stand for the last of them.
+#[test]
+fn imports_may_share_a_name() {
+    let Some(mut v8) = v8("imports_may_share_a_name") else { return };
+    let text = r#"(module
+        (import "" "" (global funcref)) (import "" "" (global $n i64)) (import "" "" (func $h (param i64) (result i64)))
+        (import "" "" (memory 1)) (import "" "" (table 1 funcref)) (import "" "" (func (result i32)))
+        (func (export "f") (result i64 i32) (call $h (global.get $n)) (call 1)))"#;
+    let run = check(&mut v8, text, &[(2, &[])], false);
+    assert_eq!(run.trace.iter().map(|call| call.func).collect::<Vec<_>>(), [0, 1]);
+}
+
 #[test]
 fn traps_have_classes_and_places() {
     let Some(mut v8) = v8("traps_have_classes_and_places") else { return };

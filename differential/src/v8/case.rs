@@ -16,6 +16,8 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
+use wasm_encoder::ImportSection;
+use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasmparser::{Parser, Payload};
 
 /// Where bytes lie behind the JSON of a frame: offset and length.
@@ -85,7 +87,6 @@ pub(super) struct Request {
     main: Place,
     caller: Place,
     host: Option<Place>,
-    imports: Vec<Json>,
     host_functions: Vec<Json>,
     host_globals: Vec<Json>,
     host_memory: Option<Json>,
@@ -100,13 +101,21 @@ pub(super) struct Request {
     calls: Vec<DriverCall>,
 }
 
-/// The exposed form without its start function, which the driver calls itself, and the start function.
-fn main_module(exposed: &[u8]) -> Option<(Vec<u8>, Option<u32>)> {
+/// The exposed form without its start function, which the driver calls itself, and the start function. Its imports are
+/// renamed to the exports of the host's shim: in a script's object one name stands for one import, in a module for many.
+fn main_module(exposed: &[u8], shape: &Shape) -> Option<(Vec<u8>, Option<u32>)> {
     let (mut module, mut start) = (wasm_encoder::Module::new(), None);
     for payload in Parser::new(0).parse_all(exposed) {
         let payload = payload.ok()?;
         if let Payload::StartSection { func, .. } = payload {
             start = Some(func);
+        } else if let Payload::ImportSection(reader) = payload {
+            let mut imports = ImportSection::new();
+            for (import, known) in reader.into_imports().zip(&shape.imports) {
+                let ty = RoundtripReencoder.entity_type(import.ok()?.ty).ok()?;
+                imports.import("h", &shim::host_export(known.kind), ty);
+            }
+            module.section(&imports);
         } else if let Some((id, range)) = payload.as_section() {
             module.section(&wasm_encoder::RawSection { id, data: &exposed[range] });
         }
@@ -148,7 +157,7 @@ pub(super) fn request(
     blobs: &mut Vec<u8>,
 ) -> Result<(Request, u32), Silence> {
     let shape = &program.shape;
-    let (main, start) = main_module(&program.exposed).ok_or(Silence::Broken)?;
+    let (main, start) = main_module(&program.exposed, shape).ok_or(Silence::Broken)?;
     let mut functions: Vec<u32> = plan.calls.iter().map(|call| call.func).collect();
     functions.extend(shape.callback.as_ref().map(|(index, _)| *index));
     functions.sort_unstable();
@@ -160,12 +169,6 @@ pub(super) fn request(
         (blobs.len() - bytes.len(), bytes.len())
     };
     let host = Host::new(plan.host_seed, plan.acting_host);
-    let import = |kind: ImportKind| match kind {
-        ImportKind::Func(index) => format!("h{index}"),
-        ImportKind::Global(index) => format!("g{index}"),
-        ImportKind::Memory(index) => format!("m{index}"),
-        ImportKind::Table(index) => format!("t{index}"),
-    };
     let is_imported = |kind: ImportKind| is_imported(shape, kind);
     let globals = shape.globals.iter().enumerate();
     let globals = globals.map(|(index, global)| {
@@ -177,9 +180,6 @@ pub(super) fn request(
         main: put(&main),
         caller: put(&shim::caller(shape, &functions)),
         host: (!shape.imports.is_empty()).then(|| put(&shim::host(shape, |index, ty| host.global(index, ty)))),
-        imports: (shape.imports.iter())
-            .map(|item| json!({ "module": item.module, "name": item.name, "from": import(item.kind) }))
-            .collect(),
         host_functions: host_functions(shape),
         host_globals: host_globals(shape, &host),
         host_memory: shape.host_memory.as_ref().map(|(index, _)| {

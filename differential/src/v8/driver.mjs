@@ -154,9 +154,7 @@ function run(request, bytes, blobs) {
       });
       host = new WebAssembly.Instance(new WebAssembly.Module(part(request.host)), { j: js });
     }
-    const imports = {};
-    for (const { module, name, from } of request.imports) (imports[module] ??= {})[name] = host.exports[from];
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(part(request.main)), imports);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(part(request.main)), { h: host?.exports });
     for (let index = request.function_count - 1; index >= 0; index--) {
       functions.set(instance.exports[`wattest:f${index}`], index);
     }

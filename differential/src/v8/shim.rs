@@ -218,6 +218,16 @@ pub(super) fn caller(shape: &Shape, functions: &[u32]) -> Vec<u8> {
     shim.finish()
 }
 
+/// The name under which the host's shim exports what a module imports.
+pub(super) fn host_export(kind: ImportKind) -> String {
+    match kind {
+        ImportKind::Func(index) => format!("h{index}"),
+        ImportKind::Global(index) => format!("g{index}"),
+        ImportKind::Memory(index) => format!("m{index}"),
+        ImportKind::Table(index) => format!("t{index}"),
+    }
+}
+
 /// The shim that is the host: `h<function>` asks the script's `h<function>`; imported memories and tables are `m<index>` and
 /// `t<index>`, globals `g<index>` with the given values, shown by `r<index>`. External references in globals are the
 /// script's `g<index>`.
@@ -247,14 +257,14 @@ pub(super) fn host(shape: &Shape, initial: impl Fn(u32, ValueType) -> Value) -> 
             let declared = GlobalType { val_type: val_type(ty.ty), mutable: ty.mutable, shared: false };
             shim.globals.global(declared, &constant(initial(*global, ty.ty)));
         }
-        shim.exports.export(&format!("g{global}"), ExportKind::Global, *index);
+        shim.exports.export(&host_export(ImportKind::Global(*global)), ExportKind::Global, *index);
         let index = std::mem::replace(index, *index + 1);
         shim.reader(&format!("r{global}"), index, ty.ty);
     }
     for (callee, func) in functions.iter().enumerate() {
         let signature = &shape.functions[*func as usize];
         let body = shim.bridge(signature, callee as u32, false);
-        shim.func(&format!("h{func}"), &whole(&signature.params), &whole(&signature.results), &body);
+        shim.func(&host_export(ImportKind::Func(*func)), &whole(&signature.params), &whole(&signature.results), &body);
     }
     let (mut memories, mut tables) = (0, 0);
     for kind in imported {
@@ -262,7 +272,7 @@ pub(super) fn host(shape: &Shape, initial: impl Fn(u32, ValueType) -> Value) -> 
             ImportKind::Memory(index) => {
                 let ty = shape.memories[index as usize];
                 shim.memories.memory(memory_type(ty.memory64, ty.minimum, ty.maximum));
-                shim.exports.export(&format!("m{index}"), ExportKind::Memory, memories);
+                shim.exports.export(&host_export(kind), ExportKind::Memory, memories);
                 memories += 1;
             }
             ImportKind::Table(index) => {
@@ -271,7 +281,7 @@ pub(super) fn host(shape: &Shape, initial: impl Fn(u32, ValueType) -> Value) -> 
                     if ty.element == ValueType::ExternRef { RefType::EXTERNREF } else { RefType::FUNCREF };
                 let (minimum, maximum) = (ty.minimum, ty.maximum);
                 shim.tables.table(TableType { element_type, table64: ty.table64, minimum, maximum, shared: false });
-                shim.exports.export(&format!("t{index}"), ExportKind::Table, tables);
+                shim.exports.export(&host_export(kind), ExportKind::Table, tables);
                 tables += 1;
             }
             ImportKind::Func(_) | ImportKind::Global(_) => {}

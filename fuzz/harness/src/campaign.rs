@@ -138,6 +138,7 @@ impl Campaign {
                     subject: PROCESS.into(),
                     what: reason,
                     vote: Vote { suspect: Suspect::Nobody, reference: "not asked".into() },
+                    case: None,
                 });
                 stats.seeds += 1;
                 replacements += 1;
@@ -341,6 +342,7 @@ mod tests {
             subject: "x".to_owned(),
             what: "y".to_owned(),
             vote: Vote { suspect, reference: String::new() },
+            case: None,
         };
         let check = |suspects: &[Suspect], until: Until, expected: Option<Suspect>| {
             let mut stats = Stats::default();

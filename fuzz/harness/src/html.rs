@@ -245,9 +245,8 @@ fn list(out: &mut String, found: &[Found]) {
     for one in found {
         let _ = write!(
             out,
-            "<tr><td><code>cargo prove --replay {}:{:#x}</code></td><td>{}</td><td>{}</td></tr>",
-            escaped(&one.target),
-            one.seed,
+            "<tr><td><code>{}</code></td><td>{}</td><td>{}</td></tr>",
+            escaped(&one.command()),
             escaped(&one.subject),
             escaped(&one.what)
         );
@@ -427,7 +426,7 @@ mod tests {
         stats.value_classes.insert("I32Add extreme".to_owned(), 1234);
         let vote = Vote { suspect: Suspect::Subject, reference: "sides with the oracle".to_owned() };
         let (target, subject, what) = ("diff_core".to_owned(), "s<t".to_owned(), "1 against 2".to_owned());
-        stats.disagreements.push(Found { target, seed: 0xabc, subject, what, vote });
+        stats.disagreements.push(Found { target, seed: 0xabc, subject, what, vote, case: None });
         let row = Row {
             mutant: "a<b".to_owned(),
             layer: "Integer".to_owned(),

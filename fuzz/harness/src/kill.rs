@@ -673,7 +673,7 @@ mod tests {
     fn what_is_found_without_a_fault_fails_the_matrix() {
         let vote = crate::vote::Vote { suspect: Suspect::Nobody, reference: String::new() };
         let [target, subject, what] = ["dfg", "x", "y"].map(str::to_owned);
-        let found = Found { target, seed: 1, subject, what, vote };
+        let found = Found { target, seed: 1, subject, what, vote, case: None };
         let matrix = Matrix { rows: vec![row("a")], false_positives: vec![found], ..Matrix::default() };
         assert_eq!(matrix.misses(600.0, true, false), ["1 disagreements without a fault"]);
     }

@@ -90,6 +90,7 @@ mod tests {
             subject: String::new(),
             what: String::new(),
             vote: Vote { suspect: Suspect::Nobody, reference: String::new() },
+            case: None,
         };
         check(&|run| run.stats.disagreements.push(found()), &["1 disagreements"], &["1 disagreements"]);
         check(&|run| run.stats.outvoted.push(found()), &[], &[]);

@@ -209,7 +209,7 @@ fn print_summary(lines: &[Line]) {
     }
     for found in lines.iter().flat_map(|line| &line.disagreements) {
         println!("DISAGREEMENT {}: {}", found.subject, found.what);
-        println!("  cargo prove --replay {}:{:#x}", found.target, found.seed);
+        println!("  {}", found.command());
     }
     println!("cases of disagreements: run the lines above; files go to {}", report::output_folder().display());
 }
@@ -252,6 +252,7 @@ mod tests {
             subject: String::new(),
             what: String::new(),
             vote: crate::vote::Vote { suspect: crate::vote::Suspect::Nobody, reference: String::new() },
+            case: None,
         };
         check(&|lines| lines[3].disagreements.push(found()), &["1 disagreements"]);
         check(&|lines| lines[3].outvoted.push(found()), &[]);

@@ -9,6 +9,7 @@ use crate::targets::{ModuleCounts, Outcome, TARGETS};
 use crate::vote::{Suspect, Vote};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 use wattest_differential::OPERATOR_PREFIX;
 
@@ -25,6 +26,19 @@ pub struct Found {
     pub what: String,
     /// What the vote said.
     pub vote: Vote,
+    /// The file of the case, where its seed does not give it.
+    #[serde(default)]
+    pub case: Option<PathBuf>,
+}
+
+impl Found {
+    /// The command that runs the case again.
+    pub fn command(&self) -> String {
+        match &self.case {
+            Some(file) => format!("cargo prove repro {}", file.display()),
+            None => format!("cargo prove --replay {}:{:#x}", self.target, self.seed),
+        }
+    }
 }
 
 /// Cases in a hundred that may stop early, of one target.
@@ -127,7 +141,7 @@ impl Stats {
     }
 
     /// Counts a case of a target.
-    pub fn add(&mut self, target: &str, seed: u64, outcome: Outcome) {
+    pub fn add(&mut self, target: &str, seed: u64, outcome: Outcome, case: Option<PathBuf>) {
         self.seeds += 1;
         let row = self.models.entry(target.to_owned()).or_default();
         row.cases += 1;
@@ -158,7 +172,7 @@ impl Stats {
             *self.explained.entry(finding).or_default() += 1;
         } else if let Some((found, vote)) = outcome.disagreement {
             let Disagreement { subject, what, .. } = found;
-            self.add_found(Found { target: target.to_owned(), seed, subject, what, vote });
+            self.add_found(Found { target: target.to_owned(), seed, subject, what, vote, case });
         }
     }
 
@@ -187,7 +201,7 @@ impl Stats {
     /// Counts a disagreement that no finding explains.
     pub fn add_found(&mut self, found: Found) {
         match found.vote.suspect {
-            Suspect::Oracle => self.outvoted.push(found),
+            Suspect::Oracle | Suspect::Third => self.outvoted.push(found),
             Suspect::Subject | Suspect::Reference | Suspect::Nobody => self.disagreements.push(found),
         }
     }
@@ -266,5 +280,26 @@ impl Stats {
 fn merge_map<K: Ord>(into: &mut BTreeMap<K, u64>, from: BTreeMap<K, u64>) {
     for (key, count) in from {
         *into.entry(key).or_default() += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disagreements_name_a_command_that_runs_them_again() {
+        let mut stats = Stats::default();
+        let mut found = |suspect: Suspect, case: Option<&str>| {
+            let vote = Vote { suspect, reference: String::new() };
+            let found = Disagreement { subject: "x".to_owned(), what: "y".to_owned(), step: None };
+            let outcome = Outcome { disagreement: Some((found, vote)), ..Outcome::default() };
+            stats.add("bytes", 0xabc, outcome, case.map(PathBuf::from));
+        };
+        found(Suspect::Nobody, None);
+        found(Suspect::Third, Some("folder/bytes-0xabc.case"));
+        let commands = |list: &[Found]| list.iter().map(Found::command).collect::<Vec<_>>();
+        assert_eq!(commands(&stats.disagreements), ["cargo prove --replay bytes:0xabc"]);
+        assert_eq!(commands(&stats.outvoted), ["cargo prove repro folder/bytes-0xabc.case"]);
     }
 }

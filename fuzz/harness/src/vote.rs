@@ -28,10 +28,19 @@ pub enum Suspect {
     Subject,
     /// The oracle: the reference sides with the subject on every observed value.
     Oracle,
+    /// V8: it differs from all others.
+    Third,
     /// The definitional interpreter: the subject and the oracle, or the prediction, agree against it.
     Reference,
     /// Nobody: three opinions, a reference that could not say, or a disagreement that did not come again.
     Nobody,
+}
+
+impl Suspect {
+    /// Whether it is an engine of other people.
+    pub fn is_oracle(self) -> bool {
+        matches!(self, Suspect::Oracle | Suspect::Third)
+    }
 }
 
 /// An outcome of a vote.

@@ -66,10 +66,15 @@ pub fn work(assignment: &Assignment, report: &mut dyn Write) -> io::Result<()> {
         match outcome {
             None => stats.add_nothing(),
             Some(mut outcome) => {
-                if let Some(case) = outcome.case.take() {
-                    std::fs::write(case_file(&assignment.progress, name, seed), case)?;
-                }
-                stats.add(name, seed, outcome);
+                let case = match outcome.case.take() {
+                    Some(case) => {
+                        let file = case_file(&assignment.progress, name, seed);
+                        std::fs::write(&file, case)?;
+                        Some(file)
+                    }
+                    None => None,
+                };
+                stats.add(name, seed, outcome, case);
                 stats.add_time(name, time);
             }
         }

@@ -34,7 +34,7 @@ use wattest_harness::source::{case_seed, expand};
 use wattest_harness::stats::{Found, Stats};
 use wattest_harness::suites::SuiteResult;
 use wattest_harness::targets::{TARGETS, Targets};
-use wattest_harness::vote::{Suspect, vote_without_oracle};
+use wattest_harness::vote::vote_without_oracle;
 use wattest_harness::worker::{Assignment, work};
 use wattest_harness::{coverage, diff_core, quarantine, report, suites};
 use wattest_harness::{html, kill, repro, soak, third, verdicts, witness};
@@ -340,7 +340,7 @@ fn replay(text: &str, smaller: bool) -> Result<bool, Box<dyn Error>> {
     };
     println!("DISAGREEMENT with {}: {}", found.subject, found.what);
     println!("suspect: {:?}; the reference {}", vote.suspect, vote.reference);
-    Ok(vote.suspect == Suspect::Oracle)
+    Ok(vote.suspect.is_oracle())
 }
 
 /// Prints a graph and the plan's defect, if it has one.
@@ -448,7 +448,7 @@ fn prove(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
 fn write_found(folder: &Path, found: &Found) -> Result<(), Box<dyn Error>> {
     let mut targets = Targets::default();
     let case: Option<Envelope> = targets.get(&found.target).and_then(|target| target.decode(&expand(found.seed)));
-    if let Some(case) = case {
+    if let (Some(case), None) = (case, &found.case) {
         report::write_envelope(folder, &format!("{}-{:#x}", found.target, found.seed), &case)?;
     }
     Ok(())
@@ -560,7 +560,7 @@ fn print_campaign(matrix: &MatrixResult, stats: &Stats, elapsed: Duration) {
     print!("{}", report::table(stats, elapsed));
     print_found("DISAGREEMENT", &stats.disagreements);
     if !stats.outvoted.is_empty() {
-        println!("Suspect: {}, outvoted by the runtime and the reference; record in FINDINGS.md", quarantine::ORACLE);
+        println!("Outvoted by the runtime and the reference, record in FINDINGS.md: {} or V8", quarantine::ORACLE);
         print_found("OUTVOTED", &stats.outvoted);
     }
 }
@@ -586,6 +586,6 @@ fn print_found(word: &str, list: &[Found]) {
     for found in list {
         println!("  {word} {}: {}", found.subject, found.what);
         println!("    suspect: {:?}; the reference {}", found.vote.suspect, found.vote.reference);
-        println!("    cargo prove --replay {}:{:#x}", found.target, found.seed);
+        println!("    {}", found.command());
     }
 }

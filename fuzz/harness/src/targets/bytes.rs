@@ -166,7 +166,7 @@ impl Outcome {
             *self.third.entry("differs from all others".to_owned()).or_default() += 1;
             if self.disagreement.is_none() {
                 let subject = third::name().unwrap_or_default();
-                let vote = Vote { suspect: Suspect::Oracle, reference: "agrees with the runtime".to_owned() };
+                let vote = Vote { suspect: Suspect::Third, reference: "agrees with the runtime".to_owned() };
                 self.case = Some(Envelope::new("bytes").set("options", 0).module("bytes", wasm.clone()).to_bytes());
                 self.disagreement = Some((Disagreement { subject, what, step: None }, vote));
             }

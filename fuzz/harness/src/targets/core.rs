@@ -108,7 +108,7 @@ impl Outcome {
             *self.third.entry("differs from all others".to_owned()).or_default() += 1;
             if self.disagreement.is_none() {
                 let subject = third::name().unwrap_or_default();
-                let vote = Vote { suspect: Suspect::Oracle, reference: "agrees with all others".to_owned() };
+                let vote = Vote { suspect: Suspect::Third, reference: "agrees with all others".to_owned() };
                 self.case = Some(envelope(diff_core::NAME, &case).to_bytes());
                 self.disagreement = Some((Disagreement { subject, what, step: Some(step) }, vote));
             }

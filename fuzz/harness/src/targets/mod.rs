@@ -486,7 +486,7 @@ pub fn fuzz(name: &str, bytes: &[u8]) -> bool {
     if let (Some((found, vote)), None) = (&outcome.disagreement, &outcome.explained) {
         // A new bug of the oracle is for the campaign to report; a crash here would hide what lies behind it.
         assert!(
-            vote.suspect == Suspect::Oracle,
+            vote.suspect.is_oracle(),
             "disagreement with {}: {}; the reference {}",
             found.subject,
             found.what,
@@ -690,7 +690,7 @@ mod tests {
                     if is_sound(&case) {
                         let outcome = targets.run(&case).unwrap_or_default();
                         let suspects_others =
-                            matches!(&outcome.disagreement, Some((_, vote)) if vote.suspect == Suspect::Oracle);
+                            matches!(&outcome.disagreement, Some((_, vote)) if vote.suspect.is_oracle());
                         let unexplained =
                             outcome.disagreement.filter(|_| outcome.explained.is_none() && !suspects_others);
                         assert_eq!(unexplained, None, "{} {index} {step}: {:?}", row.name, case.settings);

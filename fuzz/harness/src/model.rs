@@ -11,6 +11,7 @@
 
 use crate::corpus;
 use crate::diff_core::Disagreement;
+use crate::mutate::is_valid;
 use crate::panics;
 use crate::script::{self, Mix};
 use crate::smith;
@@ -211,7 +212,8 @@ fn guarded(engine: &mut dyn LinkedEngine, program: &LinkedProgram) -> Result<Lin
 
 /// A module of wasm-smith with garbage collection and exceptions, every function of numbers called.
 fn smith_program(source: &mut Source<'_>) -> Option<LinkedProgram> {
-    let wasm = smith::generate_later(source)?;
+    // A rare one is not valid (FINDINGS), which is for `bytes` to look at.
+    let wasm = smith::generate_later(source).filter(|wasm| is_valid(wasm))?;
     let mut calls = Vec::new();
     for (export, params) in numeric_exports(&wasm)? {
         for _ in 0..3 {
@@ -331,6 +333,17 @@ mod tests {
             poisoned += u64::from(!outcome.poison.is_empty());
         }
         assert!(steps > cases && poisoned * 4 < cases, "{steps} steps, {poisoned} of {cases} poisoned");
+    }
+
+    /// In this one a branch gives any reference for an exact one.
+    #[test]
+    fn modules_that_are_not_valid_are_no_programs() {
+        let bytes = expand(0x6a74_2e06_4e68_31b6);
+        let mut source = Source::new(&bytes);
+        let _ = [source.byte(), source.byte(), source.byte()];
+        let wasm = smith::generate_later(&mut source).expect("a module");
+        assert!(!is_valid(&wasm), "wasm-smith has mended it: look for another");
+        assert!(Model::named("diff_linked").and_then(|model| model.case(&bytes)).is_none());
     }
 
     #[test]

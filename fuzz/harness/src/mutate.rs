@@ -120,7 +120,8 @@ fn number(old: &str, source: &mut Source<'_>) -> Option<String> {
     Some(format!("{letter}{near}"))
 }
 
-fn is_valid(wasm: &[u8]) -> bool {
+/// Whether bytes are a module or a component, with all proposals.
+pub(crate) fn is_valid(wasm: &[u8]) -> bool {
     Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).is_ok()
 }
 

@@ -14,12 +14,13 @@ mod module;
 mod points;
 mod straight;
 
+use crate::mutate::is_valid;
 use crate::source::Source;
 use module::{Editor, Line};
 use points::Point;
 use std::collections::BTreeMap;
 use straight::Place;
-use wasmparser::{Operator, Validator, WasmFeatures};
+use wasmparser::Operator;
 
 /// How often the operation at each byte offset was executed.
 pub(crate) type Profile = BTreeMap<u32, u64>;
@@ -48,7 +49,7 @@ pub(crate) fn rewrite(wasm: &[u8], profile: &Profile, source: &mut Source<'_>) -
         }
     }
     let rewritten = editor.finish();
-    Validator::new_with_features(WasmFeatures::all()).validate_all(&rewritten).is_ok().then_some(rewritten)
+    is_valid(&rewritten).then_some(rewritten)
 }
 
 /// How likely an operation is rewritten, in a hundred: what never ran and what ran most, more often than the rest.

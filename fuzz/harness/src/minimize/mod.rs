@@ -27,6 +27,7 @@ mod tree;
 pub(crate) use observe::Sections;
 
 use crate::envelope::{Argument, Envelope};
+use crate::mutate::is_valid;
 use crate::pieces::{Pieces, join, parameter_counts, split};
 use crate::targets;
 use cut::SPACES;
@@ -34,7 +35,6 @@ use cut::SPACES;
 pub use script::{Accepts, minimize_script, operations_of_script};
 use tree::{Observed, Trees};
 use wasm_encoder::{Encode, Instruction};
-use wasmparser::{Validator, WasmFeatures};
 use wattest_differential::{FuncIdentity, Value};
 
 /// Says how a case fails, if it does.
@@ -471,10 +471,6 @@ impl Minimization<'_, '_> {
 /// A component without custom sections, names among them.
 pub(crate) fn without_names(component: &[u8]) -> Option<Vec<u8>> {
     nested::plain(component)
-}
-
-fn is_valid(wasm: &[u8]) -> bool {
-    Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).is_ok()
 }
 
 /// What may stand for `length` operations.

@@ -11,9 +11,10 @@ use super::{Outcome, Target};
 use crate::envelope::{Argument, Envelope, EnvelopeCall};
 use crate::generate::val_type;
 use crate::model::{Model, ModelCase, ModelChecker};
+use crate::mutate::is_valid;
 use crate::pieces::signatures;
 use std::collections::{BTreeMap, BTreeSet};
-use wasmparser::{ExternalKind, Parser, Payload, ValType, Validator, WasmFeatures};
+use wasmparser::{ExternalKind, Parser, Payload, ValType};
 use wattest_differential::linked::{LinkedCall, LinkedModule, LinkedProgram};
 
 struct Linked {
@@ -30,8 +31,7 @@ pub(super) fn target(name: &str) -> Box<dyn Target> {
 /// The program of an envelope, without modules where one of them is none: a fuzzer changes bytes, too. Calls are those that
 /// name an exported function and fit its parameters.
 pub(super) fn program_of(case: &Envelope) -> LinkedProgram {
-    let is_module = |wasm: &[u8]| Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).is_ok();
-    if !case.modules.iter().all(|module| is_module(&module.bytes)) {
+    if !case.modules.iter().all(|module| is_valid(&module.bytes)) {
         return LinkedProgram::default();
     }
     let modules = case.modules.iter();

@@ -44,13 +44,13 @@ mod wast_configs;
 
 use crate::diff_core::Disagreement;
 use crate::envelope::Envelope;
+use crate::mutate::is_valid;
 use crate::source::{Source, expand};
 use crate::vote::{Suspect, Vote};
 use crate::{minimize, mutate, panics};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use wasmparser::{Validator, WasmFeatures};
 
 /// Counts of a module of the typed generator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -444,10 +444,8 @@ fn stand_ins(name: &str, bytes: &[u8]) -> impl Iterator<Item = Input> + use<> {
 /// Whether the modules of a stored case of the target are valid: a fuzzer that changes bytes makes many that are not, and what engines
 /// say of those is the business of targets that are about bytes.
 fn is_sound(case: &Envelope) -> bool {
-    let is_valid = |bytes: &[u8]| {
-        !bytes.starts_with(b"\0asm") || Validator::new_with_features(WasmFeatures::all()).validate_all(bytes).is_ok()
-    };
-    ["bytes", "artifact"].contains(&case.target.as_str()) || case.modules.iter().all(|module| is_valid(&module.bytes))
+    let is_sound = |bytes: &[u8]| !bytes.starts_with(b"\0asm") || is_valid(bytes);
+    ["bytes", "artifact"].contains(&case.target.as_str()) || case.modules.iter().all(|module| is_sound(&module.bytes))
 }
 
 /// The case that an input of libFuzzer stands for.

@@ -9,7 +9,7 @@ use crate::kill::{Kill, Matrix};
 use crate::stats::{Found, Stats};
 use crate::suites::SuiteResult;
 use crate::targets::TARGETS;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -175,7 +175,8 @@ fn surroundings(out: &mut String, stats: &Stats) {
         coverage::required().len(),
         coverage::EXECUTIONS_MIN
     );
-    let classes = value_classes(stats);
+    let met = Met::of(stats);
+    let classes = met.classes();
     let _ = write!(
         out,
         "<table><tr><th rowspan=2>operation</th><th rowspan=2>works on</th><th rowspan=2>total</th>\
@@ -202,21 +203,69 @@ fn surroundings(out: &mut String, stats: &Stats) {
             let _ = write!(out, "<td class=n>{}</td>", cell(&format!("{name} {column}")));
         }
         for class in &classes {
-            let count = stats.value_classes.get(&format!("{name} {class}")).copied().unwrap_or(0);
-            let _ = write!(out, "<td class=n>{count}</td>");
+            let _ = write!(out, "<td class=n>{}</td>", met.count(name, None, class));
         }
         out.push_str("</tr>");
     }
     out.push_str("</table>");
+    met.by_source(out, &classes);
 }
 
-/// The classes of values that were counted.
-fn value_classes(stats: &Stats) -> Vec<&str> {
-    let classes = stats.value_classes.keys().filter_map(|key| key.split_once(' ').map(|(_, class)| class));
-    let mut classes: Vec<&str> = classes.collect();
-    classes.sort_unstable();
-    classes.dedup();
-    classes
+/// How often operations met values of classes: operation, where the operands come from or the results go to, class, count.
+struct Met<'a> {
+    rows: BTreeMap<&'a str, Vec<(&'a str, &'a str, u64)>>,
+}
+
+impl<'a> Met<'a> {
+    fn of(stats: &'a Stats) -> Met<'a> {
+        let mut rows: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+        for (key, count) in &stats.value_classes {
+            let parts = key.split_once(' ').and_then(|(name, rest)| Some((name, rest.split_once('/')?)));
+            if let Some((name, (source, class))) = parts {
+                rows.entry(name).or_default().push((source, class, *count));
+            }
+        }
+        Met { rows }
+    }
+
+    fn classes(&self) -> Vec<&'a str> {
+        let classes: BTreeSet<&str> = self.rows.values().flatten().map(|(_, class, _)| *class).collect();
+        classes.into_iter().collect()
+    }
+
+    fn count(&self, name: &str, source: Option<&str>, class: &str) -> u64 {
+        let rows = self.rows.get(name).into_iter().flatten();
+        rows.filter(|row| source.is_none_or(|source| source == row.0) && class == row.1).map(|row| row.2).sum()
+    }
+
+    /// Operation by source: the number of classes that were met there, of those that were met anywhere, and which how often.
+    fn by_source(&self, out: &mut String, classes: &[&str]) {
+        let sources: BTreeSet<&str> = self.rows.values().flatten().map(|(source, ..)| *source).collect();
+        if self.rows.is_empty() {
+            return;
+        }
+        out.push_str(
+            "<h2>Classes of values by operation and source</h2><p>Of the classes that an operation met anywhere, so many where \
+             its operands come from there; a cell's text says which, and how often.</p><table><tr><th>operation</th>",
+        );
+        for source in &sources {
+            let _ = write!(out, "<th>{}</th>", escaped(source));
+        }
+        out.push_str("</tr>");
+        for name in self.rows.keys() {
+            let _ = write!(out, "<tr><td>{}</td>", escaped(name));
+            let of = classes.iter().filter(|class| self.count(name, None, class) > 0).count();
+            for source in &sources {
+                let counts = classes.iter().map(|class| (class, self.count(name, Some(source), class)));
+                let counts: Vec<_> = counts.filter(|(_, count)| *count > 0).collect();
+                let text: Vec<String> = counts.iter().map(|(class, count)| format!("{class} {count}")).collect();
+                let (met, text) = (counts.len(), escaped(&text.join(", ")));
+                let _ = write!(out, "<td class=n title=\"{text}\">{met}/{of}</td>");
+            }
+            out.push_str("</tr>");
+        }
+        out.push_str("</table>");
+    }
 }
 
 fn found(out: &mut String, stats: &Stats) {
@@ -423,7 +472,9 @@ mod tests {
         stats.cpu_ms = 8000;
         stats.third.insert("diff_core, differs from <all> others".to_owned(), 3);
         stats.operations_by_name.insert("I32Add memory".to_owned(), 4321);
-        stats.value_classes.insert("I32Add extreme".to_owned(), 1234);
+        stats.value_classes.insert("I32Add memory/extreme".to_owned(), 1200);
+        stats.value_classes.insert("I32Add constants/extreme".to_owned(), 34);
+        stats.value_classes.insert("I32Add constants/zero".to_owned(), 5);
         let vote = Vote { suspect: Suspect::Subject, reference: "sides with the oracle".to_owned() };
         let (target, subject, what) = ("diff_core".to_owned(), "s<t".to_owned(), "1 against 2".to_owned());
         stats.disagreements.push(Found { target, seed: 0xabc, subject, what, vote, case: None });
@@ -496,6 +547,10 @@ mod tests {
         section(
             "Executions with boundary operands",
             &["I32Add", "<th>memory</th>", "<td class=n>4321</td>", "<th>extreme</th>", "<td class=n>1234</td>"],
+        );
+        section(
+            "Classes of values by operation and source",
+            &["title=\"extreme 34, zero 5\">2/2</td>", "title=\"extreme 1200\">1/2</td>"],
         );
         section("This run fails", &["1 disagreements &amp; more"]);
         let faults = ["2 faults", "not killed", "1 &lt; 2", "2026-01-02 abc+", "<b>2.5</b>", ">7.5<", "<svg"];

@@ -113,7 +113,7 @@ pub struct Stats {
     /// Executions with a boundary operand, by operation; behind a blank what surrounded it, where that is known.
     #[serde(default)]
     pub operations_by_name: BTreeMap<String, u64>,
-    /// Executions by operation and class of a value among its operands, behind a blank.
+    /// Executions by operation, what surrounded it, and class of a value among its operands: `I32Add memory/zero`.
     #[serde(default)]
     pub value_classes: BTreeMap<String, u64>,
     /// Scenarios of components, by the shapes that they have.

@@ -716,7 +716,8 @@ impl Unit<'_> {
         (0, 0)
     }
 
-    /// Operations with classes of values that their vectors hold, and in how many vectors that are run.
+    /// Operations with their surroundings and the classes of values that their vectors hold, and in how many vectors that
+    /// are run.
     pub fn value_classes(&self, expected: &Expected, add: &mut dyn FnMut(String, u64)) {
         let mut counts = [0; classes::CLASSES.len()];
         for vector in expected.run() {
@@ -730,7 +731,7 @@ impl Unit<'_> {
         for root in &self.roots {
             root.names(&mut |name| {
                 for (class, count) in classes::CLASSES.iter().zip(counts).filter(|(_, count)| *count > 0) {
-                    add(format!("{name} {class}"), count);
+                    add(format!("{name} {}/{class}", self.surroundings), count);
                 }
             });
         }

@@ -81,7 +81,8 @@ pub struct Outcome {
     /// Operations executed with boundary operands, by name, where they were counted.
     #[serde(default)]
     pub operations: BTreeMap<String, u64>,
-    /// Executions by operation and class of a value among its operands, behind a blank, where they were counted.
+    /// Executions by operation, what surrounded it, and class of a value among its operands, `I32Add memory/zero`, where they
+    /// were counted.
     #[serde(default)]
     pub value_classes: BTreeMap<String, u64>,
     /// The case that shows the disagreement, where it is not the one that was asked for.

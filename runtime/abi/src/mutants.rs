@@ -280,6 +280,7 @@ mutants! {
     context_of_innermost_task, Component, "P16: the caller's `realloc` runs in the callee's task";
     poison_forgotten, Component, "an instance is entered again after a trap";
     destructor_not_called, Component, "an owned handle is dropped, its resource is not";
+    destructor_before_removal, Component, "the handle is still in its table while the destructor runs";
     host_list_alignment_unchecked, Component, "as between components, at the boundary with the host";
     host_string_not_shrunk, Component, "as between components, at the boundary with the host";
     // WASI.

@@ -48,22 +48,33 @@ fn definer(source: &mut Source<'_>, gone_to_host: bool, shapes: &mut Shapes) -> 
         }
         false => ("(import \"log\" (func $gone (param \"rep\" u32)))", "$dtors \"a\""),
     };
+    // The number of a handle that it makes tells which places are free by then.
+    let is_busy = !is_lowered && source.percent(50);
+    shapes.add_if(is_busy, Shape::BusyDtor);
+    let busy = if is_busy {
+        "(local.tee 0 (call $new-b (local.get 0))) (call $log (i64.extend_i32_u)) (call $drop-b (local.get 0))"
+    } else {
+        ""
+    };
     let mut text = format!("(component $Definer\n{import}\n{}", libc(source));
     text.push_str(
-        r#"(core module $Dtors (import "libc" "log" (func $log (param i64)))
-  (func (export "a") (param i32) (call $log (i64.extend_i32_u (local.get 0)))))
-(core instance $dtors (instantiate $Dtors (with "libc" (instance $libc))))
+        r#"(type $b' (resource (rep i32)))
+(export $b "b" (type $b'))
+(core func $new-b (canon resource.new $b'))
+(core func $drop-b (canon resource.drop $b'))
+(core module $Dtors (import "libc" "log" (func $log (param i64)))
+  (import "r" "new-b" (func $new-b (param i32) (result i32))) (import "r" "drop-b" (func $drop-b (param i32)))
+  (func (export "a") (param i32) (call $log (i64.extend_i32_u (local.get 0))) BUSY))
+(core instance $dtors (instantiate $Dtors (with "libc" (instance $libc))
+  (with "r" (instance (export "new-b" (func $new-b)) (export "drop-b" (func $drop-b))))))
 (type $a' (resource (rep i32) (dtor (core func DTOR))))
 (export $a "a" (type $a'))
-(type $b' (resource (rep i32)))
-(export $b "b" (type $b'))
 (core func $new-a (canon resource.new $a'))
-(core func $new-b (canon resource.new $b'))
 (core func $rep-a (canon resource.rep $a'))
 (core func $drop-a (canon resource.drop $a'))
 "#,
     );
-    text = text.replace("DTOR", dtor);
+    text = text.replace("DTOR", dtor).replace("BUSY", busy);
     let keeps = source.percent(20);
     let take = if keeps { "(drop (call $rep-a (local.get 0)))" } else { "(call $drop-a (local.get 0))" };
     let _ = write!(
@@ -265,8 +276,9 @@ fn step(source: &mut Source<'_>, table: &mut Table) -> String {
         ref live => source.pick(live),
     };
     let (a, b, c) = (chosen(table, 'a'), chosen(table, 'a'), chosen(table, 'b'));
-    let kind = source.below(13);
+    let kind = source.below(15);
     let index = |at: usize| format!("(i32.const {at})");
+    let live = table.of('a').first().copied().unwrap_or(1);
     if !wild && (a == 0 && kind > 4 || c == 0 && matches!(kind, 7 | 11) || a == b && kind == 8) {
         table.add('a');
         return logged(format!("(call $make-a {rep})"));
@@ -309,7 +321,7 @@ fn step(source: &mut Source<'_>, table: &mut Table) -> String {
             format!("(call $drop-b {})", index(c))
         }
         // A handle that is lent cannot be given away by the same call.
-        _ if wild => logged(format!("(call $give-a {} {})", index(1), index(1))),
+        _ if wild => logged(format!("(call $give-a {0} {0})", index(live))),
         _ if a == b => logged(format!("(call $look-a {})", index(a))),
         _ => {
             gone(b);

@@ -104,6 +104,7 @@ shapes! {
     AdapterDtor = "a destructor that is an adapter";
     LoweredDtor = "a destructor that is a lowered import of the host";
     CoreDtor = "a destructor that is a core function";
+    BusyDtor = "a destructor that makes and drops a handle";
     TwoUsers = "resources with two users";
     Forgotten = "borrowed handles that are not dropped";
     GivenAway = "borrowed handles passed as owned ones";

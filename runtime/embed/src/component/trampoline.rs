@@ -199,9 +199,19 @@ impl Place {
     fn drop_resource(&self, store: &mut StoreInner, index: u32) -> Result<()> {
         let slot = self.resource(store)?;
         let state = store.components_mut();
-        let rep = state.drop_handle(TableId::Component(self.instance()), index, slot.ty)?;
-        let Some(rep) = rep else { return Ok(()) };
-        match (state.resource_kind(slot.ty), &slot.dtor) {
+        let table = TableId::Component(self.instance());
+        let Some(rep) = state.drop_handle(table, index, slot.ty)? else { return Ok(()) };
+        if wattest_abi::mutant!(destructor_before_removal) {
+            // The place that was freed last is taken first.
+            state.lower_own(table, slot.ty, rep)?;
+            self.destroy(store, &slot, rep)?;
+            return store.components_mut().drop_handle(table, index, slot.ty).map(drop).map_err(Error::from);
+        }
+        self.destroy(store, &slot, rep)
+    }
+
+    fn destroy(&self, store: &mut StoreInner, slot: &ResourceSlot, rep: u32) -> Result<()> {
+        match (store.components().resource_kind(slot.ty), &slot.dtor) {
             (Some(ResourceKind::Component { owner, .. }), dtor) => {
                 let ends = (self.instance(), *owner);
                 let destroy = |store: &mut _| destroy(store, &self.component, ends, dtor.as_ref(), rep);

@@ -78,7 +78,7 @@ const KEPT_MAX: usize = 100;
 pub const MUTANT_VARIABLE: &str = "WATTEST_MUTANT";
 
 /// The subject's name in a report where nobody knows which side ended the process.
-const PROCESS: &str = "process";
+pub(crate) const PROCESS: &str = "process";
 
 /// How long a vote in a process of its own may take.
 const VOTE_MAX: Duration = Duration::from_secs(60);

@@ -10,14 +10,15 @@
 //!
 //! Does not know: libFuzzer.
 
-use crate::campaign::MUTANT_VARIABLE;
+use crate::campaign::{MUTANT_VARIABLE, PROCESS};
 use crate::configurations::{configuration_of_case, in_row, own_rows, row_count, words};
 use crate::envelope::Envelope;
 use crate::isolate::{self, HANGS, Isolated};
 use crate::pieces::{join, split};
 use crate::reduction::{self, Place};
 use crate::targets::Outcome;
-use crate::verdicts::Verdict;
+use crate::verdicts::{self, Verdict};
+use crate::vote::Suspect;
 use crate::{command_line, input, report, witness};
 use serde::Serialize;
 use std::error::Error;
@@ -132,6 +133,9 @@ pub fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         let written = report::write_envelope(&folder(arguments)?, "case", &case)?;
         findings.command = command_line::lines(&case, &format!("{}/", written.display()), step(&outcome));
         findings.engines = every_engine(arguments, &written.join("case"))?;
+        if outcome.disagreement.as_ref().is_some_and(|(found, _)| found.subject == PROCESS) {
+            findings.suspect = suspect_of_death(&findings.engines).or(findings.suspect);
+        }
     } else {
         // Of what agrees nothing is kept.
         let written = tempfile::tempdir()?;
@@ -264,11 +268,16 @@ fn every_engine(arguments: &Arguments, file: &Path) -> Result<Vec<Verdict>, Box<
     command.arg(VERDICTS_FLAG).arg(file).env(MUTANT_VARIABLE, fault(arguments).unwrap_or_default());
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let (lines, ending) = reduction::said_by(&mut child)?;
-    let mut verdicts: Vec<Verdict> = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    if let Some(ending) = ending {
-        verdicts.push(Verdict { engine: "process".to_owned(), says: ending, differs: true });
-    }
-    Ok(verdicts)
+    Ok(verdicts::of_lines(lines.lines().filter_map(|line| serde_json::from_str(line).ok()), ending))
+}
+
+/// Whom the vote suspects where a case ends the process that runs all engines.
+fn suspect_of_death(engines: &[Verdict]) -> Option<String> {
+    let (last, others) = engines.split_last()?;
+    let is_outvoted = last.engine == verdicts::WASMI && last.differs && others.iter().all(|other| !other.differs);
+    is_outvoted.then(|| {
+        format!("{:?}; the reference agrees with the runtime, and {} {}", Suspect::Oracle, last.engine, last.says)
+    })
 }
 
 /// The case in every row of its target.
@@ -436,6 +445,20 @@ mod tests {
             counts.flatten().filter(|body| body.operations.iter().any(|one| one[0] == 0x41)).count() == 2
         };
         assert_eq!(culprit_functions(&case, &mut fails), [("a".to_owned(), 1), ("b".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn an_engine_that_ends_the_process_is_outvoted() {
+        let check = |last: &str, other: bool, expected: bool| {
+            let verdict =
+                |engine: &str, differs| Verdict { engine: engine.to_owned(), says: "died".to_owned(), differs };
+            let engines = [verdict("reference", false), verdict("wattest (speed)", other), verdict(last, true)];
+            let suspect = suspect_of_death(&engines);
+            assert_eq!(suspect.is_some_and(|text| text.starts_with("Oracle")), expected, "{engines:?}");
+        };
+        check(verdicts::WASMI, false, true);
+        check(verdicts::WASMI, true, false);
+        check(PROCESS, false, false);
     }
 
     #[test]

@@ -283,9 +283,9 @@ fn print_vote(seed: u64) -> Result<(), Box<dyn Error>> {
 /// Says what every engine makes of a stored case, each as soon as it is known.
 fn print_verdicts(file: &Path) -> Result<(), Box<dyn Error>> {
     let case = Envelope::parse(&std::fs::read(file)?).ok_or("no stored case")?;
-    verdicts::verdicts(&case, &mut |verdict| {
+    verdicts::verdicts(&case, &mut |line| {
         // Of text and truth values: that does not fail.
-        println!("{}", serde_json::to_string(&verdict).unwrap_or_default());
+        println!("{}", serde_json::to_string(&line).unwrap_or_default());
     });
     Ok(())
 }

@@ -104,9 +104,10 @@ fn core(envelope: &Envelope, case: &Case, say: &mut dyn FnMut(Line)) {
     say(remark(REFERENCE, format!("{} steps", reference.steps.len())));
     let mut subject = None;
     for row in own_rows(envelope).into_iter().filter_map(|row| configuration_of_case(envelope, row)) {
-        say(asked(&format!("wattest ({})", row.name)));
+        let name = format!("wattest ({})", row.name);
+        say(asked(&name));
         let run = guarded(&mut WattestEngine::of(row), &case.program, &plan);
-        say(verdict(format!("wattest ({})", row.name), objection(&reference, &run, plan.nans, None)));
+        say(verdict(name, objection(&reference, &run, plan.nans, None)));
         subject = run.ok().or(subject);
     }
     say(asked(WASMI));

@@ -26,7 +26,7 @@ use types::Types;
 use wattest_differential::components::{ComponentCall, ComponentCase, HostAction, HostScript};
 
 /// Changes when a seed gives another scenario.
-pub const GENERATOR_VERSION: u32 = 6;
+pub const GENERATOR_VERSION: u32 = 7;
 
 /// What scenarios are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

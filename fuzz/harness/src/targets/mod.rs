@@ -445,8 +445,9 @@ fn stand_ins(name: &str, bytes: &[u8]) -> impl Iterator<Item = Input> + use<> {
 /// Whether the modules of a stored case of the target are valid: a fuzzer that changes bytes makes many that are not, and what engines
 /// say of those is the business of targets that are about bytes.
 fn is_sound(case: &Envelope) -> bool {
-    let is_sound = |bytes: &[u8]| !bytes.starts_with(b"\0asm") || is_valid(bytes);
-    ["bytes", "artifact"].contains(&case.target.as_str()) || case.modules.iter().all(|module| is_sound(&module.bytes))
+    let is_module_or_other = |bytes: &[u8]| !bytes.starts_with(b"\0asm") || is_valid(bytes);
+    ["bytes", "artifact"].contains(&case.target.as_str())
+        || case.modules.iter().all(|module| is_module_or_other(&module.bytes))
 }
 
 /// The case that an input of libFuzzer stands for.

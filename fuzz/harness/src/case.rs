@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use wattest_differential::{Call, Form, NanRule, Plan, Program, ShapeError, Value};
 
 /// Numbers of argument vectors per function, each as likely.
-const VECTORS: [usize; 6] = [16, 16, 16, 24, 32, 64];
+const VECTORS: [usize; 6] = [16, 24, 32, 40, 48, 64];
 
 /// Cases in a hundred that have functions of the suites.
 const SPLICED_PERCENT: u32 = 13;

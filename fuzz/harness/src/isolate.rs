@@ -190,7 +190,7 @@ impl Isolated {
 
 /// The next line of a process that is not out of patience.
 fn wait(process: &Process) -> Result<String, RecvTimeoutError> {
-    let patience = Patience::new(process.child.id());
+    let mut patience = Patience::new(process.child.id());
     loop {
         match process.lines.recv_timeout(LOOK_EVERY) {
             Err(RecvTimeoutError::Timeout) if !patience.is_over(CASE_MAX) => {}

@@ -13,18 +13,24 @@ use std::time::{Duration, Instant};
 /// Without processor time, so many times as long counts as a hang.
 const IDLE_TIMES: u32 = 15;
 
+/// Who watches looks every second or more often: one that did not for so long was stopped itself, and what it watches with
+/// it.
+const STOPPED_MIN: Duration = Duration::from_secs(10);
+
 /// Patience with one process.
 #[derive(Debug)]
 pub struct Patience {
     process: u32,
     heard: Instant,
+    looked: Instant,
     cpu_ms: u64,
 }
 
 impl Patience {
     /// Begins to wait for the process of that id.
     pub fn new(process: u32) -> Patience {
-        Patience { process, heard: Instant::now(), cpu_ms: cpu_ms(&process.to_string()) }
+        let now = Instant::now();
+        Patience { process, heard: now, looked: now, cpu_ms: cpu_ms(&process.to_string()) }
     }
 
     /// Notes a sign of life.
@@ -33,9 +39,14 @@ impl Patience {
     }
 
     /// Whether the process hangs: it used `limit` of processor time since the last sign of life, or idled for many times as
-    /// long.
-    pub fn is_over(&self, limit: Duration) -> bool {
-        let waited = self.heard.elapsed();
+    /// long, the time in which nobody looked left out. To be asked every second or more often.
+    pub fn is_over(&mut self, limit: Duration) -> bool {
+        let now = Instant::now();
+        let unseen = now - std::mem::replace(&mut self.looked, now);
+        if unseen >= STOPPED_MIN {
+            self.heard += unseen;
+        }
+        let waited = now.saturating_duration_since(self.heard);
         let used = cpu_ms(&self.process.to_string()).saturating_sub(self.cpu_ms);
         // A limit of processor time cannot be reached in less time by a process of one thread.
         waited > limit && (u128::from(used) >= limit.as_millis() * 9 / 10 || waited > limit * IDLE_TIMES)
@@ -110,7 +121,7 @@ mod tests {
     #[test]
     fn who_had_no_time_does_not_hang_yet() {
         // A process that is not there uses no processor time.
-        let mut patience = Patience { process: 0, heard: Instant::now(), cpu_ms: 0 };
+        let mut patience = Patience { process: 0, heard: Instant::now(), looked: Instant::now(), cpu_ms: 0 };
         assert!(!patience.is_over(Duration::from_secs(1000)));
         patience.heard -= Duration::from_secs(60);
         assert!(!patience.is_over(Duration::from_secs(20)));
@@ -118,5 +129,15 @@ mod tests {
         assert!(patience.is_over(Duration::from_secs(20)));
         patience.heard();
         assert!(!patience.is_over(Duration::from_secs(20)));
+    }
+
+    #[test]
+    fn who_was_stopped_with_its_watcher_does_not_hang() {
+        let now = Instant::now();
+        let ago = |seconds| now.checked_sub(Duration::from_secs(seconds)).expect("a clock that ran for an hour");
+        let mut patience = Patience { process: 0, heard: ago(60), looked: ago(50), cpu_ms: 0 };
+        assert!(!patience.is_over(Duration::from_secs(2)), "ten seconds were seen");
+        patience.heard = ago(31);
+        assert!(patience.is_over(Duration::from_secs(2)), "all of them were seen");
     }
 }

@@ -207,7 +207,7 @@ pub(crate) fn said_by(child: &mut Child) -> io::Result<(String, Option<String>)>
 
 /// The output of a process, and its status; none of the latter where it hangs, and is ended.
 fn wait(child: &mut Child) -> io::Result<(String, Option<ExitStatus>)> {
-    let patience = Patience::new(child.id());
+    let mut patience = Patience::new(child.id());
     let Some(mut output) = child.stdout.take() else { return Err(io::Error::other("a pipe is missing")) };
     let (sender, said) = channel();
     // The end of the output is the end of the process.

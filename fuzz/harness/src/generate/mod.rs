@@ -30,7 +30,7 @@ pub(crate) use donor::features as donor_features;
 pub(crate) use world::val_type;
 
 /// Generators whose output changes get a new number, so that an old seed is not mistaken for a reproducible one.
-pub const GENERATOR_VERSION: u32 = 8;
+pub const GENERATOR_VERSION: u32 = 9;
 
 /// A generated module.
 pub struct Generated {

@@ -673,6 +673,10 @@ mod tests {
         check(Envelope::new("tables_bulk").set("tables", "1,0,3,5"), true);
         check(Envelope::new("calls_abi").set("layers", "call|i32|p1"), false);
         check(Envelope::new("wast_configs").set("file", "none"), false);
+        let bounds = |memory: &str, site: &str| Envelope::new("bounds").set("memories", memory).set("sites", site);
+        check(bounds("1,16,1,1", "I32Load,0,4294967296"), true);
+        check(bounds("0,16,1,1", "I32Load,0,4294967295"), true);
+        check(bounds("0,16,1,1", "I32Load,0,4294967296"), false);
     }
 
     /// What a fuzzer makes of a case is one too, or none: nobody disagrees about it.

@@ -346,13 +346,14 @@ fn shapes_of(text: &str) -> Option<Vec<Shape>> {
     text.split(';').map(shape).collect()
 }
 
-fn lines_of(text: &str, memories: usize) -> Option<Vec<Line>> {
+fn lines_of(text: &str, shapes: &[Shape]) -> Option<Vec<Line>> {
     let site = |text: &str| {
         let (access, place) = text.split_once(',')?;
         let &[memory, offset] = numbers(place)?.as_slice() else { return None };
         let site = Site { access: Accesses::get().find(access)?, memory: memory as usize, offset };
         let from = if let Kind::Copy(Some(from)) = site.kind() { from } else { site.memory };
-        (site.memory.max(from) < memories).then_some(site)
+        let shape = shapes.get(site.memory).filter(|_| from < shapes.len())?;
+        (shape.wide || offset <= u64::from(u32::MAX)).then_some(site)
     };
     let line = |text: &str| {
         let line: Line = text.split('+').map(site).collect::<Option<_>>()?;
@@ -387,9 +388,9 @@ impl Parts {
         // Calls fit the index types of all.
         let kinds = |round: &Round| round.shapes.iter().map(|shape| shape.wide).collect::<Vec<_>>();
         let same = rounds.iter().all(|round| kinds(round) == kinds(&rounds[0]));
-        let memories = rounds[0].shapes.len();
-        let fits = rounds.len() == 1 || rounds.len() <= ROUNDS_MAX && memories <= MEMORIES_MAX;
-        let lines = lines_of(case.get("sites")?, memories)?;
+        let shapes = &rounds[0].shapes;
+        let fits = rounds.len() == 1 || rounds.len() <= ROUNDS_MAX && shapes.len() <= MEMORIES_MAX;
+        let lines = lines_of(case.get("sites")?, shapes)?;
         let slots = case.number("slots", 0) as usize % SLOTS.len();
         (same && fits).then_some(Parts { rounds, lines, slots })
     }

@@ -91,7 +91,7 @@ impl Writer<'_, '_> {
         let ty = field.unpacked();
         let length = self.source.pick(&[0, 1, 2, 3, 4, 5, 9, 17]);
         let depth = depth.saturating_sub(1);
-        let cells = match (self.source.below(5), width(field)) {
+        let cells = match (self.source.below(8), width(field)) {
             (0, _) => {
                 self.emit(Instruction::I32Const(length as i32));
                 self.emit(Instruction::ArrayNewDefault(array_type_index));
@@ -103,14 +103,14 @@ impl Writer<'_, '_> {
                 self.emit(Instruction::ArrayNew(array_type_index));
                 vec![cell; length]
             }
-            (2, Some(width)) => {
+            (2..=4, Some(width)) => {
                 let (array_data_index, offset, length) = self.data_range(width, length);
                 self.emit(Instruction::I32Const(offset as i32));
                 self.emit(Instruction::I32Const(length as i32));
                 self.emit(Instruction::ArrayNewData { array_type_index, array_data_index });
                 self.data_cells(field, array_data_index, offset, length)
             }
-            (2, None) if self.graph.below(Ty::null(Heap::I31), ty) => {
+            (2..=4, None) if self.graph.below(Ty::null(Heap::I31), ty) => {
                 let (array_elem_index, offset, length) = self.element_range(length);
                 self.emit(Instruction::I32Const(offset as i32));
                 self.emit(Instruction::I32Const(length as i32));
@@ -238,7 +238,7 @@ impl Writer<'_, '_> {
         self.convert(ty, value, Ty::null(Heap::Def(def)));
         let at = self.source.between(0, length);
         let count = self.source.between(0, length - at);
-        let cells: Vec<V> = match (self.source.below(6), width(field)) {
+        let cells: Vec<V> = match (self.source.below(8), width(field)) {
             (0, _) => {
                 self.emit(Instruction::I32Const(at as i32));
                 let cell = packed(field, self.value(field.unpacked(), 1));
@@ -246,13 +246,13 @@ impl Writer<'_, '_> {
                 self.emit(Instruction::ArrayFill(index));
                 vec![cell; count]
             }
-            (1 | 5, Some(width)) => {
+            (1 | 5..=7, Some(width)) => {
                 let (array_data_index, offset, count) = self.data_range(width, count);
                 [at, offset, count].iter().for_each(|value| self.emit(Instruction::I32Const(*value as i32)));
                 self.emit(Instruction::ArrayInitData { array_type_index: index, array_data_index });
                 self.data_cells(field, array_data_index, offset, count)
             }
-            (1 | 5, None) if self.graph.below(Ty::null(Heap::I31), field.unpacked()) => {
+            (1 | 5..=7, None) if self.graph.below(Ty::null(Heap::I31), field.unpacked()) => {
                 let (array_elem_index, offset, count) = self.element_range(count);
                 [at, offset, count].iter().for_each(|value| self.emit(Instruction::I32Const(*value as i32)));
                 self.emit(Instruction::ArrayInitElem { array_type_index: index, array_elem_index });

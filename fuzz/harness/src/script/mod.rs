@@ -34,7 +34,7 @@ use types::{Graph, Heap, Ty};
 use wattest_differential::linked::{LinkedProgram, LinkedRun};
 
 /// Changes when a seed gives another script.
-pub const GENERATOR_VERSION: u32 = 3;
+pub const GENERATOR_VERSION: u32 = 4;
 
 /// What a script is mostly made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

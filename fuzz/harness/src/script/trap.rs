@@ -17,26 +17,26 @@ use wattest_differential::TrapClass;
 impl Writer<'_, '_> {
     /// An operation that traps, if there is what it takes.
     pub(super) fn trap(&mut self) -> Flow {
-        let class = match self.source.below(if self.plain { 8 } else { 20 }) {
-            0 => {
+        let class = match self.source.below(if self.plain { 10 } else { 23 }) {
+            0 | 1 => {
                 self.emit(Instruction::Unreachable);
                 Some(TrapClass::Unreachable)
             }
-            1 | 2 => self.table_trap(),
-            3 | 4 => self.memory_trap(),
-            5 | 6 => self.indirect_trap(),
-            7 if self.mix == Mix::Heap => None,
-            7 => {
+            2 | 3 => self.table_trap(),
+            4 | 5 => self.memory_trap(),
+            6 | 7 => self.indirect_trap(),
+            8 | 9 if self.mix == Mix::Heap => None,
+            8 | 9 => {
                 self.push_null(Heap::Exn);
                 self.emit(Instruction::ThrowRef);
                 Some(TrapClass::NullReference)
             }
-            8 | 9 => self.null_struct_trap(),
-            10 | 11 => self.null_array_trap(),
-            12 => self.null_function_trap(),
-            13..=15 => self.array_trap(),
-            16 | 17 => self.segment_trap(),
-            18 => self.cast_trap(),
+            10 | 11 => self.null_struct_trap(),
+            12 | 13 => self.null_array_trap(),
+            14 => self.null_function_trap(),
+            15..=17 => self.array_trap(),
+            18..=20 => self.segment_trap(),
+            21 => self.cast_trap(),
             _ => return self.descriptor_trap(),
         };
         class.map_or(Flow::Next, |class| Flow::Exit(End::Trap(class)))

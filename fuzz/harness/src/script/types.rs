@@ -218,9 +218,9 @@ impl Graph {
     fn storage(&self, source: &mut Source<'_>, end: u32) -> Storage {
         const HEAPS: [Heap; 8] =
             [Heap::Any, Heap::Any, Heap::Eq, Heap::I31, Heap::Struct, Heap::Array, Heap::Func, Heap::Extern];
-        Storage::Full(match source.below(16) {
-            0 => return Storage::I8,
-            1 => return Storage::I16,
+        Storage::Full(match source.below(18) {
+            0 | 16 => return Storage::I8,
+            1 | 17 => return Storage::I16,
             2 | 3 => Ty::I32,
             4 => Ty::I64,
             5 => Ty::F32,
